@@ -1,0 +1,43 @@
+# `make demo` and `make test` each start from nothing: they make .venv and install what they need.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fix bench samples
+
+help: ## what each target does
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.installed: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable .
+	@touch $@
+
+.venv/.installed-dev: .venv/.installed
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+demo: .venv/.installed ## audit a real fine-tune that forgot (installs first)
+	cd sample_data && ../$(BIN)/forgetaudit compare base.safetensors tuned.safetensors --data src_val --max-drop 2pt --no-fail
+
+test: .venv/.installed-dev ## install the dev extra and pass the tests
+	$(BIN)/python -m pytest -n auto -q
+
+check: .venv/.installed-dev ## format, lint, types and tests: what must be green before a change lands
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n auto -q
+
+fix: .venv/.installed-dev ## format and repair what ruff can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/.installed-dev ## every performance claim, measured here
+	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+samples: .venv/.installed-dev ## make sample_data again, from scikit-learn's digits
+	$(BIN)/python sample_data/make_samples.py

@@ -1,0 +1,1 @@
+"""Source-task examples: read, identified, and put into batches."""

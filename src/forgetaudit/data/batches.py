@@ -1,0 +1,47 @@
+"""Batches: what one step of the stream feeds to every variant."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+__all__ = ["Batch"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """n examples, collated once and fed to every variant.
+
+    `args` and `kwargs` are the model's arguments, nested as it takes them; every tensor in them has the n
+    examples along its first dimension. `labels` is (n,) or None; `mask` is (n, t) with 1 for real tokens, or None.
+    """
+
+    ids: tuple[str, ...]
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    labels: Tensor | None = None
+    mask: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch with its tensors on `device`."""
+        return self._map(self.ids, lambda tensor: tensor.to(device))
+
+    def halves(self) -> tuple["Batch", "Batch"]:
+        """The first and the second half, in fresh tensors: a view's alignment changes the last bits of a matmul."""
+        middle = (len(self) + 1) // 2
+        return (
+            self._map(self.ids[:middle], lambda tensor: tensor[:middle].clone()),
+            self._map(self.ids[middle:], lambda tensor: tensor[middle:].clone()),
+        )
+
+    def _map(self, ids: tuple[str, ...], change: Any) -> "Batch":
+        args, kwargs, labels, mask = pytree.tree_map_only(
+            Tensor, change, (self.args, dict(self.kwargs), self.labels, self.mask)
+        )
+        return Batch(ids=ids, args=args, kwargs=kwargs, labels=labels, mask=mask)

@@ -1,0 +1,1 @@
+"""Sums to intervals and tests: plain numbers, no torch."""

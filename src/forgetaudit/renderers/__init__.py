@@ -1,0 +1,1 @@
+"""AuditReport to text."""

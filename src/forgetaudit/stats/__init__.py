@@ -1,0 +1,1 @@
+"""Tensors to mergeable float64 sums: streaming, pure, knowing nothing of models."""

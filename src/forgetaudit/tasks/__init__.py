@@ -1,0 +1,1 @@
+"""What a right answer is, for each kind of task."""

@@ -1,0 +1,1 @@
+"""How far the parameters went, and what was done to them."""
