@@ -11,7 +11,7 @@ class Progress(Protocol):
     """Told by the work how far it is. Knows nothing of the work; the work knows nothing of a terminal."""
 
     def phase(self, title: str, total: int, unit: str) -> AbstractContextManager[Callable[[int], None]]:
-        """A stretch of `total` units ("examples", "bytes"); the yielded function takes the units just done."""
+        """A stretch of `total` units ("examples", "bytes"); the yielded function takes those just done."""
         ...
 
     def note(self, text: str) -> None:

@@ -12,8 +12,8 @@ Sides = Literal[1, 2]
 class Interval:
     """An estimate and its confidence limits, as fractions or in the unit of the quantity.
 
-    With `sides` 2, [low, high] covers with probability `confidence`. With `sides` 1, *each* of low and high is
-    a one-sided limit of that confidence, to be used one at a time.
+    With `sides` 2, [low, high] covers with probability `confidence`. With `sides` 1, *each* of low and
+    high is a one-sided limit of that confidence, to be used one at a time.
     """
 
     estimate: float

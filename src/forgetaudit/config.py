@@ -1,0 +1,225 @@
+"""forgetaudit.toml, or [tool.forgetaudit] in pyproject.toml: what a project has settled for its audits."""
+
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from forgetaudit.errors import ConfigError, UsageError
+from forgetaudit.policy import (
+    FailWhen,
+    Level,
+    OnInconclusive,
+    Policy,
+    Rule,
+    RuleKind,
+    drop_limit,
+    plain_limit,
+)
+
+__all__ = ["Config", "find_config", "read_config"]
+
+CONFIG_NAME = "forgetaudit.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, alias_generator=lambda name: name.replace("_", "-")
+    )
+
+
+class DataSection(_Section):
+    """[data.NAME]: what `--data NAME` means, and what overrules the detection."""
+
+    path: str
+    split: str | None = None
+    input: str | None = None
+    label: str | None = None
+
+
+class GateSection(_Section):
+    """[gate]: how sure a verdict has to be, and its rules."""
+
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    min_samples: int = Field(default=200, ge=2)
+    fail_when: Literal["likely", "proven"] = "likely"
+    on_inconclusive: Literal["warn", "fail", "pass"] = "warn"
+    rules: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
+class _File(_Section):
+    model: str | None = None
+    data: dict[str, DataSection] = Field(default_factory=dict)
+    gate: GateSection = Field(default_factory=GateSection)
+
+
+class Config(BaseModel):
+    """A config that was read; `path` is None where there is none. Its paths are relative to `directory`."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    path: Path | None = None
+    directory: Path
+    model: str | None = None
+    data: Mapping[str, DataSection] = Field(default_factory=dict)
+    policy: Policy = Policy()
+
+
+def find_config(start: Path) -> Path | None:
+    """The nearest config from `start` up to the repository's root; a pyproject.toml needs our table."""
+    for folder in [start, *start.parents]:
+        if (folder / CONFIG_NAME).is_file():
+            return folder / CONFIG_NAME
+        if (folder / "pyproject.toml").is_file() and _our_table(folder / "pyproject.toml") is not None:
+            return folder / "pyproject.toml"
+        if (folder / ".git").exists():
+            return None
+    return None
+
+
+def read_config(path: Path) -> Config:
+    """The config in `path`; ConfigError for bad TOML, unknown keys (with the nearest known), bad values."""
+    table = _our_table(path) if path.name == "pyproject.toml" else _toml(path)
+    if table is None:
+        raise ConfigError(f"{path} has no table [tool.forgetaudit]", hint=f"write {CONFIG_NAME} instead")
+    try:
+        file = _File.model_validate(table)
+    except ValidationError as error:
+        raise _refusal(path, error) from None
+    return Config(
+        path=path,
+        directory=path.parent,
+        model=file.model,
+        data=file.data,
+        policy=_policy(file.gate, path),
+    )
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"the config {path} cannot be read", details=[str(error)], hint="check --config"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(
+            f"{path} is not valid TOML", details=[str(error)], hint="correct that line, or pass --no-config"
+        ) from error
+
+
+def _our_table(pyproject: Path) -> dict[str, Any] | None:
+    tool = _toml(pyproject).get("tool", {})
+    table = tool.get("forgetaudit") if isinstance(tool, dict) else None
+    return table if isinstance(table, dict) else None
+
+
+def _refusal(path: Path, error: ValidationError) -> ConfigError:
+    """One ConfigError for all that is wrong; for a misspelt key, the nearest known one."""
+    details, near = [], []
+    for problem in error.errors():
+        where = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] != "extra_forbidden":
+            details.append(f"{where}: {problem['msg'].lower()}, not {problem['input']!r}")
+            continue
+        details.append(f"unknown key {where}")
+        near += get_close_matches(str(problem["loc"][-1]), _known_keys(problem["loc"]), n=1)
+    known = f"did you mean {' and '.join(near)}?" if near else "see the section on the config in the README"
+    return ConfigError(f"{path.name} cannot be used", details=details, hint=known)
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    match location:
+        case ("data", _, _):
+            section: type[_Section] = DataSection
+        case ("gate", _):
+            section = GateSection
+        case _:
+            section = _File
+    return [field.alias or name for name, field in section.model_fields.items()]
+
+
+def _policy(gate: GateSection, path: Path) -> Policy:
+    return Policy(
+        rules=tuple(
+            _rule(name, dict(body), f"{path.name}: gate.rules.{name}") for name, body in gate.rules.items()
+        ),
+        confidence=gate.confidence,
+        min_samples=gate.min_samples,
+        fail_when=FailWhen(gate.fail_when),
+        on_inconclusive=OnInconclusive(gate.on_inconclusive),
+        source=path.name,
+    )
+
+
+# What limits each rule, and its level where the file gives none: geometry explains, it seldom decides.
+_KEYS = {
+    RuleKind.ACCURACY: ("max-drop", Level.FAIL),
+    RuleKind.CKA: ("min", Level.WARN),
+    RuleKind.DISTANCE: ("max", Level.WARN),
+    RuleKind.FROZEN: ("tensors", Level.FAIL),
+}
+
+
+def _rule(name: str, body: dict[str, Any], place: str) -> Rule:
+    head, _, where = name.partition("/")
+    if head not in set(RuleKind):
+        near = get_close_matches(head, list(RuleKind), n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]}?" if near else f"the rules are {', '.join(RuleKind)}"
+        raise ConfigError(f"{place}: there is no such rule", hint=hint)
+    kind = RuleKind(head)
+    key, default_level = _KEYS[kind]
+    if where and kind not in (RuleKind.CKA, RuleKind.DISTANCE):
+        raise ConfigError(f"{place}: {kind} is not measured by layer", hint=f'write "{kind}"')
+    _only_known(
+        body, {key, "level", "min-samples"} if kind is RuleKind.ACCURACY else {key, "level"}, key, place
+    )
+    level = _choice(body.pop("level", default_level.value), place)
+    try:
+        return _limited(kind, body, key, place, where=where or None, level=level)
+    except ConfigError:
+        raise
+    except UsageError as error:
+        raise ConfigError(error.fact, details=error.details, hint=error.hint) from None
+
+
+def _only_known(body: dict[str, Any], known: set[str], needed: str, place: str) -> None:
+    for key in body.keys() - known:
+        near = get_close_matches(key, sorted(known), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"this rule takes {', '.join(sorted(known))}"
+        raise ConfigError(f"{place}: unknown key {key}", hint=hint)
+    if needed not in body:
+        raise ConfigError(f"{place} has no limit", hint=f"give {needed}")
+
+
+def _choice(value: object, place: str) -> Level:
+    if value not in set(Level):
+        raise ConfigError(f"{place}: level {value!r} is unknown", hint="level is fail or warn")
+    return Level(str(value))
+
+
+def _limited(
+    kind: RuleKind, body: dict[str, Any], key: str, place: str, *, where: str | None, level: Level
+) -> Rule:
+    value, option = body[key], f"{place}.{key}"
+    match kind:
+        case RuleKind.ACCURACY:
+            limit, relative = drop_limit(value, option)
+            fewest = body.get("min-samples")
+            min_samples = (
+                None if fewest is None else int(plain_limit(fewest, f"{place}.min-samples", low=2, high=None))
+            )
+            return Rule(kind=kind, limit=limit, relative=relative, level=level, min_samples=min_samples)
+        case RuleKind.CKA:
+            return Rule(kind=kind, limit=plain_limit(value, option, low=-1, high=1), where=where, level=level)
+        case RuleKind.DISTANCE:
+            return Rule(
+                kind=kind, limit=plain_limit(value, option, low=0, high=None), where=where, level=level
+            )
+        case RuleKind.FROZEN:
+            if not isinstance(value, list) or not value or not all(isinstance(name, str) for name in value):
+                raise ConfigError(f"{option} is not a list of tensor names", hint='write ["stem.*"]')
+            return Rule(kind=kind, patterns=tuple(value), level=level)
