@@ -1,0 +1,152 @@
+"""A network from a Python callable: `path.py:callable` or `package.module:callable`."""
+
+import contextlib
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from forgetaudit.errors import ModelError
+
+__all__ = ["Built", "build_model"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A network without its weights yet, who made it, and how it wants an input prepared (None: the default)."""
+
+    model: nn.Module
+    name: str
+    evidence: str
+    preprocess: Callable[[Any], Any] | None
+
+
+def build_model(factory: str, *, directory: Path, evidence: str, seed: int = 0) -> Built:
+    """Call `factory`, which takes no arguments and returns an nn.Module.
+
+    A relative path is relative to `directory`. If the module has a callable attribute `preprocess`, it turns
+    one input into one tensor. What the factory prints goes to stderr, because stdout is the report's.
+    ModelError if it cannot be found, raises, or returns something else.
+    """
+    where, _, attribute = factory.rpartition(":")
+    if not where or not attribute.isidentifier():
+        raise ModelError(
+            f"--model {factory} is not of the form path.py:callable or module:callable",
+            hint="name the function that returns the model, as in digits.py:build",
+        )
+    with contextlib.redirect_stdout(sys.stderr), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = _module(where, directory)
+        model = _call(_attribute(module, attribute, factory), factory)
+    preprocess = getattr(model, "preprocess", None)
+    return Built(
+        model=model.eval(),
+        name=factory,
+        evidence=evidence,
+        preprocess=preprocess if callable(preprocess) else None,
+    )
+
+
+def _module(where: str, directory: Path) -> ModuleType:
+    try:
+        with _importable_from(directory):
+            return _from_file(directory / where) if where.endswith(".py") else importlib.import_module(where)
+    except ModelError:
+        raise
+    except ModuleNotFoundError as error:
+        raise ModelError(
+            f"--model {where}: there is no module {error.name}",
+            hint="install it, or name a file: path.py:callable",
+        ) from error
+    except Exception as error:
+        raise ModelError(f"{where} cannot be imported", details=[_said(error)], hint=_place(error)) from error
+
+
+def _from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        near = get_close_matches(path.name, [file.name for file in path.parent.glob("*.py")], n=1)
+        hint = f"did you mean {near[0]}?" if near else "check the path before the colon"
+        raise ModelError(f"there is no file {path}", hint=hint)
+    spec = importlib.util.spec_from_file_location(f"forgetaudit_model_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ModelError(f"{path} is not a Python file", hint="name a file that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses and pickling look a class's module up by name.
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@contextlib.contextmanager
+def _importable_from(directory: Path) -> Iterator[None]:
+    """The user's file may import its neighbours, as it can where it is usually run; no bytecode is left there."""
+    before, bytecode = list(sys.path), sys.dont_write_bytecode
+    sys.path.insert(0, str(directory))
+    sys.dont_write_bytecode = True
+    try:
+        yield
+    finally:
+        sys.path[:], sys.dont_write_bytecode = before, bytecode
+
+
+def _attribute(module: ModuleType, attribute: str, factory: str) -> Callable[[], object]:
+    found = getattr(module, attribute, None)
+    if not callable(found):
+        callables = [name for name, value in vars(module).items() if callable(value) and name[0] != "_"]
+        near = get_close_matches(attribute, callables, n=1, cutoff=0.5)
+        raise ModelError(
+            f"{factory}: {module.__name__.removeprefix('forgetaudit_model_')} has no callable {attribute}",
+            hint=f"did you mean {near[0]}?" if near else "name a function that returns the model",
+        )
+    function: Callable[[], object] = found
+    return function
+
+
+def _call(function: Callable[[], object], factory: str) -> nn.Module:
+    with contextlib.suppress(ValueError, TypeError):
+        needed = [
+            parameter.name
+            for parameter in inspect.signature(function).parameters.values()
+            if parameter.default is parameter.empty and parameter.kind not in _OPTIONAL
+        ]
+        if needed:
+            raise ModelError(
+                f"{factory} needs arguments: {', '.join(needed)}",
+                hint="name a function that takes none, for example one that calls this one",
+            )
+    try:
+        model = function()
+    except Exception as error:
+        raise ModelError(f"{factory} raised an error", details=[_said(error)], hint=_place(error)) from error
+    if not isinstance(model, nn.Module):
+        raise ModelError(
+            f"{factory} returned a {type(model).__name__}, not an nn.Module",
+            hint="return the network itself; its weights come from the checkpoints",
+        )
+    return model
+
+
+_OPTIONAL = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _place(error: Exception) -> str:
+    """Where the user's code raised, as an editor understands it."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is None:
+        return "run it on its own first"
+    return f"see {traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}"

@@ -1,0 +1,170 @@
+"""Which layers are watched: found from the module tree, blocks before leaves; stem, blocks and head recognised."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+from torch import nn
+
+from forgetaudit.errors import UsageError, listing
+
+__all__ = ["MOST_LAYERS", "Layer", "Stage", "find_layers", "select_layers"]
+
+MOST_LAYERS = 30
+
+# Names under which libraries keep the part after the features (timm, torchvision, transformers).
+_HEAD_NAMES = {
+    "head", "heads", "fc", "classifier", "cls", "score", "logits", "lm_head", "qa_outputs", "head_dist"
+}  # fmt: skip
+_LISTS = (nn.ModuleList, nn.ModuleDict)
+
+
+class Stage(StrEnum):
+    """Parts of a network, in the field's words."""
+
+    STEM = "stem"
+    BLOCK = "block"
+    HEAD = "head"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """Where features are read and weights are summed: a module path and the stage it belongs to."""
+
+    name: str
+    stage: Stage
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    name: str
+    module: nn.Module
+    # An item of a ModuleList is a block of the network, however it is built inside.
+    is_block: bool = False
+
+    @property
+    def is_leaf(self) -> bool:
+        return next(self.module.children(), None) is None
+
+
+def find_layers(model: nn.Module, most: int = MOST_LAYERS) -> tuple[Layer, ...]:
+    """The layers of `model` in the order of its module tree, at most about `most`.
+
+    Containers are opened as long as that yields whole blocks; a block is not opened into its leaves. Where a
+    deep network has more blocks than `most`, evenly spaced ones are kept, the first and the last among them.
+    """
+    found = _thinned(_opened(_children(model, "")), most)
+    return tuple(Layer(name=c.name, stage=stage) for c, stage in zip(found, _stages(found), strict=True))
+
+
+def select_layers(model: nn.Module, patterns: Sequence[str], most: int = MOST_LAYERS) -> tuple[Layer, ...]:
+    """Every module whose path matches one of `patterns` (shell style); all of `find_layers` if there are none.
+
+    UsageError for a pattern that matches nothing, naming the nearest module paths.
+    """
+    found = find_layers(model, most)
+    if not patterns:
+        return found
+    names = [name for name, module in model.named_modules() if name and not isinstance(module, _LISTS)]
+    chosen: set[str] = set()
+    for pattern in patterns:
+        matches = [name for name in names if fnmatchcase(name, pattern)]
+        if not matches:
+            near = get_close_matches(pattern, names, n=3, cutoff=0.3) or names[:3]
+            raise UsageError(
+                f"--layers {pattern} matches no layer",
+                details=[listing("layers", names, shown=6)],
+                hint=f"did you mean {', '.join(near)}?",
+            )
+        chosen.update(matches)
+    return tuple(Layer(name=name, stage=_stage_of(name, found)) for name in names if name in chosen)
+
+
+def _stage_of(name: str, found: Sequence[Layer]) -> Stage:
+    """The stage of the found layer that `name` is, lies in, or contains."""
+    for layer in found:
+        if f"{name}.".startswith(f"{layer.name}.") or layer.name.startswith(f"{name}."):
+            return layer.stage
+    return Stage.BLOCK
+
+
+def _has_parameters(module: nn.Module) -> bool:
+    return next(module.parameters(), None) is not None
+
+
+def _children(module: nn.Module, prefix: str) -> list[_Candidate]:
+    repeated = isinstance(module, _LISTS)
+    return [
+        _Candidate(f"{prefix}{name}", child, is_block=repeated)
+        for name, child in module.named_children()
+        if _has_parameters(child)
+    ]
+
+
+def _opened(candidates: Iterable[_Candidate]) -> list[_Candidate]:
+    opened = []
+    for candidate in candidates:
+        inner = _children(candidate.module, f"{candidate.name}.")
+        if _is_container(candidate, inner):
+            opened += _opened(inner)
+        else:
+            opened.append(candidate)
+    return opened
+
+
+def _is_container(candidate: _Candidate, inner: Sequence[_Candidate]) -> bool:
+    """Lists are never called themselves; a Sequential of blocks is a stage; the rest holds a list of blocks."""
+    if isinstance(candidate.module, _LISTS):
+        return True
+    if candidate.is_block or candidate.is_leaf:
+        return False
+    if isinstance(candidate.module, nn.Sequential):
+        return sum(not child.is_leaf for child in inner) >= 2
+    return any(_repeats(module) for module in candidate.module.modules())
+
+
+def _repeats(module: nn.Module) -> bool:
+    """Several non-leaf children of one type in a list or Sequential: the trunk of a network."""
+    if not isinstance(module, (nn.ModuleList, nn.Sequential)):
+        return False
+    kinds = Counter(type(child) for child in module if next(child.children(), None) is not None)
+    return max(kinds.values(), default=0) >= 2
+
+
+def _stages(found: Sequence[_Candidate]) -> list[Stage]:
+    """Head: the last one, if its name or its last leaf says so. Stem: what comes before the repeated blocks."""
+    last = len(found) - 1
+    has_head = last > 0 and _is_head(found[last])
+    body = list(found[:last]) if has_head else list(found)
+    first_block = _first_block(body)
+    stages = [Stage.STEM if index < first_block else Stage.BLOCK for index in range(len(body))]
+    return stages + [Stage.HEAD] * has_head
+
+
+def _is_head(candidate: _Candidate) -> bool:
+    if re.sub(r"\d+$", "", candidate.name.rpartition(".")[2]) in _HEAD_NAMES:
+        return True
+    leaves = [
+        m for m in candidate.module.modules() if next(m.children(), None) is None and _has_parameters(m)
+    ]
+    return len(leaves) <= 3 and not candidate.is_block and isinstance(leaves[-1], (nn.Linear, nn.Conv2d))
+
+
+def _first_block(body: Sequence[_Candidate]) -> int:
+    kinds = Counter(type(candidate.module) for candidate in body if not candidate.is_leaf)
+    repeated = [kind for kind, count in kinds.most_common() if count >= 2]
+    for index, candidate in enumerate(body):
+        if candidate.is_block or (repeated and type(candidate.module) is repeated[0]):
+            return index
+    return min(1, len(body) - 1)
+
+
+def _thinned(found: list[_Candidate], most: int) -> list[_Candidate]:
+    if len(found) <= most:
+        return found
+    kept = {round(index * (len(found) - 1) / (most - 1)) for index in range(most)}
+    return [candidate for index, candidate in enumerate(found) if index in kept]

@@ -1,0 +1,100 @@
+"""A checkpoint's tensors, put under the names that the network gives them. Strictly: parameters and buffers."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from forgetaudit.checkpoints.align import NameAlignment, align_names
+from forgetaudit.checkpoints.checkpoint import Checkpoint
+from forgetaudit.errors import MismatchError, listing
+
+__all__ = ["LoadedState", "load_state"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedState:
+    """`state` has the model's names. `grafted` came from base; `steps` say what was done to the names."""
+
+    state: Mapping[str, Tensor]
+    grafted: tuple[str, ...]
+    steps: tuple[str, ...]
+
+
+def load_state(
+    model: nn.Module,
+    checkpoint: Checkpoint,
+    *,
+    dtype: torch.dtype,
+    device: torch.device,
+    graft_from: Mapping[str, Tensor] | None = None,
+    graft: Collection[str] = (),
+) -> LoadedState:
+    """Every parameter and buffer of `model` from `checkpoint`; floating ones in `dtype`.
+
+    Names in `graft` (a head's tensors) that `checkpoint` lacks or has in another shape come from `graft_from`.
+    Of tied tensors one name suffices. MismatchError naming everything that is missing, unexpected or reshaped.
+    """
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    alignment = align_names(wanted, {name: info.shape for name, info in checkpoint.tensors.items()})
+    source = {
+        ours: theirs for ours, theirs in alignment.pairs if wanted[ours] == checkpoint.tensors[theirs].shape
+    }
+    absent = [name for name in wanted if name not in source]
+    grafted = [name for name in absent if graft_from is not None and name in graft]
+    tolerated = (
+        set(grafted) | _tied_to(model, source) | {n for n in absent if n.endswith("num_batches_tracked")}
+    )
+    _refuse_misfits(checkpoint, alignment, [n for n in absent if n not in tolerated], grafting=bool(grafted))
+    dtypes = {name: tensor.dtype for name, tensor in model.state_dict().items()}
+    state = {
+        ours: _converted(_read(checkpoint, theirs), dtypes[ours], dtype).to(device)
+        for ours, theirs in source.items()
+    }
+    state |= {name: graft_from[name] for name in grafted if graft_from is not None}
+    return LoadedState(state=state, grafted=tuple(grafted), steps=alignment.steps)
+
+
+def _tied_to(model: nn.Module, present: Collection[str]) -> set[str]:
+    """Names of tensors that hang in the model under a second name which is present."""
+    tensors = model.state_dict(keep_vars=True)
+    identities = {id(tensors[name]) for name in present}
+    return {name for name, tensor in tensors.items() if id(tensor) in identities and name not in present}
+
+
+def _refuse_misfits(
+    checkpoint: Checkpoint, alignment: NameAlignment, missing: list[str], *, grafting: bool
+) -> None:
+    """All of the names in one message: half a list would have to be asked for again."""
+    reshaped = dict(alignment.reshaped)
+    details = []
+    if gone := [name for name in missing if name not in reshaped]:
+        details.append(listing("missing in the file", gone, shown=len(gone)))
+    unexpected = [] if grafting else list(alignment.only_right)
+    if unexpected:
+        details.append(listing("in the file but not in the model", unexpected, shown=len(unexpected)))
+    if odd := [
+        f"{name} {list(checkpoint.tensors[reshaped[name]].shape)}" for name in missing if name in reshaped
+    ]:
+        details.append(listing("with another shape than the model's", odd, shown=len(odd)))
+    if details:
+        raise MismatchError(
+            f"{checkpoint.path} does not fit the model",
+            details=[*details, *alignment.steps],
+            hint="pass the --model that these weights were trained with",
+        )
+
+
+def _read(checkpoint: Checkpoint, name: str) -> Tensor:
+    """Into memory that torch allocated: weights off a 64-byte boundary change the last bits of a matmul."""
+    info = checkpoint.tensors[name]
+    tensor = torch.empty(info.shape, dtype=getattr(torch, info.dtype))
+    if tensor.numel():
+        checkpoint.read(name, 0, memoryview(tensor.reshape(-1).view(torch.uint8).numpy().data))
+    return tensor
+
+
+def _converted(tensor: Tensor, slot: torch.dtype, dtype: torch.dtype) -> Tensor:
+    """Floating slots take the run's dtype; integer and boolean ones keep their own."""
+    return tensor.to(dtype if slot.is_floating_point else slot)
