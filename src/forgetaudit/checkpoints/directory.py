@@ -1,0 +1,75 @@
+"""Which file of a directory holds the weights."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from forgetaudit.errors import UnreadableCheckpoint, listing
+
+__all__ = ["Chosen", "weights_in"]
+
+# In transformers' order. Where both formats are there, safetensors is the newer and the safer one.
+_WELL_KNOWN = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
+_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
+# Saved beside the weights by a Trainer; not weights.
+_NOT_WEIGHTS = ("optimizer", "scheduler", "scaler", "training_args", "rng_state", "random_states")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The file to open, and what a user should know of the choice."""
+
+    path: Path
+    notes: tuple[str, ...]
+
+
+def weights_in(directory: Path) -> Chosen:
+    """The file with the weights: a well-known name, else the only index, else the only weight file."""
+    try:
+        names = sorted(entry.name for entry in directory.iterdir())
+    except PermissionError:
+        raise UnreadableCheckpoint(
+            f"{directory} may not be read by this user", hint="ask its owner, or change its permissions"
+        ) from None
+    known = [name for name in _WELL_KNOWN if name in names]
+    if known:
+        return Chosen(path=directory / known[0], notes=_taken(known[0], known[1:]))
+    _refuse_other_layouts(directory, names)
+    indexes = [name for name in names if name.endswith(".index.json")]
+    weights = [name for name in names if name.endswith(_SUFFIXES) and not name.startswith(_NOT_WEIGHTS)]
+    for found in (indexes, weights):
+        if len(found) == 1:
+            return Chosen(path=directory / found[0], notes=(f"the weights are in {found[0]}, by its ending",))
+        if found:
+            raise UnreadableCheckpoint(
+                f"{directory} holds {len(found)} weight files, and nothing says which is meant",
+                details=[listing("found", found, shown=6)],
+                hint=f"name one of them, such as {directory / found[0]}",
+            )
+    raise UnreadableCheckpoint(
+        f"{directory} is a directory without weights",
+        details=[listing("it holds", names, shown=6)] if names else ["it is empty"],
+        hint="name the directory that holds model.safetensors, or the file itself",
+    )
+
+
+def _taken(name: str, others: list[str]) -> tuple[str, ...]:
+    return (f"{name} was read, and not {', '.join(others)} beside it",) if others else ()
+
+
+def _refuse_other_layouts(directory: Path, names: list[str]) -> None:
+    if "adapter_config.json" in names or "adapter_model.safetensors" in names:
+        raise UnreadableCheckpoint(
+            f"{directory} holds a PEFT adapter, not a whole checkpoint",
+            hint="merge it first: model.merge_and_unload().save_pretrained(DIRECTORY), and name that directory",
+        )
+    if ".metadata" in names:
+        raise UnreadableCheckpoint(
+            f"{directory} is a torch.distributed.checkpoint, whose index is a pickle; it was not opened",
+            hint="where you trust it, convert it: python -m torch.distributed.checkpoint.format_utils"
+            " dcp_to_torch DIRECTORY FILE.pt",
+        )

@@ -1,0 +1,57 @@
+"""From a path to a checkpoint: which format it is, judged by evidence."""
+
+import difflib
+from pathlib import Path
+
+from forgetaudit.checkpoints.checkpoint import Checkpoint
+from forgetaudit.checkpoints.directory import weights_in
+from forgetaudit.checkpoints.evidence import Kind, recognise
+from forgetaudit.checkpoints.safetensors_file import SafetensorsFile
+from forgetaudit.checkpoints.sharded import ShardedCheckpoint
+from forgetaudit.checkpoints.torch_file import TorchFile
+from forgetaudit.errors import UnreadableCheckpoint
+
+__all__ = ["open_checkpoint"]
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """Open a safetensors file, a shard index, a torch file, or a directory with one of them. Close it after use.
+
+    The bytes decide, not the name. Opening runs no code of the file. Raises UnreadableCheckpoint where it is no
+    checkpoint or a damaged one, UnsafeCheckpoint where reading it would run code or leave its folder.
+    """
+    if not path.exists():
+        raise _missing(path)
+    if path.is_dir():
+        chosen = weights_in(path)
+        return _open_file(chosen.path, chosen.notes)
+    return _open_file(path, ())
+
+
+def _open_file(path: Path, notes: tuple[str, ...]) -> Checkpoint:
+    match recognise(path):
+        case Kind.INDEX:
+            return ShardedCheckpoint(path, notes)
+        case Kind.TORCH:
+            if path.suffix == ".safetensors":
+                notes = (
+                    *notes,
+                    f"{path.name} is a torch file, whatever its name says; it was read with weights_only",
+                )
+            return TorchFile(path, notes)
+        case Kind.SAFETENSORS:
+            return SafetensorsFile(path, notes)
+
+
+def _missing(path: Path) -> UnreadableCheckpoint:
+    if path.is_symlink():
+        return UnreadableCheckpoint(
+            f"{path} is a link to {path.readlink()}, which does not exist",
+            hint="download the file it stands for",
+        )
+    beside = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, beside, n=3)
+    hint = (
+        f"did you mean {', '.join(str(path.parent / name) for name in near)}?" if near else "check the path"
+    )
+    return UnreadableCheckpoint(f"{path} does not exist", hint=hint)

@@ -1,0 +1,114 @@
+"""Where in a training checkpoint the weights stand."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from forgetaudit.errors import UnreadableCheckpoint, listing
+
+__all__ = ["StateDict", "find_state_dict"]
+
+IsTensor = Callable[[object], bool]
+
+_RAW = (
+    "state_dict",
+    "model_state_dict",
+    "model_state",
+    "model",
+    "net",
+    "network",
+    "module",
+    "weights",
+    "params",
+)
+# "ema" as a word of its own: model_ema, ema_state_dict, but not schema.
+_EMA = re.compile(r"(^|[_.\-])ema([_.\-]|$)")
+_MAX_DEPTH = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateDict:
+    """The weights found, by name, and the decisions that led to them."""
+
+    tensors: Mapping[str, object]
+    notes: tuple[str, ...]
+
+
+def find_state_dict(loaded: object, is_tensor: IsTensor, path: Path) -> StateDict:
+    """The one set of named tensors in what a torch file held.
+
+    Raises UnreadableCheckpoint where there is none, or several and nothing says which.
+    """
+    trail: list[str] = []
+    notes: list[str] = []
+    found = _as_mapping(loaded, path)
+    while (key := _next_key(found, is_tensor, path, notes)) is not None:
+        trail.append(key)
+        found = _as_mapping(found[key], path)
+    if trail:
+        notes.insert(0, f"the weights stand under {'.'.join(trail)!r}")
+    tensors = {name: value for name, value in found.items() if isinstance(name, str) and is_tensor(value)}
+    left_out = [str(name) for name in found if name not in tensors]
+    if left_out:
+        notes.append(listing("left out, as no tensors", left_out, shown=4))
+    return StateDict(tensors=tensors, notes=tuple(notes))
+
+
+def _as_mapping(loaded: object, path: Path) -> Mapping[object, object]:
+    if isinstance(loaded, Mapping):
+        return loaded
+    kind = type(loaded).__name__
+    raise UnreadableCheckpoint(
+        f"{path} holds one {kind}, not named tensors",
+        hint="save the weights: torch.save(model.state_dict(), FILE)",
+    )
+
+
+def _next_key(
+    found: Mapping[object, object], is_tensor: IsTensor, path: Path, notes: list[str]
+) -> str | None:
+    """The key to descend into; None where the weights are here."""
+    sets = [key for key, value in found.items() if isinstance(key, str) and _holds_tensors(value, is_tensor)]
+    raw = [key for key in sets if key in _RAW]
+    averaged = [key for key in sets if _EMA.search(key)]
+    if len(raw) == 1:
+        if averaged:
+            notes.append(
+                f"{averaged[0]!r} holds averaged weights (EMA); the raw ones under {raw[0]!r} were taken"
+            )
+        return raw[0]
+    if not raw and len(averaged) == 1:
+        notes.append(f"only averaged weights (EMA) are in the file: {averaged[0]!r}")
+        return averaged[0]
+    if not raw and any(is_tensor(value) for value in found.values()):
+        return None
+    candidates = raw or averaged or [key for key in sets if not _is_bookkeeping(key, found[key])]
+    if len(candidates) == 1:
+        return candidates[0]
+    raise _none_or_several(path, candidates, list(found))
+
+
+def _holds_tensors(value: object, is_tensor: IsTensor, depth: int = 0) -> bool:
+    if not isinstance(value, Mapping) or depth > _MAX_DEPTH:
+        return False
+    return any(is_tensor(item) or _holds_tensors(item, is_tensor, depth + 1) for item in value.values())
+
+
+def _is_bookkeeping(key: str, value: object) -> bool:
+    # An optimizer's state holds tensors too, one or two for every parameter.
+    return "optim" in key.lower() or (isinstance(value, Mapping) and "param_groups" in value)
+
+
+def _none_or_several(path: Path, candidates: list[str], keys: list[object]) -> UnreadableCheckpoint:
+    if candidates:
+        return UnreadableCheckpoint(
+            f"{path} holds {len(candidates)} sets of weights, and nothing says which is meant",
+            details=[listing("sets", candidates, shown=8)],
+            hint="save the one you mean by itself: torch.save(checkpoint['NAME'], FILE)",
+        )
+    return UnreadableCheckpoint(
+        f"{path} holds no tensors by name",
+        details=[listing("it holds", [str(key) for key in keys], shown=6)] if keys else [],
+        hint="save the weights: torch.save(model.state_dict(), FILE)",
+    )

@@ -1,0 +1,44 @@
+"""JSON out of untrusted files: one meaning or none."""
+
+import json
+from pathlib import Path
+
+from forgetaudit.errors import UnreadableCheckpoint
+
+__all__ = ["parse_object"]
+
+
+def parse_object(text: bytes, path: Path, what: str) -> dict[str, object]:
+    """The JSON object in `text`; `what` names it in the errors ("header").
+
+    A name that stands twice in one object is refused: readers differ in which of the two they keep.
+    """
+    try:
+        parsed = json.loads(text.decode("utf-8"), object_pairs_hook=_no_duplicates)
+    except _DuplicateNameError as error:
+        raise UnreadableCheckpoint(
+            f"{path} is damaged: its {what} names {error.args[0]!r} twice", hint="write the file again"
+        ) from None
+    except (ValueError, RecursionError):
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise UnreadableCheckpoint(
+            f"{path} is damaged: its {what} is not a JSON object", hint="copy or download the file again"
+        )
+    return parsed
+
+
+class _DuplicateNameError(Exception):
+    pass
+
+
+def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise _DuplicateNameError(name)
+        seen.add(name)
+    return found

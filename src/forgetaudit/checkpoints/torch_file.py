@@ -1,0 +1,144 @@
+"""One torch file (.pt, .pth, .bin, .ckpt), read with weights_only and mapped into memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from forgetaudit.checkpoints.checkpoint import TensorInfo
+from forgetaudit.checkpoints.regular_file import RegularFile
+from forgetaudit.checkpoints.state_dicts import find_state_dict
+from forgetaudit.checkpoints.torch_archive import check_archive
+from forgetaudit.errors import CheckpointError, UnreadableCheckpoint, UnsafeCheckpoint, listing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["TorchFile"]
+
+
+class TorchFile:
+    """One torch file as a Checkpoint. Importing this module imports no torch; opening a file does.
+
+    The file stays mapped while it is open. A tensor that is not stored in C order is copied when it is read, one at
+    a time.
+    """
+
+    format = "torch file"
+
+    def __init__(self, path: Path, notes: tuple[str, ...] = ()) -> None:
+        check_archive(path)
+        self.path = path
+        self.files: tuple[Path, ...] = (path,)
+        self.metadata: dict[str, str] = {}
+        self._file = RegularFile(path)
+        try:
+            self._tensors, decisions = _named_tensors(path)
+        except BaseException:
+            self._file.close()
+            raise
+        self.notes = (*notes, *decisions)
+        self.tensors = {name: _info(name, tensor) for name, tensor in self._tensors.items()}
+        self._open: tuple[str, Any] | None = None
+
+    def read(self, name: str, start_byte: int, out: memoryview) -> None:
+        """Fill `out` with the tensor's bytes from `start_byte`."""
+        # A map of a file that has shrunk kills the process when it is touched, so look first.
+        self._file.check_unchanged()
+        n_bytes = self.tensors[name].n_bytes
+        if not 0 <= start_byte <= n_bytes - len(out):
+            raise ValueError(f"{name!r} has {n_bytes} bytes; {len(out)} from {start_byte} were asked for")
+        if self._open is None or self._open[0] != name:
+            self._open = name, _bytes(self._tensors[name])
+        out[:] = self._open[1][start_byte : start_byte + len(out)]
+
+    def close(self) -> None:
+        """Let go of the file and its map."""
+        self._open = None
+        self._tensors = {}
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _named_tensors(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    from torch import Tensor
+
+    found = find_state_dict(_load(path), lambda value: isinstance(value, Tensor), path)
+    tensors = {name: value for name, value in found.tensors.items() if isinstance(value, Tensor)}
+    for name, tensor in tensors.items():
+        _check(name, tensor, path)
+    return tensors, found.notes
+
+
+def _load(path: Path) -> object:
+    import torch
+
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)  # noqa: TID251
+    except Exception as error:
+        # Never tried again in another way: an unsafe fallback is what an attacker would ask for.
+        raise _refusal(path, error) from None
+
+
+def _refusal(path: Path, error: Exception) -> CheckpointError:
+    from torch.serialization import get_unsafe_globals_in_checkpoint
+
+    try:
+        named = sorted(get_unsafe_globals_in_checkpoint(path))
+    except Exception:
+        named = []
+    if named:
+        return UnsafeCheckpoint(
+            f"{path} names Python objects that loading would run or build; it was not loaded",
+            details=[listing("named", named, shown=6)],
+            hint="where you trust the file, load it and save only its weights: torch.save(model.state_dict(), FILE)",
+        )
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return UnreadableCheckpoint(
+        f"{path} cannot be read as a torch file",
+        details=[f"torch says: {reason}"],
+        hint="save the weights again: torch.save(model.state_dict(), FILE), or as safetensors",
+    )
+
+
+def _check(name: str, tensor: Tensor, path: Path) -> None:
+    import torch
+
+    plain = type(tensor) in (torch.Tensor, torch.nn.Parameter)
+    if not plain or tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
+        raise UnreadableCheckpoint(
+            f"{path} holds {name!r} in a form that is not a plain dense tensor",
+            details=[f"class {type(tensor).__name__}, {tensor.layout}, device {tensor.device}"],
+            hint="save it dense: tensor.to_dense(), tensor.dequantize() or full_tensor(), and pass that file",
+        )
+    n_stored = tensor.untyped_storage().nbytes()
+    if tensor.numel() * tensor.element_size() > n_stored:
+        # 1,570 bytes on disk can claim terabytes this way.
+        raise UnreadableCheckpoint(
+            f"{path} claims {tensor.numel():,} elements for {name!r} and stores {n_stored:,} bytes",
+            hint="save it with its values: tensor.contiguous()",
+        )
+
+
+def _info(name: str, tensor: Tensor) -> TensorInfo:
+    return TensorInfo(
+        name=name,
+        dtype=str(tensor.dtype).removeprefix("torch."),
+        shape=tuple(tensor.shape),
+        n_bytes=tensor.numel() * tensor.element_size(),
+    )
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    import torch
+
+    plain = tensor.detach().resolve_conj().resolve_neg().contiguous()
+    return plain.reshape(-1).view(torch.uint8).numpy().data
