@@ -1,0 +1,48 @@
+"""Binomial tails and limits: the one door of this package to scipy, opened when first needed.
+
+`scipy.special` costs a third of a second to import and `scipy.stats` a second, so neither is loaded for an
+audit that asks for no binomial, and the second never.
+"""
+
+from statistics import NormalDist
+
+from forgetaudit.values import Sides
+
+__all__ = ["at_most", "lower_limit", "upper_limit", "z_quantile"]
+
+
+def z_quantile(confidence: float, sides: Sides) -> float:
+    """How many standard errors a limit lies from the estimate: 1.645 one-sided, 1.960 two-sided at 0.95."""
+    if not 0.5 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0.5 and 1, not {confidence}")
+    return NormalDist().inv_cdf(confidence if sides == 1 else (1 + confidence) / 2)
+
+
+def at_most(k: int, n: int, p: float) -> float:
+    """P(X <= k) of X ~ Binomial(n, p), with the full relative precision of a float also far out in the tail."""
+    from scipy.special import betainc
+
+    if k < 0:
+        return 0.0
+    return 1.0 if k >= n else float(betainc(n - k, k + 1, 1 - p))
+
+
+def upper_limit(k: int, n: int, confidence: float) -> float:
+    """The largest p under which k or fewer of n still has probability 1 - confidence (Clopper and Pearson 1934)."""
+    from scipy.special import betaincinv
+
+    _check(k, n)
+    return 1.0 if k == n else float(betaincinv(k + 1, n - k, confidence))
+
+
+def lower_limit(k: int, n: int, confidence: float) -> float:
+    """The smallest p under which k or more of n still has probability 1 - confidence (Clopper and Pearson 1934)."""
+    from scipy.special import betaincinv
+
+    _check(k, n)
+    return 0.0 if k == 0 else float(betaincinv(k, n - k + 1, 1 - confidence))
+
+
+def _check(k: int, n: int) -> None:
+    if not 0 <= k <= n or n < 1:
+        raise ValueError(f"{k} of {n} is not a share")
