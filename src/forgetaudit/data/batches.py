@@ -1,14 +1,17 @@
 """Batches: what one step of the stream feeds to every variant."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-__all__ = ["Batch"]
+from forgetaudit.data.examples import Example
+
+__all__ = ["Batch", "in_batches"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,3 +48,15 @@ class Batch:
             Tensor, change, (self.args, dict(self.kwargs), self.labels, self.mask)
         )
         return Batch(ids=ids, args=args, kwargs=kwargs, labels=labels, mask=mask)
+
+
+def in_batches(
+    examples: Iterable[Example], batch_size: int, collate: Callable[[list[Example]], Batch]
+) -> Iterator[Batch]:
+    """The examples in their order, `batch_size` at a time, the last batch perhaps smaller.
+
+    Each example is read once, when its batch is asked for; one batch is held at a time.
+    """
+    remaining = iter(examples)
+    while group := list(islice(remaining, batch_size)):
+        yield collate(group)

@@ -1,0 +1,119 @@
+"""Examples in a fixed order, each known by its content, so that two audits can be paired and compared."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from heapq import nsmallest
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from forgetaudit.errors import DataError, UsageError
+
+__all__ = ["Example", "Examples", "Input", "content_hash", "sample"]
+
+Input = Image.Image | NDArray[np.generic]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One input, decoded, with its class id where it has one.
+
+    `id` is the hash of the input's content and, after a hyphen, how many examples before it were the same.
+    """
+
+    id: str
+    input: Input
+    label: int | None
+
+
+class Examples:
+    """The chosen rows of a data set, read one at a time, as often as wanted, always in the data set's order.
+
+    `read(row)` gives the input of a row; `labels` holds a class id for every row of the data set, or is None.
+    Only hashes and labels stay in memory. DataError where there is no row at all.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[int], Input],
+        rows: Sequence[int],
+        *,
+        labels: Sequence[int] | None,
+        class_names: tuple[str, ...] | None,
+        decisions: tuple[str, ...],
+    ) -> None:
+        if not rows:
+            raise DataError("the data set is empty", hint="pass data with at least one example")
+        self.labelled = labels is not None
+        self.class_names = class_names
+        self.decisions = decisions
+        self._read = read
+        self._rows = rows
+        self._labels = labels
+        self._fingerprint: str | None = None
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Example]:
+        fingerprint = hashlib.sha256(repr(self.class_names).encode())
+        seen: Counter[bytes] = Counter()
+        for row in self._rows:
+            example = self._example(row, seen)
+            fingerprint.update(f"{example.id} {example.label}\n".encode())
+            yield example
+        self._fingerprint = fingerprint.hexdigest()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over ids, labels and class names in order; free after a full pass, else makes one."""
+        if self._fingerprint is None:
+            for _ in self:
+                pass
+        assert self._fingerprint is not None  # noqa: S101
+        return self._fingerprint
+
+    def _example(self, row: int, seen: Counter[bytes]) -> Example:
+        content = self._read(row)
+        digest = content_hash(content)
+        occurrence = seen[digest]
+        seen[digest] += 1
+        label = None if self._labels is None else int(self._labels[row])
+        return Example(id=f"{digest.hex()}-{occurrence}", input=content, label=label)
+
+
+def content_hash(content: Input) -> bytes:
+    """16 bytes (BLAKE2b) over what the input holds: pixels, mode and size, or values, dtype and shape.
+
+    The same picture in another file format has the same hash, a picture in another mode or size another.
+    """
+    if isinstance(content, Image.Image):
+        palette = content.palette.tobytes() if content.palette is not None else b""
+        kind, body = f"{content.mode} {content.size}", palette + content.tobytes()
+    else:
+        values = np.ascontiguousarray(content)
+        values = values.astype(values.dtype.newbyteorder("<"), copy=False)
+        kind, body = f"{values.dtype.name} {content.shape}", values.tobytes()
+    return hashlib.blake2b(body, digest_size=16, person=_person(kind)).digest()
+
+
+def sample(n: int, limit: int | None, seed: int) -> tuple[Sequence[int], str]:
+    """The rows to read of `n`, ascending, and a sentence about them: a random sample, never the head.
+
+    A row's place in the draw is the hash of seed and row, so the sample depends on no version of any library,
+    and a larger limit holds every row of a smaller one.
+    """
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit {limit} leaves no example", hint="pass a limit of 1 or more")
+    if limit is None or limit >= n:
+        return range(n), f"{n:,} examples"
+    rows = nsmallest(limit, range(n), key=lambda row: hashlib.sha256(f"{seed} {row}".encode()).digest())
+    return sorted(rows), f"{limit:,} of {n:,} examples, a random sample (seed {seed})"
+
+
+def _person(kind: str) -> bytes:
+    """BLAKE2b's slot for the kind of content keeps it apart from the content itself."""
+    return hashlib.blake2b(kind.encode(), digest_size=16).digest()

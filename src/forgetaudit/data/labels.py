@@ -1,0 +1,99 @@
+"""A column's values → class ids: as they stand, or from names, sorted as a person would sort them."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from forgetaudit.errors import DataError, listing
+
+__all__ = ["Labels", "natural_order", "order_decision", "read_labels"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labels:
+    """One class id for every row, in the data set's order; `class_names` where they are known."""
+
+    ids: tuple[int, ...]
+    class_names: tuple[str, ...] | None
+    decision: str
+
+
+def natural_order(name: str) -> tuple[Any, ...]:
+    """A sorting key that puts 2 before 10, and is equal for no two different names."""
+    # Text and digits alternate in the split, so that a place holds text in every name or digits in every name.
+    parts = re.split(r"(\d+)", name)
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
+
+
+def order_decision(class_names: Sequence[str], what: str) -> str:
+    """How the names were put in order, and that others would do otherwise where they would."""
+    shown = ", ".join(class_names[:3]) + (", …" if len(class_names) > 3 else "")
+    said = f"{len(class_names)} classes ({shown}), {what} in natural order"
+    as_strings = sorted(class_names)
+    if list(class_names) == as_strings:
+        return said
+    first = next(n for n, (a, b) in enumerate(zip(class_names, as_strings, strict=True)) if a != b)
+    return f"{said}; sorted as strings, class {first} would be {as_strings[first]}, not {class_names[first]}"
+
+
+def read_labels(values: Sequence[Any], class_names: tuple[str, ...] | None, column: str) -> Labels | None:
+    """Class ids from whole numbers, class labels (`class_names` given) or names.
+
+    None where no row has a label: none at all, or −1 throughout, as hidden test labels are published.
+    DataError where some rows lack theirs, or where a value is neither whole number nor name.
+    """
+    unlabelled = [row for row, value in enumerate(values) if _absent(value)]
+    if len(unlabelled) == len(values):
+        return None
+    if unlabelled:
+        rows = listing("rows without a label", [str(row) for row in unlabelled])
+        hint = "leave these rows out: an accuracy over part of the rows is not the data set's"
+        raise DataError(
+            f"{len(unlabelled)} of {len(values)} rows have no {column}", details=[rows], hint=hint
+        )
+    if class_names is None and all(isinstance(value, str) for value in values):
+        return _from_names(values)
+    ids = tuple(_whole(value, row, column) for row, value in enumerate(values))
+    if class_names is None:
+        return Labels(ids=ids, class_names=None, decision=f"classes {min(ids)} to {max(ids)}, without names")
+    _refuse_nameless(ids, class_names, column)
+    return Labels(ids=ids, class_names=class_names, decision=_declared(class_names))
+
+
+def _from_names(values: Sequence[str]) -> Labels:
+    class_names = tuple(sorted(set(values), key=natural_order))
+    position = {name: index for index, name in enumerate(class_names)}
+    return Labels(
+        ids=tuple(position[value] for value in values),
+        class_names=class_names,
+        decision=order_decision(class_names, "from text,"),
+    )
+
+
+def _declared(class_names: Sequence[str]) -> str:
+    shown = ", ".join(class_names[:3]) + (", …" if len(class_names) > 3 else "")
+    return f"{len(class_names)} classes ({shown})"
+
+
+def _refuse_nameless(ids: Sequence[int], class_names: Sequence[str], column: str) -> None:
+    nameless = sorted({label for label in ids if not 0 <= label < len(class_names)})
+    if nameless:
+        raise DataError(
+            f"{column} holds labels that are none of its {len(class_names)} classes",
+            details=[listing("labels", [str(label) for label in nameless], shown=5)],
+            hint="correct the labels, or name another column with --label-column",
+        )
+
+
+def _absent(value: Any) -> bool:
+    return value is None or value == "" or value == -1 or value != value
+
+
+def _whole(value: Any, row: int, column: str) -> int:
+    if isinstance(value, str) or value != int(value):
+        raise DataError(
+            f"{column} {value!r} in row {row} is not a class",
+            hint="a label is a whole number or a class name; name the right column with --label-column",
+        )
+    return int(value)

@@ -1,0 +1,229 @@
+"""Data sets → examples, wherever they are kept: the only door to `datasets`, and it stays closed until needed.
+
+Local data are read where they lie; nothing is written, cached or asked of the network. Only what is spelled
+`hf://` is loaded through the Hub and its cache.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from forgetaudit.data.arguments import HUB, missing
+from forgetaudit.data.columns import choose_columns
+from forgetaudit.data.examples import Examples, sample
+from forgetaudit.data.features import described_column
+from forgetaudit.data.folders import NO_SPLITS, Folder, look_into, read_image_folder
+from forgetaudit.data.labels import read_labels
+from forgetaudit.data.sources import ArraySource, Source, TableSource
+from forgetaudit.data.splits import choose_split
+from forgetaudit.data.tables import TABLE_SUFFIXES, read_arrays, read_tables
+from forgetaudit.errors import DataError
+
+if TYPE_CHECKING:
+    import datasets
+
+__all__ = ["examples_of", "open_examples"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What was asked for by name, and how many rows: None is left to detection, or means all."""
+
+    input_column: str | None = None
+    label_column: str | None = None
+    limit: int | None = None
+    seed: int = 0
+
+
+def open_examples(
+    where: str,
+    *,
+    directory: Path,
+    split: str | None = None,
+    input_column: str | None = None,
+    label_column: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+) -> Examples:
+    """The examples at `where`: a directory or file relative to `directory`, or `hf://id[/config]`.
+
+    `limit` takes a seeded random sample. What was decided stands in `decisions` of the result. DataError for
+    what is missing, empty, damaged, ambiguous, or no images and arrays.
+    """
+    source, decisions = _open(where, directory, split)
+    choice = Choice(input_column=input_column, label_column=label_column, limit=limit, seed=seed)
+    return _choose(source, where, decisions, choice)
+
+
+def examples_of(
+    dataset: datasets.Dataset,
+    *,
+    name: str = "the data set",
+    input_column: str | None = None,
+    label_column: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+) -> Examples:
+    """The examples of a `datasets.Dataset` at hand; `name` stands for it in messages."""
+    choice = Choice(input_column=input_column, label_column=label_column, limit=limit, seed=seed)
+    return _choose(_dataset_source(dataset, name), name, [], choice)
+
+
+def _choose(source: Source, where: str, decisions: list[str], choice: Choice) -> Examples:
+    if not len(source):
+        raise DataError(f"{where} is empty", hint="pass data with at least one example")
+    columns = choose_columns(
+        source.columns, input_column=choice.input_column, label_column=choice.label_column
+    )
+    labels = None
+    if columns.label is not None:
+        values = source.values(columns.label.name)
+        labels = read_labels(values, columns.label.class_names, columns.label.name)
+    hidden = [f"{columns.label.name} is empty or -1 in every row"] if columns.label and labels is None else []
+    rows, drawn = sample(len(source), choice.limit, choice.seed)
+    return Examples(
+        partial(source.read, columns.input),
+        rows,
+        labels=labels.ids if labels else None,
+        class_names=labels.class_names if labels else None,
+        decisions=(
+            *decisions,
+            columns.decision,
+            *hidden,
+            *([labels.decision] if labels else []),
+            drawn,
+        ),
+    )
+
+
+def _open(where: str, directory: Path, split: str | None) -> tuple[Source, list[str]]:
+    """The rows, and sentences on what was decided to get at them."""
+    if where.startswith(HUB):
+        return _from_hub(where, split)
+    path = directory / Path(where).expanduser()
+    if not path.exists():
+        raise missing(where, directory)
+    if path.is_dir() and any((path / name).is_file() for name in ("state.json", "dataset_dict.json")):
+        return _from_saved(path, where, split)
+    if path.is_dir():
+        return _from_folder(look_into(path, where), where, split)
+    if split is not None:
+        raise DataError(f"{where} is one file, without splits", hint=f"pass --data {where}, without :{split}")
+    return _from_files([path], where), []
+
+
+def _from_folder(folder: Folder, where: str, split: str | None) -> tuple[Source, list[str]]:
+    decisions = []
+    if NO_SPLITS in folder.splits and split is not None:
+        raise DataError(f"{where} has no splits", hint=f"pass --data {where}, without :{split}")
+    chosen = NO_SPLITS
+    if NO_SPLITS not in folder.splits:
+        chosen, said = choose_split(list(folder.splits), split, where)
+        decisions.append(said)
+    paths = folder.splits[chosen]
+    if folder.kind == "images":
+        images, said = read_image_folder(paths[0])
+        return images, [*decisions, said]
+    if len(paths) > 1:
+        decisions.append(f"{len(paths)} files read as one: {paths[0].name} to {paths[-1].name}")
+    return _from_files(paths, where), decisions
+
+
+def _from_files(paths: Sequence[Path], where: str) -> Source:
+    suffix = paths[0].suffix.lower()
+    if suffix == ".txt":
+        hint = "text needs the text tasks, which come with the next version"
+        raise DataError(f"{where} holds text, no images or arrays", hint=hint)
+    if suffix == ".npz":
+        if len(paths) > 1:
+            raise DataError(
+                f"{where} holds {len(paths)} npz files", hint=f"pass --data {where}/{paths[0].name}"
+            )
+        return ArraySource(read_arrays(paths[0]))
+    if suffix not in TABLE_SUFFIXES or not paths[0].is_file():
+        known = ", ".join(sorted(kind.removeprefix(".") for kind in TABLE_SUFFIXES | {".npz"}))
+        raise DataError(f"{where} is no kind of data file that is known", hint=f"pass one of {known}")
+    import datasets
+
+    return _dataset_source(datasets.Dataset(read_tables(paths), fingerprint="unused"), where)
+
+
+def _from_saved(path: Path, where: str, split: str | None) -> tuple[Source, list[str]]:
+    import datasets
+
+    try:
+        saved = datasets.load_from_disk(str(path))
+    except Exception as error:
+        details = [_first_line(error)]
+        hint = "save the data set again with save_to_disk"
+        raise DataError(f"{where} cannot be read as a saved data set", details=details, hint=hint) from error
+    # A data set that was saved alone may carry the name of the split it came from, or none.
+    splits = saved if isinstance(saved, datasets.DatasetDict) else {str(saved.split or NO_SPLITS): saved}
+    if NO_SPLITS in splits and split is None:
+        return _dataset_source(splits[NO_SPLITS], where), []
+    if NO_SPLITS in splits:
+        raise DataError(f"{where} has no splits", hint=f"pass --data {where}, without :{split}")
+    chosen, decision = choose_split(list(splits), split, where)
+    return _dataset_source(splits[chosen], where), [decision]
+
+
+def _from_hub(where: str, split: str | None) -> tuple[Source, list[str]]:
+    import datasets
+
+    identifier, config = _hub_parts(where)
+    try:
+        with _quiet():
+            splits = datasets.get_dataset_split_names(identifier, config)
+            chosen, decision = choose_split(splits, split, where)
+            loaded = datasets.load_dataset(identifier, config, split=chosen)
+    except DataError:
+        raise
+    # The Hub's libraries raise whatever the layer raised that failed: theirs, requests', the file system's.
+    except Exception as error:
+        offline = any(os.environ.get(name) for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"))
+        hint = "it is not in the cache, and HF_HUB_OFFLINE keeps it from being loaded" if offline else None
+        raise DataError(
+            f"{where} cannot be loaded from the Hub",
+            details=[_first_line(error)],
+            hint=hint or f"check the name, as {HUB}owner/name or {HUB}owner/name/config, and the network",
+        ) from error
+    return _dataset_source(loaded, where), [decision]
+
+
+def _hub_parts(where: str) -> tuple[str, str | None]:
+    parts = where.removeprefix(HUB).strip("/").split("/")
+    if not parts[0] or len(parts) > 3:
+        raise DataError(f"{where} names no data set of the Hub", hint=f"write {HUB}owner/name")
+    return "/".join(parts[:2]), parts[2] if len(parts) == 3 else None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the bars and log lines of `datasets`; its settings are put back."""
+    import datasets
+
+    level, had_bars = datasets.logging.get_verbosity(), not datasets.are_progress_bars_disabled()
+    datasets.logging.set_verbosity_error()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        datasets.logging.set_verbosity(level)
+        if had_bars:
+            datasets.enable_progress_bars()
+
+
+def _dataset_source(dataset: datasets.Dataset, where: str) -> Source:
+    columns = tuple(described_column(name, feature) for name, feature in dataset.features.to_dict().items())
+    # As arrow, rows come with their images still encoded.
+    return TableSource(rows=dataset.with_format("arrow"), where=where, columns=columns)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,124 @@
+"""Where rows come from: a table, arrays, or a folder of images, all read through the same three methods."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forgetaudit.data.columns import Column, Kind
+from forgetaudit.data.examples import Input
+from forgetaudit.data.images import decode_image
+from forgetaudit.errors import DataError
+
+__all__ = ["ArraySource", "ImageFolder", "Source", "TableSource"]
+
+
+class Source(Protocol):
+    """A data set's rows, numbered from 0; `columns` says what they hold."""
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """The columns, in the data set's order."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def values(self, column: str) -> Sequence[Any]:
+        """One plain value for every row: of a column that can hold labels."""
+        ...
+
+    def read(self, column: Column, row: int) -> Input:
+        """The image or array in one row; DataError naming the row where it is damaged."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableSource:
+    """Rows of a `datasets.Dataset` in arrow format; `where` stands for it in messages."""
+
+    rows: Any
+    where: str
+    columns: Sequence[Column]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def values(self, column: str) -> Sequence[Any]:
+        """The column as plain numbers or strings."""
+        return list(self.rows.with_format(None)[column])
+
+    def read(self, column: Column, row: int) -> Input:
+        """The row's image, decoded, or its array in the dtype that the column declares."""
+        place = f"row {row} of {self.where}"
+        stored = self.rows[row].column(column.name)[0].as_py()
+        if column.kind is Kind.IMAGE:
+            return decode_image(stored, place, mode=column.mode)
+        try:
+            return np.asarray(stored, dtype=column.dtype)
+        except (TypeError, ValueError) as error:
+            hint = "give every example an array of one shape"
+            raise DataError(
+                f"{column.name} in {place} is not an array", details=[str(error)], hint=hint
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class ArraySource:
+    """Named arrays with one row per example each."""
+
+    arrays: Mapping[str, NDArray[np.generic]]
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """Every array is a column."""
+        return [Column(name=name, kind=_kind(array)) for name, array in self.arrays.items()]
+
+    def __len__(self) -> int:
+        return min((len(array) for array in self.arrays.values()), default=0)
+
+    def values(self, column: str) -> Sequence[Any]:
+        """The column as plain numbers or strings."""
+        return list(self.arrays[column].tolist())
+
+    def read(self, column: Column, row: int) -> Input:
+        """A copy of one row, so that nobody writes into the data."""
+        return np.array(self.arrays[column.name][row])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFolder:
+    """Image files with the class of each; `classes` is None where the folder holds no class folders."""
+
+    paths: Sequence[Path]
+    classes: Sequence[int] | None
+    class_names: tuple[str, ...] | None
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """`image`, and `label` where there are class folders."""
+        image = Column(name="image", kind=Kind.IMAGE)
+        if self.classes is None:
+            return [image]
+        return [image, Column(name="label", kind=Kind.CLASS, class_names=self.class_names)]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def values(self, column: str) -> Sequence[Any]:  # noqa: ARG002
+        """The class of every file."""
+        return self.classes or ()
+
+    def read(self, column: Column, row: int) -> Input:  # noqa: ARG002
+        """The image in one file."""
+        return decode_image(self.paths[row], f"row {row} ({self.paths[row].name})")
+
+
+def _kind(array: NDArray[np.generic]) -> Kind:
+    if array.ndim > 1:
+        return Kind.ARRAY if array.dtype.kind in "buif" else Kind.OTHER
+    return {"b": Kind.INTEGER, "u": Kind.INTEGER, "i": Kind.INTEGER, "f": Kind.DECIMAL, "U": Kind.TEXT}.get(
+        array.dtype.kind, Kind.OTHER
+    )
