@@ -1,0 +1,73 @@
+"""What happened to each tensor between base and tuned."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from forgetaudit.checkpoints.checkpoint import TensorInfo
+from forgetaudit.weights.decode import INTEGER
+from forgetaudit.weights.sums import Sums
+
+__all__ = ["Change", "Role", "TensorChange", "WeightChanges", "role_of"]
+
+
+class Change(StrEnum):
+    """What happened to a tensor. Bit-identical means equal bytes: −0 and 0 differ, equal NaNs do not."""
+
+    IDENTICAL = "identical"  # equal dtype and bytes, under the same name
+    RENAMED = "renamed"  # equal dtype and bytes, under another name
+    CAST = "cast"  # base.to(tuned's dtype) has tuned's bytes
+    CHANGED = "changed"  # measured, under whichever name
+    RESHAPED = "reshaped"
+    ONLY_BASE = "only-base"
+    ONLY_TUNED = "only-tuned"
+    NOT_COMPARABLE = "not-comparable"  # differing bytes that stand for no numbers that could be subtracted
+
+
+class Role(StrEnum):
+    """What a tensor is for, told by its last name and its dtype."""
+
+    PARAMETER = "parameter"  # and floating buffers that no name gives away
+    STATISTIC = "running statistic"
+    COUNTER = "integer buffer"
+
+
+_STATISTICS = frozenset({"running_mean", "running_var"})
+_COUNTERS = frozenset({"num_batches_tracked"})
+
+
+def role_of(name: str, dtype: str) -> Role:
+    """The role of a tensor of this name and dtype."""
+    leaf = name.rpartition(".")[2]
+    if leaf in _COUNTERS or dtype in INTEGER:
+        return Role.COUNTER
+    return Role.STATISTIC if leaf in _STATISTICS else Role.PARAMETER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorChange:
+    """One tensor, as it is in base and in tuned; None on the side that lacks it.
+
+    `name` is base's, or tuned's where base lacks it. `sums` is None where base and tuned were not subtracted: `reason`
+    then says why. Under another name in tuned, a bit-identical tensor is `renamed`; a cast or changed one stays `cast`
+    or `changed`, which say more, and `tuned.name` tells the name.
+    """
+
+    name: str
+    base: TensorInfo | None
+    tuned: TensorInfo | None
+    role: Role
+    change: Change
+    sums: Sums | None = None
+    reason: str | None = None
+
+    @property
+    def is_unchanged(self) -> bool:
+        """True where the bytes prove that nothing moved, up to a cast and a change of name."""
+        return self.change in (Change.IDENTICAL, Change.RENAMED, Change.CAST)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightChanges:
+    """Every tensor of base, in file order, then those only tuned has."""
+
+    tensors: tuple[TensorChange, ...]

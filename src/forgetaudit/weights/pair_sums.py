@@ -1,0 +1,132 @@
+"""One pair of tensors, chunk by chunk, into sums.
+
+Inside a chunk of 64 Ki elements the dot products are float32, across chunks float64: the error stays below 1e-5 at
+any size, and nothing larger than a chunk is ever held.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forgetaudit.weights.casting import casts_to, differs_from_cast
+from forgetaudit.weights.decode import Values, bits_of, decode
+from forgetaudit.weights.sums import Sums
+
+__all__ = ["CHUNK_ELEMENTS", "PairSums", "Room"]
+
+# Larger chunks leave the cache and the accuracy: 1 Mi elements are off by 4e-5, 4 Mi by 1.4e-4.
+CHUNK_ELEMENTS = 1 << 16
+# A float32 sum of squares below this may have lost elements to underflow.
+_TINY = 1e-30
+# Below this share of ‖a‖² + ‖d‖² the square of tuned is a difference that float32 has no digits for.
+_CANCELLED = 1e-2
+
+
+class Room:
+    """Reused arrays for one chunk, so that no chunk allocates."""
+
+    def __init__(self) -> None:
+        self.base = np.empty(CHUNK_ELEMENTS, dtype=np.float32)
+        self.tuned = np.empty(CHUNK_ELEMENTS, dtype=np.float32)
+        self.delta = np.empty(CHUNK_ELEMENTS, dtype=np.float32)
+        self.wide_delta = np.empty(CHUNK_ELEMENTS, dtype=np.float64)
+        self.differs = np.empty(CHUNK_ELEMENTS, dtype=np.bool_)
+
+
+class PairSums:
+    """Accumulates the sums of one pair of tensors of equal shape. Mutable; keeps no reference to what it is given."""
+
+    def __init__(self, base_dtype: str, tuned_dtype: str, room: Room) -> None:
+        self._base_dtype, self._tuned_dtype = base_dtype, tuned_dtype
+        self._room = room
+        self._n_elements = self._n_changed = 0
+        self._base_square = self._cross = self._delta_square = self._max_abs = 0.0
+        self._n_nonfinite_base = self._n_nonfinite_tuned = self._n_undefined = 0
+
+    def update(self, base_raw: NDArray[np.uint8], tuned_raw: NDArray[np.uint8]) -> None:
+        """Take in the bytes of the same elements, at most a chunk, of both sides."""
+        with np.errstate(all="ignore"):
+            base = decode(base_raw, self._base_dtype, self._room.base)
+            differs = self._differs(base, base_raw, tuned_raw)
+            n_changed = int(np.count_nonzero(differs))
+            self._n_elements += base.size
+            self._n_changed += n_changed
+            if n_changed == 0 and self._base_dtype == self._tuned_dtype:
+                self._add_unchanged(base)
+            else:
+                self._add_changed(base, decode(tuned_raw, self._tuned_dtype, self._room.tuned), differs)
+
+    def sums(self) -> Sums:
+        """The sums so far."""
+        return Sums(
+            n_elements=self._n_elements,
+            n_changed=self._n_changed,
+            base_square=self._base_square,
+            cross=self._cross,
+            delta_square=self._delta_square,
+            max_abs_delta=self._max_abs,
+            n_nonfinite_base=self._n_nonfinite_base,
+            n_nonfinite_tuned=self._n_nonfinite_tuned,
+            n_undefined=self._n_undefined,
+        )
+
+    def _differs(
+        self, base: Values, base_raw: NDArray[np.uint8], tuned_raw: NDArray[np.uint8]
+    ) -> NDArray[np.bool_]:
+        if self._base_dtype != self._tuned_dtype:
+            return self._differs_from_cast(base, tuned_raw)
+        room = self._room.differs[: base.size]
+        np.not_equal(bits_of(base_raw, self._base_dtype), bits_of(tuned_raw, self._tuned_dtype), out=room)
+        return room
+
+    def _differs_from_cast(self, base: Values, tuned_raw: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        if casts_to(self._tuned_dtype):
+            return differs_from_cast(base, tuned_raw, self._tuned_dtype)
+        tuned = decode(tuned_raw, self._tuned_dtype, self._room.tuned)
+        differs: NDArray[np.bool_] = (base != tuned) & ~(np.isnan(base) & np.isnan(tuned))
+        return differs
+
+    def _add_unchanged(self, base: Values) -> None:
+        square = float(np.dot(base, base))
+        if _is_exact(square, base):
+            self._base_square += square
+        else:
+            self._add_carefully(base, base, np.zeros(base.shape, dtype=np.bool_))
+
+    def _add_changed(self, base: Values, tuned: Values, differs: NDArray[np.bool_]) -> None:
+        wide = base.dtype == np.float64 or tuned.dtype == np.float64
+        delta: NDArray[Any] = (self._room.wide_delta if wide else self._room.delta)[: base.size]
+        np.subtract(tuned, base, out=delta)
+        base_square, delta_square = float(np.dot(base, base)), float(np.dot(delta, delta))
+        cross = float(np.dot(base, delta))
+        whole = base_square + delta_square
+        is_exact = _is_exact(base_square, base) and _is_exact(delta_square, delta)
+        if not is_exact or whole + 2 * cross < _CANCELLED * whole:
+            self._add_carefully(base, tuned, differs)
+            return
+        self._base_square += base_square
+        self._cross += cross
+        self._delta_square += delta_square
+        self._max_abs = max(self._max_abs, float(delta.max()), -float(delta.min()))
+
+    def _add_carefully(self, base: Values, tuned: Values, differs: NDArray[np.bool_]) -> None:
+        """In float64, with non-finite elements counted and left out: for the chunks that need it."""
+        a, b = base.astype(np.float64), tuned.astype(np.float64)
+        base_is_finite, tuned_is_finite = np.isfinite(a), np.isfinite(b)
+        both_finite = base_is_finite & tuned_is_finite
+        delta = np.subtract(b, a, out=np.zeros_like(a), where=both_finite)
+        a[~base_is_finite] = 0.0
+        self._n_nonfinite_base += int(np.count_nonzero(~base_is_finite))
+        self._n_nonfinite_tuned += int(np.count_nonzero(~tuned_is_finite))
+        self._n_undefined += int(np.count_nonzero(differs & ~both_finite))
+        self._base_square += float(np.dot(a, a))
+        self._cross += float(np.dot(a, delta))
+        self._delta_square += float(np.dot(delta, delta))
+        self._max_abs = max(self._max_abs, float(np.abs(delta).max(initial=0.0)))
+
+
+def _is_exact(square: float, values: Values) -> bool:
+    """True where a float32 sum of squares has neither overflowed nor lost small values nor met a NaN."""
+    return math.isfinite(square) and (square > _TINY or not values.any())
