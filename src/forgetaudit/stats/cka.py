@@ -25,7 +25,8 @@ _RESOLVED = 1e-12
 class Cka:
     """Debiased linear CKA of `n` examples.
 
-    1 for features alike up to rotation, shift and scale, about 0, also a little below, for unrelated ones. `kind` is "exact" where all rows are bit-identical in base and tuned: then it is 1 by proof.
+    1 for features alike up to rotation, shift and scale, about 0, also a little below, for unrelated ones.
+    `kind` is "exact" where all rows are bit-identical in base and tuned: then it is 1 by proof.
     """
 
     estimate: float
@@ -47,7 +48,8 @@ class FeatureDiagnostics:
 
     effective_rank_…   participation ratio (tr Σ)² / tr Σ² of the features' covariance: how many directions count
     top_direction_…    share of the first principal component in tr Σ²: above a half, it decides the CKA
-    largest_row_…      share of the farthest row in tr Σ: above a twentieth, an outlier may decide the CKA
+    largest_row_…      at most this share of tr Σ comes from a single row, and about this where one stands out:
+                       above a twentieth, an outlier may decide the CKA
     procrustes         ‖XᵀY‖_* / (‖X‖ ‖Y‖): stricter than CKA, blind to rotation, shift and scale as well
     linear_r2          share of base's variance that the best linear map recovers from tuned, adjusted for the
                        number of directions it may use (plain least squares finds some also in noise)
@@ -109,8 +111,8 @@ def diagnostics(moments: PairMoments) -> FeatureDiagnostics | NotMeasured:
         effective_rank_tuned=float(trace_tuned**2 / spectrum_tuned.square().sum()),
         top_direction_base=float(spectrum_base[-1] ** 2 / spectrum_base.square().sum()),
         top_direction_tuned=float(spectrum_tuned[-1] ** 2 / spectrum_tuned.square().sum()),
-        largest_row_base=sums.farthest_base / float(trace_base),
-        largest_row_tuned=sums.farthest_tuned / float(trace_tuned),
+        largest_row_base=_largest_row(sums.base),
+        largest_row_tuned=_largest_row(sums.tuned),
         procrustes=float(nuclear / trace_base.sqrt() / trace_tuned.sqrt()),
         linear_r2=_linear_r2(sums),
         mean_shift=_mean_shift(sums),
@@ -154,6 +156,15 @@ def _linear_r2(sums: PairSums) -> float | NotMeasured:
     projected: Tensor = sums.cross.product @ vectors[:, used]
     explained = float((projected.square() / values[used]).sum() / sums.base.squares_u)
     return 1 - (1 - explained) * (n - 1) / (n - 1 - rank)
+
+
+def _largest_row(sums: CrossSums) -> float:
+    """The largest share s that one of n rows can have in Σ a, given Q = Σ a² / (Σ a)², by Samuelson's inequality.
+
+    s² + (1 - s)²/(n - 1) = Q, were all other rows alike. Unlike the largest share itself this is a sum.
+    """
+    n, concentration = sums.n, float(sums.squares_uv / sums.squares_u**2)
+    return min(1.0, (1 + math.sqrt(max(0.0, (n - 1) * (n * concentration - 1)))) / n)
 
 
 def _mean_shift(sums: PairSums) -> float | NotMeasured:

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from forgetaudit.stats.blocks import RowBlocks
 from forgetaudit.stats.cross import CrossSums
-from forgetaudit.stats.farthest import FarthestRows
 
 __all__ = ["PairMoments", "PairSums", "RowCounts"]
 
@@ -38,15 +37,13 @@ class RowCounts:
 class PairSums:
     """Sums about the mean: of base with itself, base with tuned, tuned with itself.
 
-    Where all rows are identical the three are one object. `farthest_…` is the largest squared distance of a row from the mean.
+    Where all rows are identical the three are one object.
     """
 
     rows: RowCounts
     base: CrossSums
     cross: CrossSums
     tuned: CrossSums
-    farthest_base: float
-    farthest_tuned: float
 
 
 class PairMoments:
@@ -66,7 +63,6 @@ class PairMoments:
         self._blocks = RowBlocks()
         self._identical: CrossSums | None = None
         self._differing: tuple[CrossSums, CrossSums, CrossSums] | None = None
-        self._farthest_base, self._farthest_tuned = FarthestRows(), FarthestRows()
 
     @torch.no_grad()
     def update(self, base: Tensor, tuned: Tensor) -> None:
@@ -87,8 +83,6 @@ class PairMoments:
             raise ValueError(f"widths {other.d_base}, {other.d_tuned} are not {self.d_base}, {self.d_tuned}")
         pending = other._blocks.pending()
         self._rows += other._rows
-        self._farthest_base.merge(other._farthest_base)
-        self._farthest_tuned.merge(other._farthest_tuned)
         if other._identical is not None:
             self._identical_sums(other._identical.pivot_u.device).merge(other._identical)
         if other._differing is not None:
@@ -106,14 +100,7 @@ class PairMoments:
         if pending is not None:
             whole._fold(*pending)
         base, cross, tuned = whole._joined()
-        return PairSums(
-            rows=whole._rows,
-            base=base,
-            cross=cross,
-            tuned=tuned,
-            farthest_base=whole._farthest_base.largest(base.pivot_u),
-            farthest_tuned=whole._farthest_tuned.largest(tuned.pivot_u),
-        )
+        return PairSums(rows=whole._rows, base=base, cross=cross, tuned=tuned)
 
     def _fold(self, base: Tensor, tuned: Tensor) -> None:
         base, tuned = base.double(), tuned.double()
@@ -131,8 +118,6 @@ class PairMoments:
         )
         if n_finite < n:
             base, tuned, identical = base[finite], tuned[finite], identical[finite]
-        self._farthest_base.add(base)
-        self._farthest_tuned.add(tuned)
         if n_identical:
             same = base if n_identical == n_finite else base[identical]
             self._identical_sums(base.device).add(same, same)
