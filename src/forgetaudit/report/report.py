@@ -33,6 +33,7 @@ __all__ = [
     "RuleResult",
     "SourceSection",
     "TensorRow",
+    "Unusable",
     "VariantName",
     "Verdict",
     "WeightSection",
@@ -100,8 +101,9 @@ class Digest(Part):
 
 
 class FileInput(Part):
-    """A checkpoint as it was read. `notes` are decisions taken while reading it."""
+    """A checkpoint as it was read, under its variant's name. `notes` are decisions taken while reading it."""
 
+    name: str
     path: str
     format: str
     bytes: int
@@ -142,9 +144,10 @@ class Inputs(Part):
 
 
 class VariantName(Part):
-    """A variant that was run or measured."""
+    """A variant that was run or measured. `grafted` are tensors that it lacks and took from base."""
 
     name: str
+    grafted: tuple[str, ...] = ()
 
 
 class Accuracy(Part):
@@ -191,8 +194,19 @@ class ClassResult(Part):
     adjusted_p: float
 
 
+class Unusable(Part):
+    """Why behaviour on these data judges nothing. `id` is also the finding's."""
+
+    id: Literal["base-at-chance", "labels-do-not-fit"]
+    reason: str
+
+
 class SourceSection(Part):
-    """What one variant lost of one source data set. `known` where bytes prove that nothing can have changed."""
+    """What one variant lost of one source data set.
+
+    `known` where bytes prove that nothing can have changed. `unusable` says why behaviour on these data judges
+    nothing: base at chance, or labels that do not fit. `nonfinite` counts outputs with NaN or infinity.
+    """
 
     data: str
     variant: str
@@ -203,6 +217,7 @@ class SourceSection(Part):
     mcnemar: McNemarTest
     nll: LogLoss
     known: bool
+    unusable: Unusable | None
     nonfinite: dict[str, int]
     per_class: tuple[ClassResult, ...]
 
@@ -347,5 +362,5 @@ class AuditReport(Part):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
     def to_json(self) -> str:
-        """As INTERFACE describes it: two spaces, keys in the order of the schema, one newline at the end."""
+        """Indented by two, keys in the order of the schema, one newline at the end."""
         return self.model_dump_json(indent=2, by_alias=True) + "\n"

@@ -1,0 +1,37 @@
+"""The table of commands."""
+
+from typing import Annotated
+
+import typer
+
+from forgetaudit import __version__
+from forgetaudit.cli.compare import compare
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="forgetaudit",
+    add_completion=True,
+    # Our own errors, and the exit codes of main(), instead of a boxed traceback and code 1.
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"forgetaudit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version and stop."),
+    ] = False,
+) -> None:
+    """Audits forgetting in checkpoints: what a fine-tune forgot, where it sits, and whether it is real."""
+
+
+app.command()(compare)

@@ -1,0 +1,151 @@
+"""compare BASE TUNED…: options to a plan, the plan to a report, the report to the screen, the verdict to a code."""
+
+import sys
+from collections.abc import Iterator, Sequence
+
+import typer
+
+from forgetaudit.cli import console, options, planning
+from forgetaudit.cli.outputs import OutputRequest, parse_outputs, write_outputs
+from forgetaudit.errors import UsageError
+from forgetaudit.plan import AuditPlan, Settings
+from forgetaudit.renderers.screen import decisions, headline
+from forgetaudit.renderers.terminal import render
+from forgetaudit.report.gate import FAILED, INCONCLUSIVE, PASSED
+from forgetaudit.report.report import AuditReport
+
+__all__ = ["compare"]
+
+
+def compare(
+    base: options.Base,
+    tuned: options.Tuned,
+    data: options.Data = None,
+    model: options.Model = None,
+    input_column: options.InputColumn = None,
+    label_column: options.LabelColumn = None,
+    layers: options.Layers = None,
+    pool: options.Pool = "mean",
+    head: options.Head = "auto",
+    limit: options.Limit = None,
+    batch_size: options.BatchSize = 64,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    threads: options.Threads = None,
+    seed: options.Seed = 0,
+    reuse: options.Reuse = True,
+    hash_whole: options.HashWhole = False,
+    max_drop: options.MaxDrop = None,
+    min_cka: options.MinCka = None,
+    max_distance: options.MaxDistance = None,
+    frozen: options.Frozen = None,
+    confidence: options.Confidence = None,
+    min_samples: options.MinSamples = None,
+    fail_when: options.FailWhenOption = None,
+    on_inconclusive: options.OnInconclusiveOption = None,
+    no_fail: options.NoFail = False,
+    config: options.ConfigFile = None,
+    no_config: options.NoConfig = False,
+    output: options.Output = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    dry_run: options.DryRun = False,
+) -> None:
+    """What TUNED forgot of the source task that BASE could do: accuracy drop, feature drift, weight distance."""
+    requests = parse_outputs(output or [])
+    settled = planning.load_config(config, ignore=no_config)
+    plan = AuditPlan(
+        base=base,
+        tuned=tuple(tuned),
+        names=planning.variant_names(base, tuned),
+        model=planning.plan_model(model, settled),
+        data=planning.plan_data(data or [], settled, input_column=input_column, label_column=label_column),
+        settings=Settings(
+            layers=tuple(layers or ()), pool=pool, head=head, limit=limit, batch_size=batch_size, device=device,
+            dtype=dtype, threads=threads, seed=seed, reuse=reuse, hash_whole=hash_whole,
+        ),
+        policy=planning.plan_policy(
+            planning.GateWords(
+                max_drop=max_drop, min_cka=min_cka, max_distance=max_distance, frozen=tuple(frozen or ()),
+                confidence=confidence, min_samples=min_samples, fail_when=fail_when,
+                on_inconclusive=on_inconclusive,
+            ),
+            settled,
+        ),
+        config=None if settled.path is None else settled.path.name,
+    )  # fmt: skip
+    _refuse_idle_options(plan, model_typed=model is not None)
+    if plan.model is not None and plan.data and plan.model.evidence != "--model" and not quiet:
+        console.note(f"running {plan.model.factory}, named by {plan.model.evidence}")
+    if dry_run:
+        console.write_out("".join(f"{line}\n" for line in _described(plan)))
+        return
+    # The heavy imports wake up here, not for --help.
+    from forgetaudit.audits.compare import compare as audit
+
+    report = audit(plan, progress=console.StderrProgress(quiet=quiet))
+    raise typer.Exit(_tell(report, requests, quiet=quiet, verbose=verbose, no_fail=no_fail))
+
+
+def _refuse_idle_options(plan: AuditPlan, *, model_typed: bool) -> None:
+    """Every option acts or is refused: without data nothing runs, so what says how to run is not ignored in silence."""
+    if plan.data:
+        return
+    settings, default = plan.settings, Settings()
+    idle = {
+        "--model": model_typed,
+        "--layers": bool(settings.layers),
+        "--pool": settings.pool != default.pool,
+        "--head": settings.head != default.head,
+        "--limit": settings.limit is not None,
+        "--batch-size": settings.batch_size != default.batch_size,
+        "--device": settings.device is not None,
+        "--dtype": settings.dtype is not None,
+        "--threads": settings.threads is not None,
+        "--no-reuse": not settings.reuse,
+    }
+    if typed := [option for option, was_typed in idle.items() if was_typed]:
+        raise UsageError(
+            f"{', '.join(typed)} {'needs' if len(typed) == 1 else 'need'} --data",
+            details=["without data only the weights are compared, and no model is run"],
+            hint="pass --data, or leave it out",
+        )
+
+
+def _described(plan: AuditPlan) -> Iterator[str]:
+    """What --dry-run says: what would be read and run, in the order of the work."""
+    yield f"base     {plan.base}"
+    for name, path in zip(plan.names, plan.tuned, strict=True):
+        yield f"tuned    {path} (as {name})"
+    for data in plan.data or ():
+        yield f"data     {data.name}: {data.decision}"
+    if not plan.data:
+        yield "data     none: only the weights would be compared"
+    if plan.model is not None and plan.data:
+        yield f"model    {plan.model.factory} ({plan.model.evidence})"
+    for rule in plan.policy.rules:
+        wanted = ", ".join(rule.patterns) or (f"{rule.limit:g}" + (" of base" if rule.relative else ""))
+        yield f"rule     {rule.name} {wanted}, level {rule.level}"
+    yield f"config   {plan.config or 'none'}"
+
+
+def _tell(
+    report: AuditReport, requests: Sequence[OutputRequest], *, quiet: bool, verbose: bool, no_fail: bool
+) -> int:
+    """The report to the screen and to the files asked for; the exit code."""
+    code = report.verdict.exit_code
+    forgiven = no_fail and code in (FAILED, INCONCLUSIVE)
+    exit_note = f"{PASSED} (--no-fail; the verdict asks for {code})" if forgiven else str(code)
+    width, colour, unicode = console.terminal_traits(sys.stdout)
+    if verbose:
+        for decision in decisions(report):
+            console.note(decision)
+    written = write_outputs(report, requests, exit_note)
+    console.write_out(
+        f"{headline(report)}\n"
+        if quiet
+        else render(report, width=width, colour=colour, unicode=unicode, exit_note=exit_note)
+    )
+    if written:
+        console.note(f"wrote {', '.join(written)}")
+    return PASSED if forgiven else code

@@ -1,0 +1,144 @@
+"""Words to a plan: the command line over the config, every decision taken before anything is opened."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from forgetaudit.config import Config, find_config, read_config
+from forgetaudit.data.arguments import parse_data
+from forgetaudit.errors import ConfigError, UnreadableCheckpoint, UsageError
+from forgetaudit.plan import DataPlan, ModelPlan
+from forgetaudit.policy import FailWhen, OnInconclusive, Policy, Rule, RuleKind, drop_limit, plain_limit
+
+__all__ = ["GateWords", "load_config", "plan_data", "plan_model", "plan_policy", "variant_names"]
+
+
+def load_config(path: Path | None, *, ignore: bool) -> Config:
+    """The named config, else the nearest, else an empty one."""
+    here = Path.cwd()
+    if ignore:
+        if path is not None:
+            raise UsageError("--config and --no-config contradict each other", hint="pass one of them")
+        return Config(directory=here)
+    found = path if path is not None else find_config(here)
+    return Config(directory=here) if found is None else read_config(found)
+
+
+def plan_model(option: str | None, config: Config) -> ModelPlan | None:
+    """The option beats the config. A config may only name code of its own tree: it came with a folder."""
+    if option is not None:
+        return ModelPlan(factory=option, directory=Path.cwd(), evidence="--model")
+    if config.model is None or config.path is None:
+        return None
+    where = config.model.rpartition(":")[0]
+    if where.endswith(".py"):
+        file = (config.directory / where).resolve()
+        if not file.is_relative_to(config.directory.resolve()):
+            raise ConfigError(
+                f"{config.path.name}: model {config.model} lies outside the folder of the config",
+                hint=f"if you trust that file, pass --model {config.model}",
+            )
+    return ModelPlan(factory=config.model, directory=config.directory, evidence=config.path.name)
+
+
+def plan_data(
+    texts: Sequence[str], config: Config, *, input_column: str | None, label_column: str | None
+) -> tuple[DataPlan, ...]:
+    """Each `--data`, resolved. Two of one name are refused: the report could not tell them apart."""
+    if not texts and (input_column or label_column):
+        raise UsageError("--input-column and --label-column need --data", hint="pass --data as well")
+    plans = []
+    for text in texts:
+        found = parse_data(
+            text, entries=config.data, directory=Path.cwd(), entries_directory=config.directory
+        )
+        plans.append(
+            DataPlan(
+                name=found.name,
+                where=found.where,
+                directory=found.directory,
+                decision=found.decision,
+                split=found.split,
+                input_column=input_column or found.input_column,
+                label_column=label_column or found.label_column,
+            )
+        )
+    names = [plan.name for plan in plans]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(f"--data {twice[0]} was passed twice", hint=f"name them: --data first={twice[0]}")
+    return tuple(plans)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateWords:
+    """The gate's options as they were typed; None where they were not."""
+
+    max_drop: str | None = None
+    min_cka: float | None = None
+    max_distance: float | None = None
+    frozen: Sequence[str] = ()
+    confidence: float | None = None
+    min_samples: int | None = None
+    fail_when: str | None = None
+    on_inconclusive: str | None = None
+
+
+def plan_policy(words: GateWords, config: Config) -> Policy:
+    """The config's policy with what was typed over it. A limit typed on the command line fails."""
+    typed = _typed_rules(words)
+    names = {rule.name for rule in typed}
+    rules = (*(rule for rule in config.policy.rules if rule.name not in names), *typed)
+    policy = replace(config.policy, rules=rules)
+    if words.confidence is not None:
+        if not 0.5 < words.confidence < 1:
+            raise UsageError(f"--confidence {words.confidence:g} is not between 0.5 and 1", hint="pass 0.95")
+        policy = replace(policy, confidence=words.confidence)
+    if words.min_samples is not None:
+        policy = replace(policy, min_samples=words.min_samples)
+    if words.fail_when is not None:
+        policy = replace(policy, fail_when=FailWhen(words.fail_when))
+    if words.on_inconclusive is not None:
+        policy = replace(policy, on_inconclusive=OnInconclusive(words.on_inconclusive))
+    return policy
+
+
+def _typed_rules(words: GateWords) -> list[Rule]:
+    rules = []
+    if words.max_drop is not None:
+        limit, relative = drop_limit(words.max_drop, "--max-drop")
+        rules.append(Rule(kind=RuleKind.ACCURACY, limit=limit, relative=relative))
+    if words.min_cka is not None:
+        limit = plain_limit(words.min_cka, "--min-cka", low=-1, high=1)
+        rules.append(Rule(kind=RuleKind.CKA, limit=limit))
+    if words.max_distance is not None:
+        limit = plain_limit(words.max_distance, "--max-distance", low=0, high=None)
+        rules.append(Rule(kind=RuleKind.DISTANCE, limit=limit))
+    if words.frozen:
+        rules.append(Rule(kind=RuleKind.FROZEN, patterns=tuple(words.frozen)))
+    return rules
+
+
+def variant_names(base: Path, tuned: Sequence[Path]) -> tuple[str, ...]:
+    """`tuned` for one; for several their stems, with the folder where stems are alike. Paths must exist."""
+    for path in (base, *tuned):
+        if not path.exists() and not path.is_symlink():
+            raise _no_such_checkpoint(path)
+    if len(tuned) == 1:
+        return ("tuned",)
+    stems = [path.stem if path.is_file() else path.name for path in tuned]
+    if len(set(stems)) < len(stems) or "base" in stems:
+        stems = [f"{path.parent.name}/{stem}".lstrip("/") for path, stem in zip(tuned, stems, strict=True)]
+    if len(set(stems)) < len(stems):
+        stems = [f"{stem} ({number})" for number, stem in enumerate(stems, start=1)]
+    return tuple(stems)
+
+
+def _no_such_checkpoint(path: Path) -> UnreadableCheckpoint:
+    from difflib import get_close_matches
+
+    beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = get_close_matches(path.name, sorted(beside), n=2)
+    return UnreadableCheckpoint(
+        f"there is no checkpoint {path}",
+        hint=f"did you mean {' or '.join(near)}?" if near else "check the path",
+    )

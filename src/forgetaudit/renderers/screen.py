@@ -1,0 +1,377 @@
+"""The first screen, as styled lines: verdict first, then where and what to try; provenance last."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from forgetaudit.renderers import numbers
+from forgetaudit.report.report import (
+    Absent,
+    AuditReport,
+    FeatureSection,
+    Finding,
+    LayerDrift,
+    LayerWeights,
+    RuleResult,
+    SourceSection,
+    WeightSection,
+)
+
+__all__ = ["Line", "decisions", "headline", "screen"]
+
+# A line is a list of (text, style) pieces; a style is one of STYLES in the terminal renderer, or "".
+Line = list[tuple[str, str]]
+
+_MOST_LAYERS = 14
+_LABEL = 14
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Subject:
+    """One tuned variant on one data set, or its weights alone."""
+
+    variant: str
+    weights: WeightSection
+    source: SourceSection | None
+    features: FeatureSection | None
+
+
+def screen(report: AuditReport, exit_note: str = "") -> Iterator[Line]:
+    """Every line of the first screen. `exit_note` says what the caller does with the exit code."""
+    for subject in _subjects(report):
+        yield _title(report, subject)
+        yield _verdict_line(report, subject)
+        yield []
+        yield from _behaviour(report, subject)
+        yield from _layers(subject)
+        yield from _rules(report, subject)
+        yield from _findings(report, subject)
+    yield from _provenance(report, exit_note)
+
+
+def headline(report: AuditReport) -> str:
+    """The verdict of the first variant, in one line."""
+    return "".join(text for text, _ in _verdict_line(report, next(_subjects(report))))
+
+
+def decisions(report: AuditReport) -> Iterator[str]:
+    """Every decision taken on the way, one line each: what --verbose says."""
+    for file in (report.inputs.base, *report.inputs.tuned):
+        yield from (f"{file.name}: {note}" for note in (file.format, *file.notes))
+    for weights in report.weights:
+        yield from (f"{weights.variant}: {step}" for step in weights.alignment)
+    if not isinstance(report.inputs.model, Absent):
+        yield from (f"model: {note}" for note in report.inputs.model.notes)
+    for data in report.inputs.data:
+        yield from (f"{data.data}: {decision}" for decision in data.decisions)
+
+
+def _subjects(report: AuditReport) -> Iterator[_Subject]:
+    for weights in report.weights:
+        source = () if isinstance(report.source, Absent) else report.source
+        features = () if isinstance(report.features, Absent) else report.features
+        mine: list[SourceSection | None] = [s for s in source if s.variant == weights.variant]
+        for section in mine or [None]:
+            drift = [
+                f for f in features if f.variant == weights.variant and section and f.data == section.data
+            ]
+            yield _Subject(
+                variant=weights.variant, weights=weights, source=section, features=drift[0] if drift else None
+            )
+
+
+def _title(report: AuditReport, subject: _Subject) -> Line:
+    tuned = next(
+        (
+            file.path
+            for file, v in zip(report.inputs.tuned, report.variants[1:], strict=True)
+            if v.name == subject.variant
+        ),
+        subject.variant,
+    )
+    files = f"{_tail(report.inputs.base.path)} → {_tail(tuned)}"
+    on = f"   {subject.source.data} · {numbers.count(subject.source.n)} examples" if subject.source else ""
+    return [("forgetaudit ", "bold"), (f"{report.command}  ", "bold"), (files + on, "")]
+
+
+def _tail(path: str) -> str:
+    return path.replace("\\", "/").rstrip("/").rpartition("/")[2]
+
+
+def _verdict_line(report: AuditReport, subject: _Subject) -> Line:
+    mine = _mine(report, subject)
+    outcome = _worst(subject, mine)
+    words = {
+        "fail": ("FAIL", "bad"),
+        "pass": ("PASS", "good"),
+        "inconclusive": ("INCONCLUSIVE", "warn"),
+        "refused": ("REFUSED", "bad"),
+        "not-judged": ("NOT JUDGED", "warn"),
+    }
+    word, style = words[outcome]
+    return [(word, style), ("  " + _sentence(subject, mine, outcome), "")]
+
+
+def _mine(report: AuditReport, subject: _Subject) -> list[RuleResult]:
+    data = subject.source.data if subject.source else None
+    return [r for r in report.verdict.rules if r.variant == subject.variant and r.data in (None, data)]
+
+
+def _worst(subject: _Subject, mine: Sequence[RuleResult]) -> str:
+    if subject.source is not None and subject.source.unusable:
+        return "refused"
+    outcomes = {rule.outcome for rule in mine}
+    for outcome in ("fail", "inconclusive"):
+        if outcome in outcomes:
+            return outcome
+    return "pass" if mine else "not-judged"
+
+
+def _sentence(subject: _Subject, mine: Sequence[RuleResult], outcome: str) -> str:
+    source = subject.source
+    if source is None:
+        return f"only the weights were compared; {_moved(subject.weights)}"
+    if source.unusable:
+        return source.unusable.reason
+    judged = next((rule for rule in mine if rule.rule == "accuracy"), None)
+    broken = next((rule for rule in mine if rule.outcome == "fail"), None)
+    if broken is not None and broken.rule != "accuracy":
+        return f"{_said(broken)}; {_change(source)}"
+    return _change(source) + _bound(judged, outcome)
+
+
+def _change(source: SourceSection) -> str:
+    if source.known:
+        return "source accuracy is exactly unchanged: tuned is base, bit for bit"
+    drop = source.accuracy.base - source.accuracy.tuned
+    if source.flips.forgotten == source.flips.gained:
+        return "source accuracy is unchanged"
+    return f"source accuracy {'fell' if drop > 0 else 'rose'} {numbers.points(drop)} pt"
+
+
+def _bound(rule: RuleResult | None, outcome: str) -> str:
+    if rule is None or rule.limit is None:
+        return "; no limit given" if outcome == "not-judged" else ""
+    limit = f"limit {numbers.points(rule.limit)} pt"
+    if rule.limits is None:
+        return f"; {limit}"
+    if outcome == "fail":
+        side = f", at least {numbers.points(max(rule.limits.low, 0.0))}"
+    else:
+        side = f", at most {numbers.points(max(rule.limits.high, 0.0))}" if rule.limits.high > 0 else ""
+    more = f"; about {numbers.count(rule.further_examples)} more examples" if rule.further_examples else ""
+    confidence = f" (one-sided {100 * rule.limits.confidence:g} %)"
+    return f"{side}{confidence if side else ''}; {limit}{more}"
+
+
+def _moved(weights: WeightSection) -> str:
+    if weights.identical:
+        return "they are bit-identical"
+    if isinstance(weights.total.relative, Absent):
+        return weights.total.relative.not_measured
+    return f"they moved {numbers.unit(weights.total.relative)} of ‖θ₀‖"
+
+
+def _row(label: str, text: str, style: str = "") -> Line:
+    return [(f"{label:<{_LABEL}}", "label"), (text, style)]
+
+
+def _behaviour(report: AuditReport, subject: _Subject) -> Iterator[Line]:
+    source = subject.source
+    if source is None:
+        reason = report.source.not_measured if isinstance(report.source, Absent) else "no data"
+        yield _row("accuracy", f"not measured: {reason}", "dim")
+        yield []
+        return
+    drop = source.accuracy.drop
+    span = (
+        f"  [{_limit(drop.low)}, {_limit(drop.high)}]"
+        if not isinstance(drop, Absent) and drop.low is not None and drop.high is not None
+        else ""
+    )
+    both = f"{numbers.percent(source.accuracy.base)} → {numbers.percent(source.accuracy.tuned)}"
+    change = numbers.signed_points(source.accuracy.base - source.accuracy.tuned)
+    sides = "  drop, two-sided 95 %" if span else ""
+    yield _row("accuracy", f"{both}   {change} pt{span}{sides}")
+    flips = source.flips
+    yield _row(
+        "", f"forgotten {flips.forgotten} · gained {flips.gained} · kept {flips.kept} · missed {flips.missed}"
+    )
+    yield _row("log loss", _log_loss(source))
+    if source.per_class:
+        yield _row("classes", _classes(source))
+    yield []
+
+
+def _limit(value: float | None) -> str:
+    if value is None:
+        return "·"
+    return ("−" if value < 0 else "") + numbers.points(value)
+
+
+def _log_loss(source: SourceSection) -> str:
+    base, tuned = source.nll.base, source.nll.tuned
+    if isinstance(base, Absent) or isinstance(tuned, Absent):
+        absent = base if isinstance(base, Absent) else tuned
+        return f"not measured: {absent.not_measured if isinstance(absent, Absent) else ''}"
+    return f"{_nats(base)} → {_nats(tuned)} nats/example"
+
+
+def _nats(value: float) -> str:
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
+
+
+def _classes(source: SourceSection) -> str:
+    fell = sorted(
+        (c for c in source.per_class if c.adjusted_p < 0.05 and c.base > c.tuned),
+        key=lambda c: c.tuned - c.base,
+    )
+    rose = sum(c.adjusted_p < 0.05 and c.base < c.tuned for c in source.per_class)
+    rest = len(source.per_class) - len(fell) - rose
+    parts = []
+    if fell:
+        worst = fell[0]
+        parts.append(
+            f"{worst.name} fell {numbers.points(worst.base - worst.tuned)} pt "
+            f"(n {worst.n}, adjusted p {numbers.p_value(worst.adjusted_p)})"
+        )
+    if len(fell) > 1:
+        parts.append(f"{len(fell) - 1} more fell")
+    if rose:
+        parts.append(f"{rose} rose")
+    parts.append(f"{rest} within noise" if parts else f"all {rest} within noise")
+    return " · ".join(parts)
+
+
+def _layers(subject: _Subject) -> Iterator[Line]:
+    drift = {layer.layer: layer for layer in subject.features.layers} if subject.features else {}
+    layers = subject.weights.layers
+    shown, hidden = _most_telling(layers, drift)
+    wide = max([_LABEL, *(len(layer.layer) + 2 for layer in shown)])
+    yield [
+        (f"{'layers':<{wide}}", "label"),
+        (f"{'CKA':<22}" if drift else "", "dim"),
+        ("distance ‖Δ‖/‖θ₀‖", "dim"),
+    ]
+    for layer in shown:
+        yield _layer_line(layer, drift.get(layer.layer), wide, with_cka=bool(drift))
+    if hidden:
+        yield [(f"{'…':<{wide}}", "dim"), (f"{hidden} more layers, between these", "dim")]
+    yield _total_line(subject.weights, wide, with_cka=bool(drift))
+    yield []
+
+
+def _most_telling(
+    layers: Sequence[LayerWeights], drift: dict[str, LayerDrift]
+) -> tuple[list[LayerWeights], int]:
+    """All layers of a small net; of a deep one the ends and those that drifted most, in the network's order."""
+    if len(layers) <= _MOST_LAYERS:
+        return list(layers), 0
+
+    def told(layer: LayerWeights) -> float:
+        cka = drift[layer.layer].cka if layer.layer in drift else None
+        drifted = 1 - cka.estimate if cka is not None and not isinstance(cka, Absent) else 0.0
+        moved = layer.parameters.relative
+        return drifted + (0.0 if isinstance(moved, Absent) else min(moved, 1.0) / 10)
+
+    ends = {layers[0].layer, layers[-1].layer}
+    most = sorted(layers, key=told, reverse=True)[: _MOST_LAYERS - 2]
+    kept = ends | {layer.layer for layer in most}
+    return [layer for layer in layers if layer.layer in kept], len(layers) - len(kept)
+
+
+def _layer_line(layer: LayerWeights, drift: LayerDrift | None, wide: int, *, with_cka: bool) -> Line:
+    line: Line = [(f"{layer.layer:<{wide}}", "")]
+    if with_cka:
+        line += _cka_cell(drift)
+    still = layer.parameters.n_identical == layer.parameters.n_tensors
+    moved_buffers = layer.running.n_tensors - layer.running.n_identical
+    if still and moved_buffers:
+        return [*line, (f"0       but {moved_buffers} running statistics moved", "bad")]
+    if still and layer.parameters.n_tensors:
+        n = layer.parameters.n_tensors + layer.running.n_tensors
+        return [*line, (f"0       frozen: all {n} tensors bit-identical", "good")]
+    relative = layer.parameters.relative
+    if isinstance(relative, Absent):
+        return [*line, (f"·       {relative.not_measured}", "dim")]
+    return [*line, (f"{numbers.unit(relative):<8}", ""), (numbers.bar(relative, 10), "bar")]
+
+
+def _cka_cell(drift: LayerDrift | None) -> Line:
+    if drift is None:
+        return [(f"{'·':<22}", "dim")]
+    if isinstance(drift.cka, Absent):
+        return [(f"{'not measured':<22}", "warn")]
+    value = drift.cka.estimate
+    proof = drift.cka.kind == "exact"
+    number = numbers.unit(value)
+    return [(f"{number:<8}", "good" if proof else ""), (f"{numbers.bar(min(value, 1.0), 12):<14}", "bar")]
+
+
+def _total_line(weights: WeightSection, wide: int, *, with_cka: bool) -> Line:
+    total = weights.total
+    relative = total.relative
+    text = (
+        f"·       {relative.not_measured}" if isinstance(relative, Absent) else f"{numbers.unit(relative):<8}"
+    )
+    n = f"{total.n_tensors - total.n_identical} of {total.n_tensors} tensors changed"
+    return [(f"{'total':<{wide}}", "dim"), (" " * 22 if with_cka else "", ""), (text + n, "dim")]
+
+
+def _rules(report: AuditReport, subject: _Subject) -> Iterator[Line]:
+    """Every rule that is not already the headline."""
+    mine = [
+        rule for rule in _mine(report, subject) if rule.rule != "accuracy" or rule.outcome == "inconclusive"
+    ]
+    words = {"fail": "fail", "warned": "warn", "inconclusive": "open", "pass": "ok", "refused": "refused"}
+    for rule in mine:
+        style = {"fail": "bad", "warned": "warn", "inconclusive": "warn"}.get(rule.outcome, "good")
+        yield [(f"{words.get(rule.outcome, rule.outcome):<6}", style), (_said(rule), "")]
+    if mine:
+        yield []
+
+
+def _said(rule: RuleResult) -> str:
+    if rule.value is None or rule.rule == "frozen" or rule.limit is None:
+        return f"{rule.rule}: {rule.reason}"
+    show = numbers.unit
+    sign = {"fail": "over", "warned": "over"}.get(rule.outcome, "within")
+    if rule.rule.startswith("cka"):
+        return f"{rule.rule} {show(rule.value)} {'<' if rule.value < rule.limit else '≥'} {rule.limit:g}"
+    if rule.rule.startswith("distance"):
+        return f"{rule.rule} {show(rule.value)} {'>' if rule.value > rule.limit else '≤'} {rule.limit:g}"
+    return f"{rule.rule}: {rule.reason}, {sign} the limit"
+
+
+def _findings(report: AuditReport, subject: _Subject) -> Iterator[Line]:
+    data = subject.source.data if subject.source else None
+    mine = [f for f in report.findings if f.variant == subject.variant and f.data in (None, data)]
+    told = [f for f in mine if f.id not in _SAID_ELSEWHERE]
+    for finding in told:
+        style = {"high": "bad", "medium": "warn"}.get(finding.severity, "")
+        yield [("why   ", style), (finding.title, "")]
+    for advice in _advice(told or mine):
+        yield [("try   ", "dim"), (advice, "")]
+    if mine:
+        yield []
+
+
+# What the headline and the table of classes say already.
+_SAID_ELSEWHERE = {"base-at-chance", "labels-do-not-fit", "classes-fell", "needs-more-examples"}
+
+
+def _advice(findings: Sequence[Finding]) -> list[str]:
+    """The advice of what matters most, each once."""
+    telling = [f for f in findings if f.severity in ("high", "medium")] or list(findings[:1])
+    return list(dict.fromkeys(finding.advice for finding in telling))[:3]
+
+
+def _provenance(report: AuditReport, exit_note: str) -> Iterator[Line]:
+    settings = report.inputs.settings
+    model = report.inputs.model
+    parts = [f"exit {exit_note or report.verdict.exit_code}"]
+    if not isinstance(model, Absent):
+        parts.append(f"model {model.name} ({model.evidence})")
+    parts += [f"data {data.fingerprint[:8]}…" for data in report.inputs.data]
+    if "device" in settings:
+        parts += [f"{settings['device']} {settings['dtype']}", f"seed {settings['seed']}"]
+    yield [(" · ".join(parts), "dim")]

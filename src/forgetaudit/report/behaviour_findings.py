@@ -1,0 +1,139 @@
+"""Findings on behaviour: what the examples say, and how surely."""
+
+from collections.abc import Callable, Iterator
+
+from forgetaudit.report.facts import Facts, finding, points
+from forgetaudit.report.report import Absent, Finding, Severity
+
+__all__ = ["BEHAVIOUR_DETECTORS"]
+
+
+def unusable_data(facts: Facts) -> Iterator[Finding]:
+    for section in facts.source:
+        if section.unusable:
+            yield finding(
+                facts,
+                section.unusable.id,
+                section.unusable.reason,
+                "check the data, the order of its classes, the preprocessing and --model: "
+                "nothing can be said about forgetting",
+                severity="high",
+                confidence="high",
+                data=section.data,
+                evidence={"accuracy": section.accuracy.base},
+            )
+
+
+def nonfinite_outputs(facts: Facts) -> Iterator[Finding]:
+    for section in facts.source:
+        if sum(section.nonfinite.values()):
+            said = ", ".join(f"{count} in {name}" for name, count in section.nonfinite.items() if count)
+            yield finding(
+                facts,
+                "nonfinite-outputs",
+                f"outputs are NaN or infinite for some examples: {said}; they count as wrong",
+                "look at the weights' findings; in a narrow dtype, run again with --dtype float32",
+                severity="high",
+                data=section.data,
+                evidence={"counts": section.nonfinite},
+            )
+
+
+def drop(facts: Facts) -> Iterator[Finding]:
+    """Is the loss real? Said from the two-sided interval; the gate's own rules are judged elsewhere."""
+    for section in facts.source:
+        drop = section.accuracy.drop
+        if (
+            section.unusable
+            or section.known
+            or isinstance(drop, Absent)
+            or drop.low is None
+            or drop.high is None
+        ):
+            continue
+        evidence = {"estimate": drop.estimate, "low": drop.low, "high": drop.high, "n": section.n}
+        severity: Severity = "info"
+        if drop.low > 0:
+            title = f"the loss is real: {points(drop.low)} to {points(drop.high)} points of source accuracy"
+            advice, ident = "see which layers carry it, and what wins it back", "drop-proved"
+            severity = "medium"
+        elif drop.high < 0:
+            title = f"tuned gained {points(-drop.high)} to {points(-drop.low)} points of source accuracy"
+            advice, ident = "nothing to do", "gain-proved"
+        else:
+            title = f"no loss is proved: at most {points(max(drop.high, 0.0))} points of source accuracy"
+            advice, ident = "add source examples to narrow the interval", "drop-not-proved"
+        yield finding(
+            facts,
+            ident,
+            title,
+            advice,
+            severity=severity,
+            confidence="high",
+            data=section.data,
+            evidence=evidence,
+        )
+
+
+def needs_more(facts: Facts) -> Iterator[Finding]:
+    for rule in facts.verdict.rules:
+        if rule.variant != facts.variant.name or not rule.further_examples:
+            continue
+        yield finding(
+            facts,
+            "needs-more-examples",
+            f"{rule.rule} cannot be decided: about {rule.further_examples:,} more examples would",
+            "pass more held-out source data, or a wider limit",
+            severity="low",
+            confidence="medium",
+            data=rule.data,
+            evidence={"further_examples": rule.further_examples},
+        )
+
+
+def classes_that_fell(facts: Facts) -> Iterator[Finding]:
+    for section in facts.source:
+        fell = [c for c in section.per_class if c.adjusted_p < 0.05 and c.base > c.tuned]
+        if fell and not section.unusable:
+            worst = max(fell, key=lambda c: c.base - c.tuned)
+            yield finding(
+                facts,
+                "classes-fell",
+                f"{len(fell)} of {len(section.per_class)} classes fell; "
+                f"{worst.name} by {points(worst.base - worst.tuned)} points (n {worst.n})",
+                "look at what the target data teach about them",
+                severity="low",
+                confidence="high",
+                data=section.data,
+                evidence={"classes": [c.name for c in fell]},
+            )
+
+
+def cka_is_blind(facts: Facts) -> Iterator[Finding]:
+    """Accuracy fell where CKA saw nothing (Davari et al. 2022, arXiv 2210.16156)."""
+    for source, features in zip(facts.source, facts.features, strict=False):
+        drop = source.accuracy.drop
+        values = [layer.cka.estimate for layer in features.layers if not isinstance(layer.cka, Absent)]
+        if isinstance(drop, Absent) or drop.low is None or not values:
+            continue
+        if drop.low > 0.02 and min(values) > 0.95:
+            yield finding(
+                facts,
+                "drift-does-not-show",
+                f"accuracy fell {points(drop.estimate)} points while every watched layer kept CKA above 0.95",
+                "believe the accuracy: CKA sees the directions of most variance, not those that decide",
+                severity="low",
+                confidence="high",
+                data=source.data,
+                evidence={"lowest_cka": min(values)},
+            )
+
+
+BEHAVIOUR_DETECTORS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
+    unusable_data,
+    nonfinite_outputs,
+    drop,
+    needs_more,
+    classes_that_fell,
+    cka_is_blind,
+)

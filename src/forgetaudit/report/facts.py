@@ -1,0 +1,65 @@
+"""What the detectors of findings look at, and the form of what they say."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from forgetaudit.report.report import (
+    Confidence,
+    FeatureSection,
+    Finding,
+    Severity,
+    SourceSection,
+    VariantName,
+    Verdict,
+    WeightSection,
+)
+
+__all__ = ["Facts", "finding", "points", "some"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything of one variant that the detectors look at; one source and feature section a data set."""
+
+    variant: VariantName
+    weights: WeightSection
+    source: tuple[SourceSection, ...]
+    features: tuple[FeatureSection, ...]
+    verdict: Verdict
+
+
+def finding(
+    facts: Facts,
+    ident: str,
+    title: str,
+    advice: str,
+    *,
+    severity: Severity,
+    confidence: Confidence = "certain",
+    data: str | None = None,
+    evidence: Mapping[str, Any] | None = None,
+) -> Finding:
+    """A finding on this variant, with its section in the documentation."""
+    return Finding(
+        id=ident,
+        title=title,
+        severity=severity,
+        confidence=confidence,
+        variant=facts.variant.name,
+        data=data,
+        evidence=dict(evidence or {}),
+        advice=advice,
+        docs=f"docs/findings.md#{ident}",
+    )
+
+
+def points(fraction: float) -> str:
+    """A fraction in points, without its sign being hidden by rounding."""
+    return f"{100 * fraction:.1f}"
+
+
+def some(names: Sequence[str]) -> str:
+    """The first three names, the rest counted."""
+    more = f", … {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more

@@ -1,0 +1,41 @@
+"""What a person should know, found in the report's own numbers: one function a finding, each able to stay silent.
+
+Every finding has a section of its id in docs/findings.md: what it means, how it is measured, what to do.
+"""
+
+from forgetaudit.report.behaviour_findings import BEHAVIOUR_DETECTORS
+from forgetaudit.report.facts import Facts
+from forgetaudit.report.report import Finding, Severity
+from forgetaudit.report.weight_findings import WEIGHT_DETECTORS
+
+__all__ = ["IDENTS", "Facts", "find"]
+
+_ORDER: tuple[Severity, ...] = ("high", "medium", "low", "info")
+
+
+def find(facts: Facts) -> tuple[Finding, ...]:
+    """All findings on one variant, the worst first."""
+    found = [finding for detect in (*BEHAVIOUR_DETECTORS, *WEIGHT_DETECTORS) for finding in detect(facts)]
+    return tuple(sorted(found, key=lambda finding: _ORDER.index(finding.severity)))
+
+
+IDENTS = (
+    "base-at-chance",
+    "classes-fell",
+    "drift-does-not-show",
+    "drop-not-proved",
+    "drop-proved",
+    "exploded-weights",
+    "frozen-buffers-moved",
+    "frozen-part-verified",
+    "gain-proved",
+    "head-replaced",
+    "identical",
+    "labels-do-not-fit",
+    "needs-more-examples",
+    "nonfinite-outputs",
+    "nonfinite-weights",
+    "not-one-lineage",
+    "only-a-cast",
+    "zeroed-weights",
+)

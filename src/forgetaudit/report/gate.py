@@ -1,0 +1,250 @@
+"""The gate: a policy and what was found, to a verdict that is pass, fail or inconclusive.
+
+With margin δ, estimate d and one-sided limits L, U: PASS if n ≥ min-samples and U < δ. FAIL if d > δ and L > 0
+(`likely`), or if L > δ (`proven`), at any n. Else INCONCLUSIVE. Exact and diagnostic values are compared plainly.
+A rule on something that was not measured is inconclusive, never passed.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from typing import TypeVar
+
+from forgetaudit.inference.paired import tango
+from forgetaudit.inference.power import further_examples
+from forgetaudit.policy import FailWhen, Level, OnInconclusive, Policy, Rule, RuleKind
+from forgetaudit.report.report import (
+    Absent,
+    FeatureSection,
+    LayerDrift,
+    Limits,
+    Outcome,
+    RuleOutcome,
+    RuleResult,
+    SourceSection,
+    Verdict,
+    WeightSection,
+)
+
+__all__ = ["FAILED", "INCONCLUSIVE", "PASSED", "REFUSED", "judge"]
+
+PASSED, FAILED, REFUSED, INCONCLUSIVE = 0, 1, 2, 3
+
+Sections = tuple[SourceSection, ...] | Absent
+FeatureSections = tuple[FeatureSection, ...] | Absent
+
+
+def judge(
+    policy: Policy,
+    *,
+    source: Sections,
+    features: FeatureSections,
+    weights: Sequence[WeightSection],
+) -> Verdict:
+    """Every rule for every variant (and data set), and the exit code: 2 beats 1 beats 3 beats 0."""
+    results = tuple(
+        result for rule in policy.rules for result in _results(rule, policy, source, features, weights)
+    )
+    refused = not isinstance(source, Absent) and any(section.unusable for section in source)
+    outcome = _outcome(results, refused=refused)
+    return Verdict(outcome=outcome, exit_code=_exit_code(outcome, policy), rules=results)
+
+
+def _outcome(results: Sequence[RuleResult], *, refused: bool) -> Outcome:
+    outcomes = {result.outcome for result in results}
+    if refused or "refused" in outcomes:
+        return "refused"
+    if not results:
+        return "not-judged"
+    if "fail" in outcomes:
+        return "fail"
+    return "inconclusive" if "inconclusive" in outcomes else "pass"
+
+
+def _exit_code(outcome: Outcome, policy: Policy) -> int:
+    match outcome:
+        case "refused":
+            return REFUSED
+        case "fail":
+            return FAILED
+        case "inconclusive":
+            return INCONCLUSIVE if policy.on_inconclusive is OnInconclusive.FAIL else PASSED
+        case _:
+            return PASSED
+
+
+def _results(
+    rule: Rule,
+    policy: Policy,
+    source: Sections,
+    features: FeatureSections,
+    weights: Sequence[WeightSection],
+) -> Iterator[RuleResult]:
+    match rule.kind:
+        case RuleKind.ACCURACY:
+            yield from _over(source, rule, weights, lambda section: _accuracy(rule, policy, section))
+        case RuleKind.CKA:
+            yield from _over(features, rule, weights, lambda section: _cka(rule, section))
+        case RuleKind.DISTANCE:
+            yield from (_distance(rule, section) for section in weights)
+        case RuleKind.FROZEN:
+            yield from (_frozen(rule, section) for section in weights)
+
+
+Section = TypeVar("Section")
+
+
+def _over(
+    sections: tuple[Section, ...] | Absent,
+    rule: Rule,
+    weights: Sequence[WeightSection],
+    judged: Callable[[Section], RuleResult],
+) -> list[RuleResult]:
+    """`judged` for each section; where there is none, inconclusive for each variant, with the reason."""
+    if not isinstance(sections, Absent):
+        return [judged(section) for section in sections]
+    return [
+        RuleResult(
+            rule=rule.name,
+            outcome="inconclusive",
+            level=rule.level.value,
+            variant=section.variant,
+            limit=rule.limit,
+            reason=f"not measured: {sections.not_measured}",
+        )
+        for section in weights
+    ]
+
+
+def _broken(rule: Rule) -> RuleOutcome:
+    return "fail" if rule.level is Level.FAIL else "warned"
+
+
+def _accuracy(rule: Rule, policy: Policy, section: SourceSection) -> RuleResult:
+    limit = (rule.limit or 0.0) * (section.accuracy.base if rule.relative else 1.0)
+    flips, n = section.flips, section.n
+    drop = (flips.forgotten - flips.gained) / n
+    interval = tango(flips.forgotten, flips.gained, n, confidence=policy.confidence, sides=1)
+    outcome, further, reason = _accuracy_outcome(rule, policy, section, drop, limit)
+    return RuleResult(
+        rule=rule.name,
+        outcome=outcome,
+        level=rule.level.value,
+        variant=section.variant,
+        data=section.data,
+        value=drop,
+        limit=limit,
+        n=n,
+        limits=None
+        if section.known
+        else Limits(low=interval.low, high=interval.high, confidence=policy.confidence, sides=1),
+        further_examples=further,
+        reason=reason,
+    )
+
+
+def _accuracy_outcome(
+    rule: Rule, policy: Policy, section: SourceSection, drop: float, limit: float
+) -> tuple[RuleOutcome, int | None, str]:
+    """The outcome, how many further examples would decide it, and why."""
+    if section.unusable:
+        return "refused", None, section.unusable.reason
+    if section.known:
+        return "pass", None, "every parameter and buffer is bit-identical: the drop is exactly 0"
+    flips, n = section.flips, section.n
+    bound = tango(flips.forgotten, flips.gained, n, confidence=policy.confidence, sides=1)
+    proven = policy.fail_when is FailWhen.PROVEN
+    fewest = rule.min_samples or policy.min_samples
+    if (bound.low > limit) if proven else (drop > limit and bound.low > 0):
+        return (
+            _broken(rule),
+            None,
+            "the drop is over the limit, and a loss is sure"
+            if not proven
+            else ("the drop is surely over the limit"),
+        )
+    if bound.high < limit and n >= fewest:
+        return "pass", None, "the drop is surely under the limit"
+    if bound.high < limit:
+        return "inconclusive", fewest - n, f"{n} examples are fewer than min-samples {fewest}"
+    further = further_examples(
+        flips.forgotten, flips.gained, n, limit=limit, confidence=policy.confidence, proven=proven
+    )
+    if further is None:
+        return "inconclusive", None, "no number of examples would decide it: the drop lies on the limit"
+    return "inconclusive", max(further, fewest - n), "the examples cannot decide it"
+
+
+def _cka(rule: Rule, section: FeatureSection) -> RuleResult:
+    watched = [
+        layer
+        for layer in section.layers
+        if (layer.layer == rule.where if rule.where else layer.stage != "head")
+    ]
+    absent = [layer for layer in watched if isinstance(layer.cka, Absent)]
+    measured = [(layer.cka.estimate, layer) for layer in watched if not isinstance(layer.cka, Absent)]
+    lowest: tuple[float, LayerDrift] | None = min(measured, key=lambda pair: pair[0], default=None)
+    outcome: RuleOutcome
+    if lowest is not None and rule.limit is not None and lowest[0] < rule.limit:
+        outcome, reason = _broken(rule), f"{lowest[1].layer} drifted furthest"
+    elif absent or lowest is None:
+        names = ", ".join(layer.layer for layer in absent) or "no layer is watched"
+        outcome, reason = "inconclusive", f"not measured: {names}"
+    else:
+        outcome, reason = "pass", f"{lowest[1].layer} is lowest"
+    return RuleResult(
+        rule=rule.name if rule.where or lowest is None else f"cka/{lowest[1].layer}",
+        outcome=outcome,
+        level=rule.level.value,
+        variant=section.variant,
+        data=section.data,
+        value=None if lowest is None else lowest[0],
+        limit=rule.limit,
+        n=watched[0].n if watched else None,
+        reason=reason,
+    )
+
+
+def _distance(rule: Rule, section: WeightSection) -> RuleResult:
+    total = section.total
+    for layer in section.layers:
+        if layer.layer == rule.where:
+            total = layer.parameters
+    outcome: RuleOutcome
+    if isinstance(total.relative, Absent):
+        value, outcome, reason = None, "inconclusive", f"not measured: {total.relative.not_measured}"
+    elif rule.limit is not None and total.relative > rule.limit:
+        value, outcome, reason = total.relative, _broken(rule), "the weights moved further than the limit"
+    else:
+        value, outcome, reason = total.relative, "pass", "the weights moved less than the limit"
+    return RuleResult(
+        rule=rule.name,
+        outcome=outcome,
+        level=rule.level.value,
+        variant=section.variant,
+        value=value,
+        limit=rule.limit,
+        reason=reason,
+    )
+
+
+_STILL = {"identical", "cast", "renamed"}
+
+
+def _frozen(rule: Rule, section: WeightSection) -> RuleResult:
+    rows = [row for row in section.tensors if any(fnmatchcase(row.name, p) for p in rule.patterns)]
+    moved = [row.name for row in rows if row.change not in _STILL]
+    more = f", … {len(moved) - 3} more" if len(moved) > 3 else ""
+    reason = (
+        f"{len(moved)} of {len(rows)} tensors changed: {', '.join(moved[:3])}{more}"
+        if moved
+        else f"all {len(rows)} tensors are bit-identical"
+    )
+    return RuleResult(
+        rule=rule.name,
+        outcome=_broken(rule) if moved else "pass",
+        level=rule.level.value,
+        variant=section.variant,
+        value=float(len(moved)),
+        limit=0.0,
+        reason=reason,
+    )
