@@ -60,7 +60,9 @@ class Classification:
         predicted = np.where(answered, scores.argmax(axis=1), NO_ANSWER)
         nll = np.full(len(scores), np.nan)
         nll[answered] = _nll_nats(scores[answered], labels[answered])
-        return Outcomes(predicted=predicted, correct=predicted == labels, nll=nll)
+        return Outcomes(
+            predicted=predicted, correct=predicted == labels, nll=nll, n_classes=scores.shape[1]
+        )
 
     def _as_float32(self, content: Input) -> NDArray[np.float32]:
         if isinstance(content, np.ndarray):

@@ -14,7 +14,7 @@ __all__ = ["Outcomes", "Task"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcomes:
-    """What one variant answered to n examples.
+    """What one variant answered to n examples, choosing among `n_classes`.
 
     `predicted` (n,) int64, -1 where the answer is none; `correct` (n,) bool; `nll` (n,) float64, nats, NaN where
     there is no answer.
@@ -23,6 +23,7 @@ class Outcomes:
     predicted: NDArray[np.int64]
     correct: NDArray[np.bool_]
     nll: NDArray[np.float64]
+    n_classes: int
 
 
 class Task(Protocol):
