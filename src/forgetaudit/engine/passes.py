@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,21 +13,20 @@ from torch.utils import _pytree as pytree
 from forgetaudit.data.batches import Batch
 from forgetaudit.engine.belongings import Belongings, Held, RandomState
 from forgetaudit.engine.bits import version
-from forgetaudit.engine.taps import Journal, Tap, runs_hooks, wrapped
+from forgetaudit.engine.own_tensors import MOST_COPIED_BYTES, OwnTensors
+from forgetaudit.engine.taps import Journal, Read, Tap, Wrapper, runs_hooks, wrapped
 from forgetaudit.engine.variants import Variant, slots
 from forgetaudit.errors import AuditError, ModelError
 
-__all__ = ["Moment", "Passes", "Result", "is_out_of_memory"]
-
-# Buffers up to this size are copied for each variant, because some modules write to theirs while they run.
-_MOST_COPIED_BYTES = 16 * 2**20
+__all__ = ["Carried", "Moment", "Passes", "Result", "Watch", "is_out_of_memory"]
 
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What one variant takes from batch to batch: what hangs on its modules, and its random numbers."""
+    """What one variant takes from batch to batch: what hangs on its modules, its own tensors, its random numbers."""
 
     held: Held
+    values: Mapping[int, Tensor]
     random: RandomState
 
 
@@ -42,93 +41,139 @@ class Result:
     journal: Journal
 
 
+class Watch(Protocol):
+    """Something that stands around the calls of modules."""
+
+    def begin(self, variant: str, journal: Journal, arguments: Mapping[int, tuple[Tensor, Tensor]]) -> None:
+        """A pass of `variant` begins; `arguments` has the batch's tensors, each with its copy for this pass."""
+        ...
+
+    def wrappers(self, reads: Mapping[str, Read]) -> Mapping[str, Wrapper]:
+        """By path the wrappers that call `forward` and then, where there is one, the tap's read of its output."""
+        ...
+
+
 class Passes:
     """Runs all variants on a batch. The skeleton and the random state are left as they were found."""
 
     def __init__(self, skeleton: nn.Module, variants: Sequence[Variant], taps: Mapping[str, Tap]) -> None:
+        self.modules = dict(skeleton.named_modules())
+        self.variants = tuple(variants)
+        self.belongings = Belongings(skeleton)
+        self.device = _device(self.variants)
         self._skeleton = skeleton
-        self._variants = tuple(variants)
         self._slots = slots(skeleton)
-        self._belongings = Belongings(skeleton)
-        self._taps = {skeleton.get_submodule(path): tap for path, tap in taps.items()}
-        self._versions: dict[str, dict[str, tuple[Tensor, int]]] = {}
-        self.device = _device(self._variants)
+        self._taps = taps
+        self._own: dict[str, OwnTensors] = {}
+        self._versions: dict[str, dict[str, int]] = {}
 
     def start(self) -> Moment:
         """The moment before the first batch."""
         with self._on_skeleton() as random:
             self._skeleton.eval()
-            bare = self._belongings.take()
-            moment = {}
-            for variant in self._variants:
-                self._belongings.put(bare)
-                self._versions[variant.name] = self._hang(variant)
-                moment[variant.name] = Carried(self._belongings.take(), random)
+            bare, moment = self.belongings.take(), {}
+            for variant in self.variants:
+                self.belongings.put(bare)
+                self._own[variant.name] = self._hang(variant)
+                self._versions[variant.name] = {name: version(t) for name, t in variant.tensors.items()}
+                moment[variant.name] = Carried(self.belongings.take(), {}, random)
             return moment
 
-    def run(self, batch: Batch, moment: Moment) -> tuple[dict[str, Result], Moment]:
+    def run(
+        self, batch: Batch, moment: Moment, watch: Watch | None = None
+    ) -> tuple[dict[str, Result], dict[str, Carried]]:
         """All variants on `batch`, from `moment` to the next. Raises ModelError where the model does."""
         results, after = {}, {}
         with self._on_skeleton():
-            for variant in self._variants:
-                results[variant.name], after[variant.name] = self._pass(variant, batch, moment[variant.name])
+            for variant in self.variants:
+                before = moment[variant.name]
+                results[variant.name], after[variant.name] = self._pass(variant, batch, before, watch)
         return results, after
 
-    def _pass(self, variant: Variant, batch: Batch, before: Carried) -> tuple[Result, Carried]:
+    def hung(self) -> dict[int, set[str]]:
+        """The names of the tensors that hang on the skeleton in a pass of any variant, by identity."""
+        names: dict[int, set[str]] = {}
+        for variant in self.variants:
+            for name, tensor in self._to_hang(variant, self._own[variant.name]).items():
+                names.setdefault(id(tensor), set()).add(name)
+        return names
+
+    def writing_paths(self) -> set[str]:
+        """The modules with buffers or plain tensors that were written to in a pass of any variant."""
+        return {path for own in self._own.values() for path in own.written_paths()}
+
+    def _pass(
+        self, variant: Variant, batch: Batch, before: Carried, watch: Watch | None
+    ) -> tuple[Result, Carried]:
         journal: Journal = []
-        args, kwargs = _own_copy((batch.args, dict(batch.kwargs)))
-        self._belongings.put(before.held)
+        own, copies = self._own[variant.name], dict[int, tuple[Tensor, Tensor]]()
+        args, kwargs = pytree.tree_map_only(
+            Tensor, partial(_copied, copies), (batch.args, dict(batch.kwargs))
+        )
+        self.belongings.put(before.held)
+        own.put(before.values)
         before.random.put()
-        with self._tapped(journal, batch), _named(variant, batch):
+        if watch is not None:
+            watch.begin(variant.name, journal, copies)
+        with self._tapped(journal, batch, watch), _named(variant, batch):
             outputs = self._skeleton(*args, **kwargs)
         self._refuse_written_weights(variant)
-        held, random = self._belongings.take(), RandomState.take()
-        return Result(outputs, journal), Carried(held, random)
+        return Result(outputs, journal), Carried(self.belongings.take(), own.take(), RandomState.take())
 
     @contextmanager
-    def _tapped(self, journal: Journal, batch: Batch) -> Iterator[None]:
-        reads = {
-            module: partial(tap.read, journal=journal, n=len(batch), mask=batch.mask)
-            for module, tap in self._taps.items()
+    def _tapped(self, journal: Journal, batch: Batch, watch: Watch | None) -> Iterator[None]:
+        reads: dict[str, Read] = {
+            path: partial(tap.read, journal=journal, n=len(batch), mask=batch.mask)
+            for path, tap in self._taps.items()
         }
-        hooked = {module: read for module, read in reads.items() if runs_hooks(module)}
-        plain = {module: partial(_run_and, read) for module, read in reads.items() if module not in hooked}
-        with wrapped(plain, hooked):
+        hooked = {path: read for path, read in reads.items() if runs_hooks(self.modules[path])}
+        plain = {path: read for path, read in reads.items() if path not in hooked}
+        if watch is None:
+            wrappers: Mapping[str, Wrapper] = {path: partial(_run_and, read) for path, read in plain.items()}
+        else:
+            wrappers = watch.wrappers(plain)
+        with wrapped(
+            {self.modules[path]: wrapper for path, wrapper in wrappers.items()},
+            {self.modules[path]: read for path, read in hooked.items()},
+        ):
             yield
 
     @contextmanager
     def _on_skeleton(self) -> Iterator[RandomState]:
-        original, random = self._belongings.take(hooks=True), RandomState.take()
+        original, random = self.belongings.take(hooks=True), RandomState.take()
         try:
             # Not inference_mode: its tensors have no version counters.
             with torch.inference_mode(False), torch.no_grad():
                 yield random
         finally:
-            self._belongings.put(original)
+            self.belongings.put(original)
             random.put()
 
-    def _hang(self, variant: Variant) -> dict[str, tuple[Tensor, int]]:
-        """Install `variant`, with buffers and plain tensors of its own; what hangs now, and its versions."""
-        weights = {id(variant.tensors[slot.name]) for slot in self._slots.values() if slot.is_parameter}
-        own: dict[int, Tensor] = {}
+    def _hang(self, variant: Variant) -> OwnTensors:
+        """Install `variant`, with buffers and plain tensors of its own."""
+        own = OwnTensors()
         taken = {(id(place[0]), place[1]) for slot in self._slots.values() for place in slot.places}
-        for _, attributes, key in list(self._belongings.plain_tensors()):
+        for path, attributes, key in list(self.belongings.plain_tensors()):
             if (id(attributes), key) not in taken:
-                attributes[key] = _owned(attributes[key], own)
-        hung = {}
-        for name, slot in self._slots.items():
-            tensor = variant.tensors[name]
-            hung[name] = tensor if id(tensor) in weights else _owned(tensor, own)
-            slot.hang(hung[name])
-        return {name: (tensor, version(tensor)) for name, tensor in hung.items()}
+                attributes[key] = own.of(attributes[key], path)
+        for name, tensor in self._to_hang(variant, own).items():
+            self._slots[name].hang(tensor)
+        return own
+
+    def _to_hang(self, variant: Variant, own: OwnTensors) -> dict[str, Tensor]:
+        weights = {id(variant.tensors[name]) for name, slot in self._slots.items() if slot.is_parameter}
+        return {
+            name: tensor if id(tensor) in weights else own.of(tensor, name.rpartition(".")[0])
+            for name, tensor in ((name, variant.tensors[name]) for name in self._slots)
+        }
 
     def _refuse_written_weights(self, variant: Variant) -> None:
-        for name, (tensor, before) in self._versions[variant.name].items():
-            if version(tensor) != before and tensor is variant.tensors[name]:
+        for name, before in self._versions[variant.name].items():
+            if version(variant.tensors[name]) != before:
                 raise ModelError(
                     f"the model writes to its tensor {name} while it runs",
                     details=["what one variant does would change the others"],
-                    hint="keep what changes in a buffer of at most 16 MB, which every variant has to itself",
+                    hint=f"keep what changes in a buffer of at most {MOST_COPIED_BYTES >> 20} MB",
                 )
 
 
@@ -159,30 +204,17 @@ def _named(variant: Variant, batch: Batch) -> Iterator[None]:
         ) from error
 
 
-def _run_and(
-    read: Callable[[Any], None], forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+def _run_and(read: Read, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     output = forward(*args, **kwargs)
     read(output)
     return output
 
 
-def _own_copy(arguments: Any) -> Any:
-    """The arguments with fresh tensors: a model may write to its input."""
-    own: dict[int, Tensor] = {}
-
-    def copied(tensor: Tensor) -> Tensor:
-        return own.setdefault(id(tensor), tensor.clone())
-
-    return pytree.tree_map_only(Tensor, copied, arguments)
-
-
-def _owned(tensor: Tensor, own: dict[int, Tensor]) -> Tensor:
-    if tensor.layout != torch.strided or tensor.nbytes > _MOST_COPIED_BYTES:
-        return tensor
-    if id(tensor) not in own:
-        own[id(tensor)] = tensor.detach().clone()
-    return own[id(tensor)]
+def _copied(copies: dict[int, tuple[Tensor, Tensor]], tensor: Tensor) -> Tensor:
+    """A copy for one pass, always the same: a model may write to its input."""
+    if id(tensor) not in copies:
+        copies[id(tensor)] = tensor, tensor.clone()
+    return copies[id(tensor)][1]
 
 
 def _device(variants: Sequence[Variant]) -> torch.device:

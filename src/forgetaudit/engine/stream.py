@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from forgetaudit.data.batches import Batch
+from forgetaudit.engine.frugal import FrugalPasses
 from forgetaudit.engine.passes import Moment, Passes, is_out_of_memory
 from forgetaudit.engine.pooling import POOLS
 from forgetaudit.engine.taps import find_taps, gather
@@ -57,7 +58,7 @@ class Stream:
             raise UsageError(f"there is no pooling called {pool!r}", hint=f"choose from {', '.join(POOLS)}")
         self._layers = tuple(dict.fromkeys(layers))
         self._passes = Passes(skeleton, variants, find_taps(skeleton, self._layers, pool))
-        self._reuse = reuse
+        self._runner = FrugalPasses(self._passes, progress) if reuse else self._passes
         self._progress = progress
         self._most_examples: int | None = None
         self._reasons: dict[str, NotMeasured] = {}
@@ -99,7 +100,7 @@ class Stream:
         return moment
 
     def _step(self, batch: Batch, moment: Moment) -> tuple[Step, Moment]:
-        results, after = self._passes.run(batch, moment)
+        results, after = self._runner.run(batch, moment)
         features: dict[str, dict[str, Tensor]] = {layer: {} for layer in self._layers}
         for variant, result in results.items():
             for layer, found in gather(result.journal, self._layers).items():

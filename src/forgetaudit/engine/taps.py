@@ -13,11 +13,12 @@ from forgetaudit.engine.pooling import pool
 from forgetaudit.errors import ModelError, listing
 from forgetaudit.values import NotMeasured
 
-__all__ = ["Journal", "Tap", "Wrapper", "find_taps", "gather", "runs_hooks", "wrapped"]
+__all__ = ["Journal", "Read", "Tap", "Wrapper", "find_taps", "gather", "runs_hooks", "wrapped"]
 
 Journal = list[tuple[str, Tensor | NotMeasured]]
 """What the taps saw in one pass, in order: a layer called twice stands there twice."""
 
+Read = Callable[[Any], None]
 Wrapper = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 
 
@@ -76,9 +77,7 @@ def runs_hooks(module: nn.Module) -> bool:
 
 
 @contextmanager
-def wrapped(
-    wrappers: Mapping[nn.Module, Wrapper], after_hooks: Mapping[nn.Module, Callable[[Any], None]]
-) -> Iterator[None]:
+def wrapped(wrappers: Mapping[nn.Module, Wrapper], after_hooks: Mapping[nn.Module, Read]) -> Iterator[None]:
     """Call `wrapper(forward, args, kwargs)` for `forward(*args, **kwargs)` on the modules in `wrappers`.
 
     Those in `after_hooks` are told what they returned after the hooks of others. A hook for every tap would

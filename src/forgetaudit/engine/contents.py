@@ -1,0 +1,93 @@
+"""Labels for what tensors hold while one batch is under way: equal labels, equal bits."""
+
+import math
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from forgetaudit.engine.bits import CACHE_LINE, same_bits, same_layout, version
+
+__all__ = ["Contents", "Kept", "is_plain", "same_plain"]
+
+_PLAIN = (bool, int, float, complex, str, bytes, type(None), slice, range, type(...))
+_PLAIN_TORCH = (torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A tensor with its version and label at one moment."""
+
+    tensor: Tensor
+    version: int
+    label: int
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing wrote to its memory since."""
+        return version(self.tensor) == self.version
+
+
+class Contents:
+    """Knows of every tensor shown to it a label, as long as nothing writes to it. Holds on to these tensors."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Kept] = {}
+        self._compared: dict[tuple[int, int], bool] = {}
+        self._labels = count()
+
+    def keep(self, tensor: Tensor) -> Kept:
+        """`tensor` as it is now; with a label of its own unless it is known."""
+        known = self._known.get(id(tensor))
+        if known is None or not known.untouched:
+            known = self._known[id(tensor)] = Kept(tensor, version(tensor), next(self._labels))
+        return known
+
+    def give(self, tensor: Tensor, like: Kept) -> Kept:
+        """`tensor` as it is now, known to hold what `like` held."""
+        if interchangeable(tensor, like.tensor):
+            self._known[id(tensor)] = Kept(tensor, version(tensor), like.label)
+        return self.keep(tensor)
+
+    def holds(self, tensor: Tensor, like: Kept, *, look: bool) -> bool:
+        """Whether `tensor` holds what `like` held, and lies as it lay. Bytes are compared only with `look`, once."""
+        mine = self.keep(tensor)
+        if mine.label == like.label:
+            return interchangeable(tensor, like.tensor)
+        if not look:
+            return False
+        pair = (mine.label, like.label)
+        if pair not in self._compared:
+            equal = like.untouched and interchangeable(tensor, like.tensor) and same_bits(tensor, like.tensor)
+            self._compared[pair] = equal
+            if equal:
+                self._known[id(tensor)] = Kept(tensor, mine.version, like.label)
+        return self._compared[pair]
+
+
+def interchangeable(left: Tensor, right: Tensor) -> bool:
+    """Whether kernels treat two tensors alike: same layout, same alignment."""
+    if left is right:
+        return True
+    return same_layout(left, right) and left.data_ptr() % CACHE_LINE == right.data_ptr() % CACHE_LINE
+
+
+def is_plain(leaf: Any) -> bool:
+    """Whether a leaf of some arguments is an immutable value that can be compared."""
+    return type(leaf) in _PLAIN or isinstance(leaf, _PLAIN_TORCH)
+
+
+def same_plain(left: Any, right: Any) -> bool:
+    """Equality that tells 0.0 from -0.0 and 1 from True, and finds NaN equal to itself."""
+    if left is right:
+        return True
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, float):
+        same_sign = math.copysign(1, left) == math.copysign(1, right)
+        return (left == right and same_sign) or (math.isnan(left) and math.isnan(right))
+    if isinstance(left, complex):
+        return same_plain(left.real, right.real) and same_plain(left.imag, right.imag)
+    return bool(left == right)

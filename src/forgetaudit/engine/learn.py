@@ -1,0 +1,124 @@
+"""Learning, from a few examples of the first batch, which modules may be answered from the book."""
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from forgetaudit.data.batches import Batch
+from forgetaudit.engine.bits import same_bits
+from forgetaudit.engine.contents import same_plain
+from forgetaudit.engine.observe import Observer, has_guests
+from forgetaudit.engine.passes import Carried, Moment, Passes, Result
+from forgetaudit.engine.reuse import Book, Call
+from forgetaudit.engine.sharing import Plan, Sharing
+from forgetaudit.engine.taps import Journal, Read, Wrapper
+
+__all__ = ["Reusing", "drew", "learn"]
+
+_N_EXAMPLES = 4
+_MOST_TRIALS = 6
+
+
+class Reusing:
+    """A Watch that answers calls from a book."""
+
+    def __init__(self, plan: Plan, sharing: Sharing) -> None:
+        self.book = Book(plan, sharing)
+        self._paths = plan.paths
+
+    def begin(self, variant: str, journal: Journal, arguments: Mapping[int, tuple[Tensor, Tensor]]) -> None:
+        """Turn to `variant`, whose arguments hold what the batch's tensors hold."""
+        self.book.turn(variant, journal)
+        for original, copy in arguments.values():
+            self.book.contents.give(copy, self.book.contents.keep(original))
+
+    def wrappers(self, reads: Mapping[str, Read]) -> Mapping[str, Wrapper]:
+        """The modules of the plan, and those with taps."""
+        wrappers = {path: partial(_run, read) for path, read in reads.items()}
+        return wrappers | {path: partial(_answer, self.book, path, reads.get(path)) for path in self._paths}
+
+
+def learn(passes: Passes, sharing: Sharing, batch: Batch, moment: Moment) -> Plan | None:
+    """The plan for reuse, found on at most four examples of `batch`; None where reuse came out different.
+
+    All variants run plainly, then under observation, then with every candidate wrapped until nothing new is
+    learned, and last with the plan alone. Each run with reuse must equal the plain one bit for bit.
+    """
+    while len(batch) > _N_EXAMPLES:
+        batch = batch.halves()[0]
+    plain, after = passes.run(batch, moment)
+    candidates = _candidates(passes, sharing, batch, after)
+    plan = Plan(set(candidates), draws=drew(moment, after))
+    for _ in range(_MOST_TRIALS):
+        before, watch = plan.copy(), Reusing(plan, sharing)
+        results, _ = passes.run(batch, moment, watch)
+        settled = not watch.book.disturbed() and plan == before
+        if settled:
+            break
+    if not settled or not _equal(plain, results):
+        return None
+    plan.paths &= watch.book.useful()
+    watch = Reusing(plan, sharing)
+    results, _ = passes.run(batch, moment, watch)
+    return plan if _equal(plain, results) and not watch.book.disturbed() else None
+
+
+def drew(before: Moment, after: Moment) -> bool:
+    """Whether any variant drew random numbers between two moments."""
+    return any(not before[name].random.same_as(after[name].random) for name in before)
+
+
+def _candidates(passes: Passes, sharing: Sharing, batch: Batch, moment: Moment) -> set[str]:
+    """The paths that were called and whose calls depend on nothing but their tensors and arguments."""
+    observer = Observer(passes.modules, passes.hung())
+    with observer:
+        _, after = passes.run(batch, moment, observer)
+    banned = set(observer.impure)
+    restless = {path for variant in moment for path in _moved(passes, moment[variant], after[variant])}
+    guests = {path for path, module in passes.modules.items() if has_guests(module)}
+    for path in restless | guests | passes.writing_paths():
+        banned |= {path, *_above(path)}
+    return {path for path in observer.called - banned if sharing.shares(path)}
+
+
+def _moved(passes: Passes, before: Carried, after: Carried) -> Iterable[str]:
+    return passes.belongings.moved(before.held, after.held)
+
+
+def _above(path: str) -> Iterable[str]:
+    parts = path.split(".") if path else []
+    return (".".join(parts[:n]) for n in range(len(parts)))
+
+
+def _equal(plain: Mapping[str, Result], reused: Mapping[str, Result]) -> bool:
+    return all(
+        _same_leaves((plain[name].outputs, plain[name].journal), (reused[name].outputs, reused[name].journal))
+        for name in plain
+    )
+
+
+def _same_leaves(left: Any, right: Any) -> bool:
+    leaves, spec = pytree.tree_flatten(left)
+    others, other_spec = pytree.tree_flatten(right)
+    return spec == other_spec and all(map(_same_leaf, leaves, others))
+
+
+def _same_leaf(left: Any, right: Any) -> bool:
+    if isinstance(left, Tensor) and isinstance(right, Tensor):
+        return same_bits(left, right)
+    return type(left) is type(right) and (not isinstance(left, (int, float, str)) or same_plain(left, right))
+
+
+def _answer(
+    book: Book, path: str, read: Read | None, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    return book.answer(Call(path, read, forward, args, kwargs))
+
+
+def _run(read: Read, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    output = forward(*args, **kwargs)
+    read(output)
+    return output

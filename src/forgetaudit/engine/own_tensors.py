@@ -1,0 +1,52 @@
+"""Buffers and plain tensors that each variant has to itself, because some modules write to theirs while they run."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from forgetaudit.engine.bits import version
+
+__all__ = ["MOST_COPIED_BYTES", "OwnTensors"]
+
+MOST_COPIED_BYTES = 16 * 2**20
+
+
+class OwnTensors:
+    """Copies of tensors to hang on the skeleton in their stead. The originals must not be written to."""
+
+    def __init__(self) -> None:
+        self._copies: dict[int, tuple[Tensor, Tensor, int]] = {}
+        self._paths: dict[int, set[str]] = {}
+        self._written: set[int] = set()
+
+    def of(self, tensor: Tensor, path: str) -> Tensor:
+        """The copy of `tensor`, which hangs on the module at `path`; always the same one.
+
+        It is `tensor` itself above 16 MB or where it is not strided.
+        """
+        if tensor.is_sparse or tensor.nbytes > MOST_COPIED_BYTES:
+            return tensor
+        if id(tensor) not in self._copies:
+            self._paths[id(tensor)] = set()
+            copy = tensor.detach().clone()
+            self._copies[id(tensor)] = tensor, copy, version(copy)
+        self._paths[id(tensor)].add(path)
+        return self._copies[id(tensor)][1]
+
+    def written_paths(self) -> set[str]:
+        """The modules on which a copy hangs that was ever written to."""
+        return {path for key in self._find_written() for path in self._paths[key]}
+
+    def take(self) -> Mapping[int, Tensor]:
+        """The values of those that were ever written to."""
+        return {key: self._copies[key][1].clone() for key in self._find_written()}
+
+    def put(self, values: Mapping[int, Tensor]) -> None:
+        """Give them the values they had when `values` were taken: the originals' where they had not been written to."""
+        for key in self._find_written():
+            original, copy, _ = self._copies[key]
+            copy.copy_(values.get(key, original))
+
+    def _find_written(self) -> set[int]:
+        self._written.update(key for key, (_, copy, birth) in self._copies.items() if version(copy) != birth)
+        return self._written
