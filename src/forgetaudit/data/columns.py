@@ -63,13 +63,16 @@ def choose_columns(
         raise DataError(f"column {input_column} cannot be input and label at once", hint="name two columns")
     label, why_label = _choose_label([c for c in columns if c.name != input_column], label_column)
     others = [column for column in columns if column is not label]
-    input_, why_input = _choose_input(others, input_column)
+    chosen = _choose_input(others, input_column)
+    if chosen is None:
+        raise _no_input(columns)
+    input_, why_input = chosen
     said_label = f"label {label.name} ({why_label})" if label else "no label column"
     decision = f"input {input_.name} ({why_input}), {said_label}"
     return Columns(input=input_, label=label, decision=decision)
 
 
-def _choose_input(columns: Sequence[Column], asked: str | None) -> tuple[Column, str]:
+def _choose_input(columns: Sequence[Column], asked: str | None) -> tuple[Column, str] | None:
     if asked is not None:
         column = _named(asked, columns, "--input-column")
         if column.kind not in (Kind.IMAGE, Kind.ARRAY):
@@ -79,7 +82,7 @@ def _choose_input(columns: Sequence[Column], asked: str | None) -> tuple[Column,
         found = _one_of([column for column in columns if column.kind is kind], INPUT_NAMES, "--input-column")
         if found is not None:
             return found, f"by type, {kind.value}"
-    raise _no_input(columns)
+    return None
 
 
 def _choose_label(columns: Sequence[Column], asked: str | None) -> tuple[Column | None, str]:

@@ -1,0 +1,49 @@
+import numpy as np
+import torch
+
+from forgetaudit.data.batches import Batch, in_batches
+from forgetaudit.data.examples import Example
+
+
+def some_examples(n: int) -> list[Example]:
+    return [Example(id=f"{i}", input=np.full(3, i, dtype=np.float32), label=i) for i in range(n)]
+
+
+def collate(examples: list[Example]) -> Batch:
+    return Batch(
+        ids=tuple(example.id for example in examples),
+        args=(torch.stack([torch.as_tensor(example.input) for example in examples]),),
+        labels=torch.tensor([example.label for example in examples]),
+    )
+
+
+def test_batches_keep_every_example_in_order_and_the_last_may_be_smaller() -> None:
+    batches = list(in_batches(some_examples(7), 3, collate))
+    assert [len(batch) for batch in batches] == [3, 3, 1]
+    assert [i for batch in batches for i in batch.ids] == [str(i) for i in range(7)]
+
+
+def test_an_exact_multiple_leaves_no_empty_batch() -> None:
+    assert [len(batch) for batch in in_batches(some_examples(6), 3, collate)] == [3, 3]
+
+
+def test_examples_are_read_only_when_their_batch_is_asked_for() -> None:
+    read = []
+
+    def reading() -> object:
+        for example in some_examples(6):
+            read.append(example.id)
+            yield example
+
+    batches = in_batches(reading(), 2, collate)
+    assert read == []
+    next(batches)
+    assert read == ["0", "1"]
+
+
+def test_halves_hold_every_example_once_in_memory_of_their_own() -> None:
+    batch = collate(some_examples(5))
+    first, second = batch.halves()
+    assert first.ids + second.ids == batch.ids
+    assert torch.equal(torch.cat([first.args[0], second.args[0]]), batch.args[0])
+    assert all(half.args[0].untyped_storage().data_ptr() % 64 == 0 for half in (first, second))
