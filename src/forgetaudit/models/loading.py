@@ -15,9 +15,13 @@ __all__ = ["LoadedState", "load_state"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedState:
-    """`state` has the model's names. `grafted` came from base; `steps` say what was done to the names."""
+    """Tensors under the model's names. `grafted` came from base; `steps` say what was done to the names.
+
+    `model_names` gives the model's name for each of the checkpoint's.
+    """
 
     state: Mapping[str, Tensor]
+    model_names: Mapping[str, str]
     grafted: tuple[str, ...]
     steps: tuple[str, ...]
 
@@ -30,17 +34,23 @@ def load_state(
     device: torch.device,
     graft_from: Mapping[str, Tensor] | None = None,
     graft: Collection[str] = (),
+    always_graft: bool = False,
 ) -> LoadedState:
     """Every parameter and buffer of `model` from `checkpoint`; floating ones in `dtype`.
 
-    Names in `graft` (a head's tensors) that `checkpoint` lacks or has in another shape come from `graft_from`.
+    Names in `graft` (a head's tensors) that `checkpoint` lacks or has in another shape come from `graft_from`,
+    with `always_graft` also those that would fit.
     Of tied tensors one name suffices. MismatchError naming everything that is missing, unexpected or reshaped.
     """
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    alignment = align_names(wanted, {name: info.shape for name, info in checkpoint.tensors.items()})
-    source = {
-        ours: theirs for ours, theirs in alignment.pairs if wanted[ours] == checkpoint.tensors[theirs].shape
-    }
+    alignment = align_names(
+        wanted,
+        {name: info.shape for name, info in checkpoint.tensors.items()},
+        sides=("the model", checkpoint.path.name),
+    )
+    source = dict(alignment.pairs)
+    if always_graft:
+        source = {ours: theirs for ours, theirs in source.items() if ours not in graft}
     absent = [name for name in wanted if name not in source]
     grafted = [name for name in absent if graft_from is not None and name in graft]
     tolerated = (
@@ -53,7 +63,12 @@ def load_state(
         for ours, theirs in source.items()
     }
     state |= {name: graft_from[name] for name in grafted if graft_from is not None}
-    return LoadedState(state=state, grafted=tuple(grafted), steps=alignment.steps)
+    return LoadedState(
+        state=state,
+        model_names={theirs: ours for ours, theirs in alignment.pairs},
+        grafted=tuple(grafted),
+        steps=alignment.steps,
+    )
 
 
 def _tied_to(model: nn.Module, present: Collection[str]) -> set[str]:

@@ -126,8 +126,6 @@ class DataInput(Part):
     where: str
     n: int
     fingerprint: str
-    input_column: str
-    label_column: str | None
     classes: tuple[str, ...] | None
     decisions: tuple[str, ...]
 
@@ -247,10 +245,10 @@ class WeightTotal(Part):
     n_tensors: int
     n_identical: int
     n_elements: int
-    distance: float
+    distance: float | Absent
     relative: float | Absent
     one_minus_cosine: float | Absent
-    max_abs: float
+    max_abs: float | Absent
 
 
 class LayerWeights(Part):
@@ -296,6 +294,7 @@ class WeightSection(Part):
     tensors: tuple[TensorRow, ...]
     alignment: tuple[str, ...]
     median_cosine: float | Absent
+    looks_unrelated: bool
 
 
 class Limits(Part):

@@ -154,13 +154,9 @@ def exploded(facts: Facts) -> Iterator[Finding]:
         )
 
 
-# A fine-tune, even a hard one, stays within sight of its start; independent weights have cosine 0.
-_LINEAGE_COSINE = 0.2
-
-
 def not_one_lineage(facts: Facts) -> Iterator[Finding]:
     cosine = facts.weights.median_cosine
-    if isinstance(cosine, float) and cosine < _LINEAGE_COSINE:
+    if isinstance(cosine, float) and facts.weights.looks_unrelated:
         yield finding(
             facts,
             "not-one-lineage",

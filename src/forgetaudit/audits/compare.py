@@ -1,0 +1,168 @@
+"""compare: what one or more tuned checkpoints forgot of the source task that base could do."""
+
+import platform
+import time
+from contextlib import ExitStack
+
+from forgetaudit import __version__
+from forgetaudit.audits.behaviour import Behaviour, measure_behaviour
+from forgetaudit.audits.inputs import OpenedData, describe_file, open_data
+from forgetaudit.audits.network import Network, build_network
+from forgetaudit.audits.weighing import Weighed, weigh, weight_section
+from forgetaudit.checkpoints.checkpoint import Checkpoint
+from forgetaudit.checkpoints.formats import open_checkpoint
+from forgetaudit.errors import ModelError
+from forgetaudit.plan import AuditPlan
+from forgetaudit.progress import SILENT, Progress
+from forgetaudit.report.findings import Facts, find
+from forgetaudit.report.gate import judge
+from forgetaudit.report.report import Absent, AuditReport, Inputs, VariantName
+
+__all__ = ["compare"]
+
+NO_DATA = "no data were passed (--data)"
+
+
+def compare(plan: AuditPlan, *, progress: Progress = SILENT) -> AuditReport:
+    """Compare every tuned checkpoint of the plan with base, on the same examples, and judge the result.
+
+    Weights come first: they need no model, fail fast, and prove from the bytes what cannot have changed. AuditError
+    where the audit cannot be done as asked.
+    """
+    clock = _Clock()
+    with ExitStack() as files:
+        data = [open_data(data_plan, plan.settings) for data_plan in plan.data]
+        base = files.enter_context(open_checkpoint(plan.base))
+        tuned = {
+            name: files.enter_context(open_checkpoint(path))
+            for name, path in zip(plan.names, plan.tuned, strict=True)
+        }
+        clock.lap("open")
+        weighed = {name: weigh(name, base, other, plan.policy, progress) for name, other in tuned.items()}
+        clock.lap("weights")
+        network = _network(plan, base, tuned) if data else None
+        clock.lap("model")
+        behaviours = [
+            measure_behaviour(network, opened, plan, weighed, progress) for opened in data if network
+        ]
+        clock.lap("examples")
+        return _report(plan, base, tuned, weighed, network, data, behaviours, clock)
+
+
+def _network(plan: AuditPlan, base: Checkpoint, tuned: dict[str, Checkpoint]) -> Network:
+    if plan.model is None:
+        raise ModelError(
+            f"nothing says which network {plan.base.name} belongs to",
+            hint="pass --model path.py:callable, a function that returns the network, or set model in forgetaudit.toml",
+        )
+    return build_network(plan.model, plan, base, tuned)
+
+
+def _report(
+    plan: AuditPlan,
+    base: Checkpoint,
+    tuned: dict[str, Checkpoint],
+    weighed: dict[str, Weighed],
+    network: Network | None,
+    data: list[OpenedData],
+    behaviours: list[Behaviour],
+    clock: "_Clock",
+) -> AuditReport:
+    """Everything measured, put together, judged, and looked through for findings."""
+    absent = Absent(not_measured=NO_DATA)
+    source = tuple(section for behaviour in behaviours for section in behaviour.source) if data else absent
+    features = (
+        tuple(section for behaviour in behaviours for section in behaviour.features) if data else absent
+    )
+    weights = tuple(weight_section(one, network) for one in weighed.values())
+    variants = (VariantName(name="base"), *(_variant(name, network) for name in plan.names))
+    verdict = judge(plan.policy, source=source, features=features, weights=weights)
+    facts = [
+        Facts(
+            variant=variant,
+            weights=section,
+            source=()
+            if isinstance(source, Absent)
+            else tuple(s for s in source if s.variant == variant.name),
+            features=()
+            if isinstance(features, Absent)
+            else tuple(f for f in features if f.variant == variant.name),
+            verdict=verdict,
+        )
+        for variant, section in zip(variants[1:], weights, strict=True)
+    ]
+    return AuditReport(
+        command="compare",
+        verdict=verdict,
+        inputs=Inputs(
+            base=describe_file("base", base, plan.settings),
+            tuned=tuple(describe_file(name, other, plan.settings) for name, other in tuned.items()),
+            model=network.described if network else Absent(not_measured=NO_DATA),
+            data=tuple(opened.described() for opened in data),
+            settings=_settings(plan, network),
+            versions=_versions(network),
+        ),
+        variants=variants,
+        source=source,
+        features=features,
+        weights=weights,
+        findings=tuple(finding for one in facts for finding in find(one)),
+        run=clock.laps(),
+    )
+
+
+def _variant(name: str, network: Network | None) -> VariantName:
+    return VariantName(name=name, grafted=network.grafted[name] if network else ())
+
+
+def _settings(plan: AuditPlan, network: Network | None) -> dict[str, object]:
+    """What was decided, not only what was asked: the same settings give the same numbers."""
+    asked = plan.settings
+    policy = plan.policy
+    gate = {
+        "confidence": policy.confidence,
+        "min_samples": policy.min_samples,
+        "fail_when": policy.fail_when.value,
+        "on_inconclusive": policy.on_inconclusive.value,
+    }
+    if network is None:
+        return {"gate": gate}
+    return {
+        "device": network.device.type,
+        "dtype": str(network.dtype).removeprefix("torch."),
+        "batch_size": asked.batch_size,
+        "threads": network.threads,
+        "seed": asked.seed,
+        "limit": asked.limit,
+        "pool": asked.pool,
+        "head": asked.head,
+        "reuse": asked.reuse,
+        "gate": gate,
+    }
+
+
+def _versions(network: Network | None) -> dict[str, str]:
+    found = {"forgetaudit": __version__, "python": platform.python_version()}
+    if network is not None:
+        import torch
+
+        found["torch"] = str(torch.__version__)
+    return found
+
+
+class _Clock:
+    """Wall seconds of each part of the work, for the one place of a report where times live."""
+
+    def __init__(self) -> None:
+        self._started = time.time()
+        self._last = time.perf_counter()
+        self._seconds: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self._seconds[name] = round(now - self._last, 3)
+        self._last = now
+
+    def laps(self) -> dict[str, object]:
+        started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._started))
+        return {"started": started, "seconds": dict(self._seconds)}

@@ -1,0 +1,124 @@
+"""The weights of one tuned checkpoint against base: measured from the files, and put into the report's form."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from forgetaudit.audits.network import Network
+from forgetaudit.checkpoints.align import NameAlignment, align
+from forgetaudit.checkpoints.checkpoint import Checkpoint
+from forgetaudit.policy import Policy, RuleKind
+from forgetaudit.progress import Progress
+from forgetaudit.report.report import Absent, LayerWeights, TensorRow, WeightSection, WeightTotal
+from forgetaudit.values import NotMeasured
+from forgetaudit.weights.changes import Role, TensorChange, WeightChanges
+from forgetaudit.weights.distance import measure_weights
+from forgetaudit.weights.frozen import check_frozen
+from forgetaudit.weights.groups import Group, by_layer, total
+from forgetaudit.weights.lineage import measure_lineage
+from forgetaudit.weights.sums import Sums
+
+__all__ = ["Weighed", "weigh", "weight_section"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """One variant's tensors, measured against base's."""
+
+    name: str
+    alignment: NameAlignment
+    changes: WeightChanges
+
+    @property
+    def identical(self) -> bool:
+        """Every tensor has base's bytes, under base's name or another."""
+        return all(row.change in ("identical", "renamed") for row in self.changes.tensors)
+
+
+def weigh(name: str, base: Checkpoint, tuned: Checkpoint, policy: Policy, progress: Progress) -> Weighed:
+    """Read both files once. MismatchError if they are not versions of one network; UsageError for an idle pattern."""
+    alignment = align(base, tuned)
+    changes = measure_weights(base, tuned, alignment, progress)
+    for rule in policy.rules:
+        if rule.kind is RuleKind.FROZEN:
+            check_frozen(changes, rule.patterns)
+    return Weighed(name=name, alignment=alignment, changes=changes)
+
+
+def weight_section(weighed: Weighed, network: Network | None) -> WeightSection:
+    """The exact part of the report. Layers are the network's where there is one, else the tensors' own modules."""
+    everything = total(weighed.changes)
+    lineage = measure_lineage(weighed.changes)
+    return WeightSection(
+        variant=weighed.name,
+        identical=weighed.identical,
+        total=_total(everything.tensors, everything.parameters, Role.PARAMETER),
+        running=_total(everything.tensors, everything.statistics, Role.STATISTIC),
+        batches_in_training_mode=everything.training_batches,
+        layers=tuple(_layers(weighed, network)),
+        tensors=tuple(_row(row) for row in weighed.changes.tensors),
+        alignment=weighed.alignment.steps,
+        median_cosine=Absent(not_measured=lineage.reason)
+        if isinstance(lineage, NotMeasured)
+        else lineage.median_cosine,
+        looks_unrelated=not isinstance(lineage, NotMeasured) and lineage.looks_unrelated,
+    )
+
+
+def _layers(weighed: Weighed, network: Network | None) -> list[LayerWeights]:
+    stages = {layer.name: layer.stage.value for layer in network.layers} if network else {}
+    groups = by_layer(weighed.changes, list(stages), names=_model_names(network))
+    return [_layer(group, stages.get(group.name, "block" if not stages else "rest")) for group in groups]
+
+
+def _model_names(network: Network | None) -> Mapping[str, str]:
+    return {} if network is None else network.base_names
+
+
+def _layer(group: Group, stage: str) -> LayerWeights:
+    counters = [row for row in group.tensors if row.role is Role.COUNTER]
+    return LayerWeights(
+        layer=group.name or "(top)",
+        stage=stage,
+        parameters=_total(group.tensors, group.parameters, Role.PARAMETER),
+        running=_total(group.tensors, group.statistics, Role.STATISTIC),
+        n_counters=len(counters),
+        n_counters_identical=sum(row.is_unchanged for row in counters),
+    )
+
+
+def _total(rows: Sequence[TensorChange], sums: Sums, role: Role) -> WeightTotal:
+    mine = [row for row in rows if row.role is role]
+    return WeightTotal(
+        n_tensors=len(mine),
+        n_identical=sum(row.is_unchanged for row in mine),
+        n_elements=sums.n_elements,
+        distance=_number(sums.distance),
+        relative=_number(sums.relative),
+        one_minus_cosine=_number(sums.one_minus_cosine),
+        max_abs=_number(sums.max_abs),
+    )
+
+
+def _row(row: TensorChange) -> TensorRow:
+    info = row.base or row.tuned
+    assert info is not None  # noqa: S101
+    sums = row.sums
+    absent = Absent(not_measured=row.reason or row.change.value)
+    return TensorRow(
+        name=row.name,
+        tuned_name=row.tuned.name if row.tuned else None,
+        change=row.change.value,
+        role=row.role.value,
+        dtype=info.dtype,
+        tuned_dtype=row.tuned.dtype if row.tuned else None,
+        shape=info.shape,
+        distance=_number(sums.distance) if sums else absent,
+        relative=_number(sums.relative) if sums else absent,
+        one_minus_cosine=_number(sums.one_minus_cosine) if sums else absent,
+        max_abs=_number(sums.max_abs) if sums else absent,
+        n_nonfinite=sums.n_nonfinite_tuned if sums else 0,
+    )
+
+
+def _number(value: float | NotMeasured) -> float | Absent:
+    return Absent(not_measured=value.reason) if isinstance(value, NotMeasured) else value
