@@ -172,7 +172,7 @@ def write_data(data: Scans, name: str) -> None:
 def accuracy(model: nn.Module, data: Scans) -> dict[str, float]:
     x, y = data.tensors()
     n_right = int((model(x).argmax(dim=1) == y).sum())
-    return {"right": n_right, "n": len(y), "accuracy": round(n_right / len(y), 4)}
+    return {"right": n_right, "n": len(y), "accuracy": n_right / len(y)}
 
 
 def main() -> None:
