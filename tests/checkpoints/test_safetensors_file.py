@@ -7,16 +7,33 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from tests.checkpoints.hand_made import entry, whole, write
 
 from forgetaudit.checkpoints import header
 from forgetaudit.checkpoints.safetensors_file import SafetensorsFile
 from forgetaudit.errors import UnreadableCheckpoint
-from tests.checkpoints.hand_made import entry, whole, write
 
-TORCH_DTYPES = (
-    "float64 float32 float16 bfloat16 float8_e4m3fn float8_e5m2 float8_e4m3fnuz float8_e5m2fnuz float8_e8m0fnu "
-    "complex64 int64 int32 int16 int8 uint64 uint32 uint16 uint8 bool"
-).split()
+TORCH_DTYPES = [
+    "float64",
+    "float32",
+    "float16",
+    "bfloat16",
+    "float8_e4m3fn",
+    "float8_e5m2",
+    "float8_e4m3fnuz",
+    "float8_e5m2fnuz",
+    "float8_e8m0fnu",
+    "complex64",
+    "int64",
+    "int32",
+    "int16",
+    "int8",
+    "uint64",
+    "uint32",
+    "uint16",
+    "uint8",
+    "bool",
+]
 
 
 @pytest.mark.parametrize("dtype", TORCH_DTYPES)
@@ -32,7 +49,12 @@ def test_every_dtype_reads_back_as_the_safetensors_library_wrote_it(tmp_path, dt
 
 def test_names_shapes_metadata_and_values_agree_with_the_safetensors_library(tmp_path):
     path = tmp_path / "a.safetensors"
-    tensors = {"b": torch.randn(3, 5), "a.scalar": torch.tensor(2.5), "empty": torch.zeros(0, 4), "c": torch.arange(7)}
+    tensors = {
+        "b": torch.randn(3, 5),
+        "a.scalar": torch.tensor(2.5),
+        "empty": torch.zeros(0, 4),
+        "c": torch.arange(7),
+    }
     save_file(tensors, path, metadata={"format": "pt", "made by": "a test"})
     with SafetensorsFile(path) as checkpoint:
         assert checkpoint.metadata == {"format": "pt", "made by": "a test"}
@@ -63,24 +85,64 @@ def test_tensors_come_in_file_order_and_not_in_header_order(tmp_path):
 
 TWO = b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
 HOSTILE = {
-    "hole": ({"a": entry(), "b": entry(begin=12, end=20)}, b"\0" * 20, "4 bytes before tensor 'b' belong to no tensor"),
+    "hole": (
+        {"a": entry(), "b": entry(begin=12, end=20)},
+        b"\0" * 20,
+        "4 bytes before tensor 'b' belong to no tensor",
+    ),
     "overlap": ({"a": entry(), "b": entry(begin=4, end=12)}, b"\0" * 12, "tensor 'b' overlaps tensor 'a'"),
-    "hole at the start": ({"a": entry(begin=4, end=12)}, b"\0" * 12, "4 bytes before tensor 'a' belong to no tensor"),
+    "hole at the start": (
+        {"a": entry(begin=4, end=12)},
+        b"\0" * 12,
+        "4 bytes before tensor 'a' belong to no tensor",
+    ),
     "trailing": ({"a": entry()}, b"\0" * 11, "3 bytes follow its last tensor"),
     "truncated": ({"a": entry()}, b"\0" * 5, "is truncated: its tensors need 8 bytes, it has 5"),
     "size": ({"a": entry(shape=(3,))}, b"\0" * 8, "tensor 'a' needs 12 bytes and is given 8"),
-    "half a byte": ({"a": entry(dtype="F4", shape=(3,), end=1)}, b"\0", "tensor 'a' needs 2 bytes and is given 1"),
+    "half a byte": (
+        {"a": entry(dtype="F4", shape=(3,), end=1)},
+        b"\0",
+        "tensor 'a' needs 2 bytes and is given 1",
+    ),
     "unknown dtype": ({"a": entry(dtype="F33")}, b"\0" * 8, "tensor 'a' has the unknown dtype 'F33'"),
     "dtype as a list": ({"a": entry(dtype=["F32"])}, b"\0" * 8, "tensor 'a' has the unknown dtype"),
     "twice": (TWO, b"\0" * 8, "its header names 'a' twice"),
     "field twice": (b'{"a":{"dtype":"F32","dtype":"I32"}}', b"", "its header names 'dtype' twice"),
-    "negative shape": ({"a": entry(shape=(-2,))}, b"\0" * 8, "tensor 'a' has a shape that is not a list of counts"),
-    "true as a count": ({"a": entry(shape=(True, 2))}, b"\0" * 8, "tensor 'a' has a shape that is not a list of counts"),
-    "a fraction": ({"a": entry(shape=(2.0,))}, b"\0" * 8, "tensor 'a' has a shape that is not a list of counts"),
-    "a huge shape": ({"a": entry(shape=(2**63,))}, b"\0" * 8, "tensor 'a' has a shape that is not a list of counts"),
-    "many dimensions": ({"a": entry(shape=[1] * 99)}, b"\0" * 8, "tensor 'a' has a shape that is not a list of counts"),
-    "backwards": ({"a": entry(begin=8, end=0)}, b"\0" * 8, "tensor 'a' has data_offsets that are not a begin and an end"),
-    "one field more": ({"a": entry() | {"code": "x"}}, b"\0" * 8, "is not described by dtype, shape and data_offsets"),
+    "negative shape": (
+        {"a": entry(shape=(-2,))},
+        b"\0" * 8,
+        "tensor 'a' has a shape that is not a list of counts",
+    ),
+    "true as a count": (
+        {"a": entry(shape=(True, 2))},
+        b"\0" * 8,
+        "tensor 'a' has a shape that is not a list of counts",
+    ),
+    "a fraction": (
+        {"a": entry(shape=(2.0,))},
+        b"\0" * 8,
+        "tensor 'a' has a shape that is not a list of counts",
+    ),
+    "a huge shape": (
+        {"a": entry(shape=(2**63,))},
+        b"\0" * 8,
+        "tensor 'a' has a shape that is not a list of counts",
+    ),
+    "many dimensions": (
+        {"a": entry(shape=[1] * 99)},
+        b"\0" * 8,
+        "tensor 'a' has a shape that is not a list of counts",
+    ),
+    "backwards": (
+        {"a": entry(begin=8, end=0)},
+        b"\0" * 8,
+        "tensor 'a' has data_offsets that are not a begin and an end",
+    ),
+    "one field more": (
+        {"a": entry() | {"code": "x"}},
+        b"\0" * 8,
+        "is not described by dtype, shape and data_offsets",
+    ),
     "a list": (b"[]", b"", "its header is not a JSON object"),
     "not JSON": (b"{nonsense", b"", "its header is not a JSON object"),
     "not UTF-8": (b'{"\xff":1}', b"", "its header is not a JSON object"),

@@ -33,11 +33,6 @@ def _open_file(path: Path, notes: tuple[str, ...]) -> Checkpoint:
         case Kind.INDEX:
             return ShardedCheckpoint(path, notes)
         case Kind.TORCH:
-            if path.suffix == ".safetensors":
-                notes = (
-                    *notes,
-                    f"{path.name} is a torch file, whatever its name says; it was read with weights_only",
-                )
             return TorchFile(path, notes)
         case Kind.SAFETENSORS:
             return SafetensorsFile(path, notes)

@@ -147,7 +147,7 @@ def _shard_name(shard: object, path: Path) -> str:
         )
     # PureWindowsPath splits at both kinds of slash and knows drives, whatever system this runs on.
     split = PureWindowsPath(shard)
-    if split.drive or split.root or len(split.parts) != 1 or shard in (".", "..") or not shard.isprintable():
+    if split.drive or split.name != shard or shard in (".", "..") or not shard.isprintable():
         raise UnsafeCheckpoint(
             f"{path} names a shard outside its folder: {shard!r}",
             hint="do not use this index; its shards lie beside it",

@@ -20,6 +20,11 @@ def check_archive(path: Path) -> None:
 
     Raises UnsafeCheckpoint for formats that are code by design, UnreadableCheckpoint for the others.
     """
+    if path.suffix == ".safetensors":
+        # torch.load would choose its reader by this ending.
+        raise UnreadableCheckpoint(
+            f"{path} is a torch file under the name of a safetensors file", hint="rename it to end with .pt"
+        )
     head = _head(path)
     if head[:1] == b"\x80":
         raise _old_pickle(path, head)

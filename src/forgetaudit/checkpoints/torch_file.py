@@ -113,7 +113,13 @@ def _check(name: str, tensor: Tensor, path: Path) -> None:
     import torch
 
     plain = type(tensor) in (torch.Tensor, torch.nn.Parameter)
-    if not plain or tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
+    if (
+        not plain
+        or tensor.layout != torch.strided
+        or tensor.is_nested
+        or tensor.is_quantized
+        or tensor.device.type != "cpu"
+    ):
         raise UnreadableCheckpoint(
             f"{path} holds {name!r} in a form that is not a plain dense tensor",
             details=[f"class {type(tensor).__name__}, {tensor.layout}, device {tensor.device}"],
