@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fnmatch import fnmatchcase
 
 from forgetaudit.errors import UsageError
 
@@ -13,6 +14,7 @@ __all__ = [
     "Policy",
     "Rule",
     "RuleKind",
+    "covers",
     "drop_limit",
     "plain_limit",
 ]
@@ -82,6 +84,11 @@ class Policy:
     fail_when: FailWhen = FailWhen.LIKELY
     on_inconclusive: OnInconclusive = OnInconclusive.WARN
     source: str = field(default="command line")
+
+
+def covers(pattern: str, tensor: str) -> bool:
+    """Whether a frozen rule's shell pattern means this tensor: its name, or a module that it lies in."""
+    return fnmatchcase(tensor, pattern) or fnmatchcase(tensor, f"{pattern}.*")
 
 
 _QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(pt|%)\s*")

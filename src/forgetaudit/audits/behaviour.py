@@ -77,9 +77,7 @@ def measure_behaviour(
     unusable = _unusable(confusion[0].read(), data)
     return Behaviour(
         source=tuple(
-            _source_section(
-                name, tally, data, known=_known(weighed[name], network, name), unusable=unusable
-            )
+            _source_section(name, tally, data, known=_known(weighed[name], network, name), unusable=unusable)
             for name, tally in tallies.items()
         ),
         features=tuple(

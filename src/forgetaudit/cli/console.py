@@ -105,7 +105,9 @@ class _Tenths:
         tenth = 10 * self._done // max(self._total, 1)
         if tenth > self._said and time.monotonic() - self._start > 2:
             self._said = tenth
-            note(f"{self._title} {10 * tenth} % ({self._amount(self._done)} of {self._amount(self._total)})")
+            note(f"{self._title} {10 * tenth} % ({self._amounts()})")
 
-    def _amount(self, n: int) -> str:
-        return size(n) if self._unit == "bytes" else f"{n:,} {self._unit}"
+    def _amounts(self) -> str:
+        if self._unit == "bytes":
+            return f"{size(self._done)} of {size(self._total)}"
+        return f"{self._done:,} of {self._total:,} {self._unit}"

@@ -231,7 +231,7 @@ def _classes(source: SourceSection) -> str:
     if fell:
         worst = fell[0]
         parts.append(
-            f"{worst.name} fell {numbers.points(worst.base - worst.tuned)} pt "
+            f"class {worst.name} fell {numbers.points(worst.base - worst.tuned)} pt "
             f"(n {worst.n}, adjusted p {numbers.p_value(worst.adjusted_p)})"
         )
     if len(fell) > 1:
@@ -283,13 +283,10 @@ def _layer_line(layer: LayerWeights, drift: LayerDrift | None, wide: int, *, wit
     line: Line = [(f"{layer.layer:<{wide}}", "")]
     if with_cka:
         line += _cka_cell(drift)
-    still = layer.parameters.n_identical == layer.parameters.n_tensors
-    moved_buffers = layer.running.n_tensors - layer.running.n_identical
-    if still and moved_buffers:
-        return [*line, (f"0       but {moved_buffers} running statistics moved", "bad")]
-    if still and layer.parameters.n_tensors:
-        n = layer.parameters.n_tensors + layer.running.n_tensors
-        return [*line, (f"0       frozen: all {n} tensors bit-identical", "good")]
+    if layer.is_still:
+        return [*line, (f"0       frozen: all {layer.n_tensors} tensors bit-identical", "good")]
+    if layer.parameters_still:
+        return [*line, (f"0       but {layer.buffers_moved} buffers moved", "bad")]
     relative = layer.parameters.relative
     if isinstance(relative, Absent):
         return [*line, (f"·       {relative.not_measured}", "dim")]
@@ -313,7 +310,7 @@ def _total_line(weights: WeightSection, wide: int, *, with_cka: bool) -> Line:
     text = (
         f"·       {relative.not_measured}" if isinstance(relative, Absent) else f"{numbers.unit(relative):<8}"
     )
-    n = f"{total.n_tensors - total.n_identical} of {total.n_tensors} tensors changed"
+    n = f"{total.n_tensors - total.n_identical} of {total.n_tensors} parameters changed"
     return [(f"{'total':<{wide}}", "dim"), (" " * 22 if with_cka else "", ""), (text + n, "dim")]
 
 
@@ -356,7 +353,14 @@ def _findings(report: AuditReport, subject: _Subject) -> Iterator[Line]:
 
 
 # What the headline and the table of classes say already.
-_SAID_ELSEWHERE = {"base-at-chance", "labels-do-not-fit", "classes-fell", "needs-more-examples"}
+_SAID_ELSEWHERE = {
+    "base-at-chance",
+    "classes-fell",
+    "drop-proved",
+    "gain-proved",
+    "labels-do-not-fit",
+    "needs-more-examples",
+}
 
 
 def _advice(findings: Sequence[Finding]) -> list[str]:

@@ -7,6 +7,12 @@ from forgetaudit.report.report import Absent, Finding, Severity
 
 __all__ = ["BEHAVIOUR_DETECTORS"]
 
+# Both observations behind this tool, and the one thing that a lossless memory would do.
+_MITIGATION = (
+    "train fewer steps or at a lower rate, freeze the layers that drift most, or mix in source examples; "
+    "each mitigates, none erases"
+)
+
 
 def unusable_data(facts: Facts) -> Iterator[Finding]:
     for section in facts.source:
@@ -55,7 +61,7 @@ def drop(facts: Facts) -> Iterator[Finding]:
         severity: Severity = "info"
         if drop.low > 0:
             title = f"the loss is real: {points(drop.low)} to {points(drop.high)} points of source accuracy"
-            advice, ident = "see which layers carry it, and what wins it back", "drop-proved"
+            advice, ident = _MITIGATION, "drop-proved"
             severity = "medium"
         elif drop.high < 0:
             title = f"tuned gained {points(-drop.high)} to {points(-drop.low)} points of source accuracy"
@@ -91,6 +97,41 @@ def needs_more(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def where_it_sits(facts: Facts) -> Iterator[Finding]:
+    """If nothing before the head can have changed, a loss is the head's; else the layer that drifts most."""
+    for source, features in zip(facts.source, facts.features, strict=True):
+        drop = source.accuracy.drop
+        if isinstance(drop, Absent) or drop.low is None or drop.low <= 0 or source.unusable:
+            continue
+        measured = [
+            (drift.cka, drift.layer) for drift in features.layers if not isinstance(drift.cka, Absent)
+        ]
+        if not measured:
+            continue
+        if len(measured) == len(features.layers) and all(cka.kind == "exact" for cka, _ in measured):
+            yield finding(
+                facts,
+                "loss-in-head",
+                "the loss is the head's: every feature before it is bit-identical",
+                "put base's head back on (--head base) to have the source task back at no loss",
+                severity="medium",
+                data=source.data,
+                evidence={"layers": [layer for _, layer in measured]},
+            )
+            continue
+        lowest, layer = min(measured, key=lambda pair: pair[0].estimate)
+        yield finding(
+            facts,
+            "layer-drifts-most",
+            f"of the watched layers, {layer} drifts most: a diagnostic, not proof",
+            _MITIGATION,
+            severity="info",
+            confidence="medium",
+            data=source.data,
+            evidence={"layer": layer, "cka": lowest.estimate},
+        )
+
+
 def classes_that_fell(facts: Facts) -> Iterator[Finding]:
     for section in facts.source:
         fell = [c for c in section.per_class if c.adjusted_p < 0.05 and c.base > c.tuned]
@@ -113,7 +154,8 @@ def cka_is_blind(facts: Facts) -> Iterator[Finding]:
     """Accuracy fell where CKA saw nothing (Davari et al. 2022, arXiv 2210.16156)."""
     for source, features in zip(facts.source, facts.features, strict=False):
         drop = source.accuracy.drop
-        values = [layer.cka.estimate for layer in features.layers if not isinstance(layer.cka, Absent)]
+        measured = [layer.cka for layer in features.layers if not isinstance(layer.cka, Absent)]
+        values = [cka.estimate for cka in measured if cka.kind != "exact"]
         if isinstance(drop, Absent) or drop.low is None or not values:
             continue
         if drop.low > 0.02 and min(values) > 0.95:
@@ -134,6 +176,7 @@ BEHAVIOUR_DETECTORS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     nonfinite_outputs,
     drop,
     needs_more,
+    where_it_sits,
     classes_that_fell,
     cka_is_blind,
 )

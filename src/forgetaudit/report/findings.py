@@ -32,6 +32,8 @@ IDENTS = (
     "head-replaced",
     "identical",
     "labels-do-not-fit",
+    "layer-drifts-most",
+    "loss-in-head",
     "needs-more-examples",
     "nonfinite-outputs",
     "nonfinite-weights",

@@ -6,12 +6,11 @@ A rule on something that was not measured is inconclusive, never passed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from forgetaudit.inference.paired import tango
 from forgetaudit.inference.power import further_examples
-from forgetaudit.policy import FailWhen, Level, OnInconclusive, Policy, Rule, RuleKind
+from forgetaudit.policy import FailWhen, Level, OnInconclusive, Policy, Rule, RuleKind, covers
 from forgetaudit.report.report import (
     Absent,
     FeatureSection,
@@ -231,7 +230,7 @@ _STILL = {"identical", "cast", "renamed"}
 
 
 def _frozen(rule: Rule, section: WeightSection) -> RuleResult:
-    rows = [row for row in section.tensors if any(fnmatchcase(row.name, p) for p in rule.patterns)]
+    rows = [row for row in section.tensors if any(covers(pattern, row.name) for pattern in rule.patterns)]
     moved = [row.name for row in rows if row.change not in _STILL]
     more = f", … {len(moved) - 3} more" if len(moved) > 3 else ""
     reason = (

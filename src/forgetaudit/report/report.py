@@ -261,6 +261,27 @@ class LayerWeights(Part):
     n_counters: int
     n_counters_identical: int
 
+    @property
+    def n_tensors(self) -> int:
+        """Of every role."""
+        return self.parameters.n_tensors + self.running.n_tensors + self.n_counters
+
+    @property
+    def is_still(self) -> bool:
+        """Every tensor is bit-identical (up to a cast), buffers included."""
+        return self.parameters_still and self.buffers_moved == 0
+
+    @property
+    def parameters_still(self) -> bool:
+        """There are parameters, and none changed."""
+        return 0 < self.parameters.n_tensors == self.parameters.n_identical
+
+    @property
+    def buffers_moved(self) -> int:
+        """Running statistics and counters that changed."""
+        running, counters = self.running, self.n_counters - self.n_counters_identical
+        return running.n_tensors - running.n_identical + counters
+
 
 class TensorRow(Part):
     """One tensor in base and tuned."""

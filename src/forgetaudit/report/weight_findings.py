@@ -35,25 +35,27 @@ def only_a_cast(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _still(layer: LayerWeights) -> bool:
-    return (
-        layer.parameters.n_identical == layer.parameters.n_tensors
-        and layer.running.n_identical == layer.running.n_tensors
-    )
-
-
 def frozen_part(facts: Facts) -> Iterator[Finding]:
-    """The layers from the input on that are still: what they compute cannot have changed."""
+    """The layers from the input on that are still: what they compute cannot have changed.
+
+    Where features were read they must bear it out: the order of the module tree is not always that of the work.
+    """
     if facts.weights.identical:
         return
+    drifted = {
+        drift.layer
+        for section in facts.features
+        for drift in section.layers
+        if isinstance(drift.cka, Absent) or drift.cka.kind != "exact"
+    }
     frozen: list[LayerWeights] = []
     for layer in facts.weights.layers:
-        if not _still(layer):
+        if not layer.is_still or layer.layer in drifted:
             break
         frozen.append(layer)
     if not frozen:
         return
-    n = sum(layer.parameters.n_tensors + layer.running.n_tensors for layer in frozen)
+    n = sum(layer.n_tensors for layer in frozen)
     names = ", ".join(layer.layer for layer in frozen)
     yield finding(
         facts,
@@ -69,9 +71,7 @@ def frozen_but_moved(facts: Facts) -> Iterator[Finding]:
     lying = [
         layer
         for layer in facts.weights.layers
-        if layer.parameters.n_tensors
-        and layer.parameters.n_identical == layer.parameters.n_tensors
-        and layer.running.n_identical < layer.running.n_tensors
+        if layer.parameters_still and layer.running.n_identical < layer.running.n_tensors
     ]
     if not lying:
         return
