@@ -18,6 +18,7 @@ from forgetaudit.stats.cross import CrossSums
 from forgetaudit.stats.flips import Flips
 from forgetaudit.stats.moments import PairMoments
 from forgetaudit.stats.paired import PairedDifference
+from forgetaudit.stats.sketch import SketchMoments
 
 N = 1100  # more than two blocks of rows, so that some are folded and some wait
 
@@ -121,6 +122,16 @@ def frozen_case():
     return Case(lambda: PairMoments(6), (base, base.clone()), lambda base, tuned: {"rows.n_identical": N})
 
 
+def sketch_case():
+    base, tuned = features(N, 40, 30, torch.float32)
+    tuned[8, 2] = torch.nan
+
+    def slow(base, tuned):
+        return {"rows.n": N, "rows.n_nonfinite": 1, "rows.n_nonfinite_tuned": 1}
+
+    return Case(lambda: SketchMoments(40, 30, width=8), (base, tuned), slow)
+
+
 CASES = {
     "flips": flips_case(),
     "paired": paired_case(),
@@ -128,6 +139,7 @@ CASES = {
     "moments": moments_case(6, 6, torch.float64),
     "moments of other width": moments_case(6, 9, torch.float32),
     "moments of a frozen layer": frozen_case(),
+    "sketch": sketch_case(),
 }
 
 
@@ -151,6 +163,8 @@ def plain(value):
     """A result as nested plain numbers and arrays, so that two can be compared."""
     if isinstance(value, CrossSums):
         return {name: plain(part) for name, part in vars(value).items()}
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}
     if dataclasses.is_dataclass(value):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, torch.Tensor):

@@ -9,28 +9,9 @@ from torch import Tensor
 
 from forgetaudit.stats.blocks import RowBlocks
 from forgetaudit.stats.cross import CrossSums
+from forgetaudit.stats.rows import RowCounts, sort_rows
 
-__all__ = ["PairMoments", "PairSums", "RowCounts"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowCounts:
-    """Rows seen, and how many of them were bit-identical in base and tuned, or not finite (and so left out)."""
-
-    n: int = 0
-    n_identical: int = 0
-    n_nonfinite: int = 0
-    n_nonfinite_base: int = 0
-    n_nonfinite_tuned: int = 0
-
-    def __add__(self, other: "RowCounts") -> "RowCounts":
-        return RowCounts(
-            n=self.n + other.n,
-            n_identical=self.n_identical + other.n_identical,
-            n_nonfinite=self.n_nonfinite + other.n_nonfinite,
-            n_nonfinite_base=self.n_nonfinite_base + other.n_nonfinite_base,
-            n_nonfinite_tuned=self.n_nonfinite_tuned + other.n_nonfinite_tuned,
-        )
+__all__ = ["PairMoments", "PairSums"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,26 +84,14 @@ class PairMoments:
         return PairSums(rows=whole._rows, base=base, cross=cross, tuned=tuned)
 
     def _fold(self, base: Tensor, tuned: Tensor) -> None:
-        base, tuned = base.double(), tuned.double()
-        finite_base, finite_tuned = base.isfinite().all(dim=1), tuned.isfinite().all(dim=1)
-        finite, identical = finite_base & finite_tuned, _identical_rows(base, tuned)
-        n, n_finite, n_finite_base, n_finite_tuned, n_identical = torch.stack(
-            [torch.ones_like(finite), finite, finite_base, finite_tuned, finite & identical]
-        ).sum(dim=1).tolist()  # fmt: skip
-        self._rows += RowCounts(
-            n=n,
-            n_identical=n_identical,
-            n_nonfinite=n - n_finite,
-            n_nonfinite_base=n - n_finite_base,
-            n_nonfinite_tuned=n - n_finite_tuned,
-        )
-        if n_finite < n:
-            base, tuned, identical = base[finite], tuned[finite], identical[finite]
-        if n_identical:
-            same = base if n_identical == n_finite else base[identical]
+        rows = sort_rows(base, tuned)
+        self._rows += rows.counts
+        base, tuned, identical = rows.base, rows.tuned, rows.identical
+        if rows.counts.n_identical:
+            same = base[identical]
             self._identical_sums(base.device).add(same, same)
-        if n_identical < n_finite:
-            base, tuned = (base[~identical], tuned[~identical]) if n_identical else (base, tuned)
+        if rows.counts.n_identical < len(base):
+            base, tuned = base[~identical], tuned[~identical]
             base_sums, cross_sums, tuned_sums = self._differing_sums(base.device)
             base_sums.add(base, base)
             cross_sums.add(base, tuned)
@@ -149,10 +118,3 @@ class PairMoments:
             p, q = self.d_base, self.d_tuned
             self._differing = CrossSums(p, p, device), CrossSums(p, q, device), CrossSums(q, q, device)
         return self._differing
-
-
-def _identical_rows(base: Tensor, tuned: Tensor) -> Tensor:
-    """(n,) whether float64 rows have the same bits: 0 and -0 differ, as they do to a division further on."""
-    if base.shape != tuned.shape:
-        return torch.zeros(len(base), dtype=torch.bool, device=base.device)
-    return (base.view(torch.int64) == tuned.view(torch.int64)).all(dim=1)
