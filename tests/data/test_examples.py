@@ -4,7 +4,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -118,6 +118,7 @@ def test_a_limit_beyond_the_rows_takes_all_of_them() -> None:
     assert list(sample(3, None, 0)[0]) == [0, 1, 2]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(0, 5))
 def test_a_larger_limit_holds_every_row_of_a_smaller_one(n: int, limit: int, seed: int) -> None:
     assert set(sample(n, limit, seed)[0]) <= set(sample(n, limit + 7, seed)[0])

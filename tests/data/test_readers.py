@@ -130,6 +130,19 @@ def test_class_folders_are_read_in_natural_order(tmp_path: Path, scans: list[Ima
     assert any("class 1 would be 10, not 2" in said for said in found.decisions)
 
 
+def test_what_a_file_manager_hides_among_images_is_no_image(class_folders: Path) -> None:
+    (class_folders / "3" / "._hidden.png").write_bytes(b"\0")
+    (class_folders / ".trash").mkdir()
+    found = open_examples(".", directory=class_folders)
+    assert (len(list(found)), found.class_names) == (24, tuple("0123456789"))
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "val.csv").write_text("label, label\n1,2\n")
+    with pytest.raises(DataError, match=r"val.csv has more than one column label"):
+        open_examples("val.csv", directory=tmp_path)
+
+
 def test_an_empty_class_folder_still_is_a_class(class_folders: Path) -> None:
     (class_folders / "99").mkdir()
     found = open_examples(".", directory=class_folders)

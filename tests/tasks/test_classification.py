@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -98,6 +98,7 @@ def test_what_a_mode_loses_is_counted_and_the_usual_modes_are_not() -> None:
     assert dict(task.conversions) == {"RGBA: alpha dropped": 2}
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.lists(st.floats(-1e4, 1e4, width=32), min_size=4, max_size=4), min_size=1, max_size=6),
     st.data(),

@@ -33,12 +33,14 @@ UNTYPED = (Kind.INTEGER, Kind.DECIMAL, Kind.TEXT)
 class Column:
     """A column as its data set declares it.
 
-    Where the type says so: `class_names`, an image's `mode`, the numpy name of an array's `dtype`.
+    Where the type says so: `class_names`, an image's `mode`, the numpy name of an array's `dtype`. `named_by`
+    says where class names come from whose order was chosen here.
     """
 
     name: str
     kind: Kind
     class_names: tuple[str, ...] | None = None
+    named_by: str | None = None
     mode: str | None = None
     dtype: str | None = None
 

@@ -109,7 +109,7 @@ def sample(n: int, limit: int | None, seed: int) -> tuple[Sequence[int], str]:
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit} leaves no example", hint="pass a limit of 1 or more")
     if limit is None or limit >= n:
-        return range(n), f"{n:,} examples"
+        return range(n), f"{n:,} {'example' if n == 1 else 'examples'}"
     rows = nsmallest(limit, range(n), key=lambda row: hashlib.sha256(f"{seed} {row}".encode()).digest())
     return sorted(rows), f"{limit:,} of {n:,} examples, a random sample (seed {seed})"
 

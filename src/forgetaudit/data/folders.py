@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from forgetaudit.data.images import IMAGE_SUFFIXES
-from forgetaudit.data.labels import natural_order, order_decision
+from forgetaudit.data.labels import natural_order
 from forgetaudit.data.sources import ImageFolder
 from forgetaudit.data.splits import SPLIT_NAMES
 from forgetaudit.data.tables import TABLE_SUFFIXES
@@ -53,7 +53,7 @@ def look_into(directory: Path, where: str) -> Folder:
 
 
 def read_image_folder(root: Path) -> tuple[ImageFolder, str]:
-    """The images below `root`, their classes the folders right below it; and a sentence about the classes.
+    """The images below `root`, their classes the folders right below it; and a sentence about them.
 
     Classes in natural order, files by class and then in natural order. Images right in `root` have no class.
     """
@@ -69,7 +69,7 @@ def read_image_folder(root: Path) -> tuple[ImageFolder, str]:
         classes += [index] * len(found)
         n_empty += not found
     names = tuple(folder.name for folder in folders)
-    decision = order_decision(names, "from folders,") + (f", {n_empty} of them empty" if n_empty else "")
+    decision = "images in class folders" + (f", {n_empty} of them empty" if n_empty else "")
     return ImageFolder(paths=paths, classes=classes, class_names=names), decision
 
 
@@ -89,7 +89,7 @@ def _kind(file: Path) -> str | None:
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 def _holds_images(folder: Path) -> bool:

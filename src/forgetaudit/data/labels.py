@@ -9,6 +9,9 @@ from forgetaudit.errors import DataError, listing
 
 __all__ = ["Labels", "natural_order", "order_decision", "read_labels"]
 
+# Labels are kept as int64; csv and json can write any number, infinity included.
+LARGEST_ID = 2**53
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
@@ -28,8 +31,7 @@ def natural_order(name: str) -> tuple[Any, ...]:
 
 def order_decision(class_names: Sequence[str], what: str) -> str:
     """How the names were put in order, and that others would do otherwise where they would."""
-    shown = ", ".join(class_names[:3]) + (", …" if len(class_names) > 3 else "")
-    said = f"{len(class_names)} classes ({shown}), {what} in natural order"
+    said = f"{_declared(class_names)}, {what} in natural order"
     as_strings = sorted(class_names)
     if list(class_names) == as_strings:
         return said
@@ -37,8 +39,12 @@ def order_decision(class_names: Sequence[str], what: str) -> str:
     return f"{said}; sorted as strings, class {first} would be {as_strings[first]}, not {class_names[first]}"
 
 
-def read_labels(values: Sequence[Any], class_names: tuple[str, ...] | None, column: str) -> Labels | None:
+def read_labels(
+    values: Sequence[Any], class_names: tuple[str, ...] | None, column: str, *, named_by: str | None = None
+) -> Labels | None:
     """Class ids from whole numbers, class labels (`class_names` given) or names.
+
+    `named_by` says what gave the class names their order ("from folders,") where it was chosen here.
 
     None where no row has a label: none at all, or −1 throughout, as hidden test labels are published.
     DataError where some rows lack theirs, or where a value is neither whole number nor name.
@@ -58,7 +64,8 @@ def read_labels(values: Sequence[Any], class_names: tuple[str, ...] | None, colu
     if class_names is None:
         return Labels(ids=ids, class_names=None, decision=f"classes {min(ids)} to {max(ids)}, without names")
     _refuse_nameless(ids, class_names, column)
-    return Labels(ids=ids, class_names=class_names, decision=_declared(class_names))
+    decision = order_decision(class_names, named_by) if named_by else _declared(class_names)
+    return Labels(ids=ids, class_names=class_names, decision=decision)
 
 
 def _from_names(values: Sequence[str]) -> Labels:
@@ -73,7 +80,7 @@ def _from_names(values: Sequence[str]) -> Labels:
 
 def _declared(class_names: Sequence[str]) -> str:
     shown = ", ".join(class_names[:3]) + (", …" if len(class_names) > 3 else "")
-    return f"{len(class_names)} classes ({shown})"
+    return f"{len(class_names)} {'class' if len(class_names) == 1 else 'classes'} ({shown})"
 
 
 def _refuse_nameless(ids: Sequence[int], class_names: Sequence[str], column: str) -> None:
@@ -91,7 +98,7 @@ def _absent(value: Any) -> bool:
 
 
 def _whole(value: Any, row: int, column: str) -> int:
-    if isinstance(value, str) or value != int(value):
+    if isinstance(value, str) or abs(value) > LARGEST_ID or value != int(value):
         raise DataError(
             f"{column} {value!r} in row {row} is not a class",
             hint="a label is a whole number or a class name; name the right column with --label-column",

@@ -83,8 +83,10 @@ def _choose(source: Source, where: str, decisions: list[str], choice: Choice) ->
     )
     labels = None
     if columns.label is not None:
-        values = source.values(columns.label.name)
-        labels = read_labels(values, columns.label.class_names, columns.label.name)
+        label = columns.label
+        labels = read_labels(
+            source.values(label.name), label.class_names, label.name, named_by=label.named_by
+        )
     hidden = [f"{columns.label.name} is empty or -1 in every row"] if columns.label and labels is None else []
     rows, drawn = sample(len(source), choice.limit, choice.seed)
     return Examples(

@@ -102,7 +102,10 @@ class ImageFolder:
         image = Column(name="image", kind=Kind.IMAGE)
         if self.classes is None:
             return [image]
-        return [image, Column(name="label", kind=Kind.CLASS, class_names=self.class_names)]
+        return [
+            image,
+            Column(name="label", kind=Kind.CLASS, class_names=self.class_names, named_by="from folders,"),
+        ]
 
     def __len__(self) -> int:
         return len(self.paths)

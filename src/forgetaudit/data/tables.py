@@ -24,7 +24,7 @@ def read_tables(paths: Sequence[Path]) -> pa.Table:
     Arrow files are mapped, all others are read whole. DataError for a file that is not what its name says.
     """
     tables = [_read(path) for path in paths]
-    tables = [table.rename_columns([name.strip() for name in table.column_names]) for table in tables]
+    tables = [_renamed(table, path) for table, path in zip(tables, paths, strict=True)]
     try:
         return pa.concat_tables(tables)
     except pa.ArrowException as error:
@@ -67,6 +67,14 @@ def _read(path: Path) -> pa.Table:
                 return _from_records(_lines(path))
     except Exception as error:
         raise _unreadable(path, error) from error
+
+
+def _renamed(table: pa.Table, path: Path) -> pa.Table:
+    names = [name.strip() for name in table.column_names]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{path.name} has more than one column {twice}", hint="rename all but one of them")
+    return table.rename_columns(names)
 
 
 def _read_arrow(path: Path) -> pa.Table:
