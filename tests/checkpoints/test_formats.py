@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from tests.checkpoints.hand_made import whole
+from tests.checkpoints.hand_made import entry, whole, write
 
 from forgetaudit.checkpoints.formats import open_checkpoint
 from forgetaudit.errors import UnreadableCheckpoint
@@ -103,6 +103,13 @@ def test_weights_are_known_by_their_bytes_and_not_by_their_name(tmp_path):
     with open_checkpoint(tmp_path / "weights.dat") as checkpoint:
         assert checkpoint.format == "safetensors"
         assert whole(checkpoint, "a") == np.ones(2, dtype=np.float32).tobytes()
+
+
+@pytest.mark.parametrize("length", [0x0480, 0x8B1F, 0x0A0A], ids=["a pickle", "gzip", "text"])
+def test_a_header_whose_length_reads_like_another_format_is_still_a_header(tmp_path, length):
+    header = json.dumps({"a": entry()}).encode().ljust(length)
+    with open_checkpoint(write(tmp_path / "a.dat", header)) as checkpoint:
+        assert checkpoint.format == "safetensors"
 
 
 def test_the_config_of_a_model_is_no_checkpoint(tmp_path):

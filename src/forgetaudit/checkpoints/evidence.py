@@ -35,12 +35,15 @@ def recognise(path: Path) -> Kind:
         raise UnreadableCheckpoint(
             f"{path} is empty (0 bytes)", hint="copy it again, or train and save again"
         )
+    # First, because the length a safetensors file begins with can look like any other magic number.
+    if _is_safetensors(head, size):
+        return Kind.SAFETENSORS
     for is_this, words, hint in _OTHERS:
         if is_this(head):
             raise UnreadableCheckpoint(f"{path} is {words} ({size:,} bytes), not weights", hint=hint)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")) or _is_pickle(head):
         return Kind.TORCH
-    if _is_safetensors(head, size) or path.suffix == ".safetensors":
+    if path.suffix == ".safetensors":
         return Kind.SAFETENSORS
     if head.lstrip().startswith(b"{"):
         return Kind.INDEX
