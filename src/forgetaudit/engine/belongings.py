@@ -3,7 +3,7 @@
 import random
 import sys
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import is_
@@ -16,11 +16,12 @@ __all__ = ["Belongings", "Held", "RandomState"]
 
 _CONTAINERS = (dict, OrderedDict, list, set, deque)
 _MOST_ENTRIES = 1_000
+_MOST_CHANGES = 1_000
 _PLAIN = (bool, int, float, str, bytes, torch.Size, torch.dtype, torch.device)
 _HOOKS = frozenset(name for name in vars(nn.Module()) if "hook" in name)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Held:
     """One moment of a model: by module, its attributes and the plain containers among them with their contents.
 
@@ -28,7 +29,7 @@ class Held:
     """
 
     modules: tuple[tuple[tuple[Any, Any], ...], ...]
-    marks: tuple[tuple[int, ...], ...]
+    marks: tuple[int, ...]
 
 
 class Belongings:
@@ -40,29 +41,70 @@ class Belongings:
     def __init__(self, model: nn.Module) -> None:
         self.paths = tuple(path for path, _ in model.named_modules())
         self._owners = tuple(vars(module) for module in model.modules())
+        self._hooks = tuple(
+            owner[name] for owner in self._owners for name in _HOOKS if type(owner.get(name)) in _CONTAINERS
+        )
+        self._now: Held | None = None
+        self._changes: dict[tuple[Held, Held], list[tuple[Any, Any]]] = {}
 
-    def take(self, *, hooks: bool = False) -> Held:
-        """What hangs there now; hooks are many empty dicts that nothing touches while a model runs."""
-        modules = tuple(tuple(_contents(owner, hooks)) for owner in self._owners)
-        return Held(modules, tuple(tuple(chain.from_iterable(map(_marks, module))) for module in modules))
+    def take(self, like: Held | None = None) -> Held:
+        """What hangs there now: `like` itself where that is the same."""
+        if like is None or self._marks(like) != like.marks:
+            modules = tuple(tuple(_contents(owner)) for owner in self._owners)
+            like = Held(modules, tuple(chain.from_iterable(map(_ids, chain.from_iterable(modules)))))
+        self._now = like
+        return like
 
     def put(self, held: Held) -> None:
         """Make it what it was when `held` was taken."""
-        for container, entries in chain.from_iterable(held.modules):
-            if not _same_entries(container, entries):
-                container.clear()
-                _fill(container, entries)
+        before, self._now = self._now, None
+        for container, entries in self._between(before, held):
+            _restore(container, entries)
+        self._now = held
+
+    def take_hooks(self) -> dict[int, Any]:
+        """The hooks that hang there now, by the identity of their dict; they are no part of `take`."""
+        return {id(hooks): hooks.copy() for hooks in self._hooks if hooks}
+
+    def put_hooks(self, taken: dict[int, Any]) -> None:
+        """Make the hooks what they were when `taken` was."""
+        for hooks in self._hooks if taken or any(self._hooks) else ():
+            _restore(hooks, taken.get(id(hooks), {}))
+
+    def release(self) -> None:
+        """From here on, anything may change: what hangs there is no longer known."""
+        self._now = None
+
+    def _marks(self, like: Held) -> tuple[int, ...]:
+        return tuple(
+            chain.from_iterable(_ids((None, container)) for container, _ in chain.from_iterable(like.modules))
+        )
+
+    def _between(self, before: Held | None, held: Held) -> Sequence[tuple[Any, Any]]:
+        """What must be put back for `held`, with what is known of the difference."""
+        if before is held:
+            return []
+        if before is None:
+            return list(chain.from_iterable(held.modules))
+        if (before, held) not in self._changes:
+            known = {id(container): entries for container, entries in chain.from_iterable(before.modules)}
+            if len(self._changes) >= _MOST_CHANGES:
+                self._changes.clear()
+            self._changes[before, held] = [
+                (container, entries)
+                for container, entries in chain.from_iterable(held.modules)
+                if id(container) not in known or not _same_entries(known[id(container)], entries)
+            ]
+        return self._changes[before, held]
 
     def moved(self, before: Held, after: Held) -> list[str]:
         """The paths of the modules of which anything changed hands between two moments."""
-        if before.marks == after.marks:
+        if before is after:
             return []
         return [
             path
-            for path, marks, was, new_marks, now in zip(
-                self.paths, before.marks, before.modules, after.marks, after.modules, strict=True
-            )
-            if marks != new_marks and not (len(was) == len(now) and all(map(_equal_entries, was, now)))
+            for path, was, now in zip(self.paths, before.modules, after.modules, strict=True)
+            if not (len(was) == len(now) and all(map(_equal_entries, was, now)))
         ]
 
     def plain_tensors(self) -> Iterator[tuple[str, dict[str, Any], str]]:
@@ -71,16 +113,22 @@ class Belongings:
             yield from ((path, owner, key) for key, value in owner.items() if isinstance(value, Tensor))
 
 
-def _contents(owner: dict[str, Any], hooks: bool) -> Iterator[tuple[Any, Any]]:
+def _contents(owner: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
     yield owner, owner.copy()
     for name, value in owner.items():
-        if type(value) in _CONTAINERS and len(value) <= _MOST_ENTRIES and (hooks or name not in _HOOKS):
+        if type(value) in _CONTAINERS and name not in _HOOKS and len(value) <= _MOST_ENTRIES:
             yield value, value.copy()
 
 
-def _marks(container: tuple[Any, Any]) -> Iterator[int]:
+def _ids(container: tuple[Any, Any]) -> Iterator[int]:
     _, entries = container
     return map(id, entries.values() if isinstance(entries, dict) else entries)
+
+
+def _restore(container: Any, entries: Any) -> None:
+    if not _same_entries(container, entries):
+        container.clear()
+        _fill(container, entries)
 
 
 def _same_entries(left: Any, right: Any) -> bool:
@@ -114,7 +162,7 @@ def _fill(container: Any, entries: Any) -> None:
         container.extend(entries)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RandomState:
     """The state of every random number generator that a module may draw from."""
 
@@ -124,15 +172,16 @@ class RandomState:
     cuda: tuple[Tensor, ...]
 
     @classmethod
-    def take(cls) -> "RandomState":
-        """The state now. Numpy's and CUDA's only where they are in use."""
+    def take(cls, like: "RandomState | None" = None) -> "RandomState":
+        """The state now, `like` itself where that is the same. Numpy's and CUDA's only where they are in use."""
         numpy = sys.modules.get("numpy")
-        return cls(
+        now = cls(
             random.getstate(),
             None if numpy is None else numpy.random.get_state(),
             torch.get_rng_state(),
             tuple(torch.cuda.get_rng_state_all()) if torch.cuda.is_initialized() else (),  # type: ignore[no-untyped-call]
         )
+        return like if like is not None and now.same_as(like) else now
 
     def put(self) -> None:
         """Make it the state again."""

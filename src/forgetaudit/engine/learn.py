@@ -18,7 +18,7 @@ from forgetaudit.engine.taps import Journal, Read, Wrapper
 
 __all__ = ["Reusing", "drew", "learn"]
 
-_N_EXAMPLES = 4
+_N_EXAMPLES = 2
 _MOST_TRIALS = 6
 
 
@@ -42,7 +42,7 @@ class Reusing:
 
 
 def learn(passes: Passes, sharing: Sharing, batch: Batch, moment: Moment) -> Plan | None:
-    """The plan for reuse, found on at most four examples of `batch`; None where reuse came out different.
+    """The plan for reuse, found on at most two examples of `batch`; None where reuse came out different.
 
     All variants run plainly, then under observation, then with every candidate wrapped until nothing new is
     learned, and last with the plan alone. Each run with reuse must equal the plain one bit for bit.

@@ -64,6 +64,9 @@ class Passes:
         self._skeleton = skeleton
         self._slots = slots(skeleton)
         self._taps = taps
+        # What is known to hang on the skeleton outside of runs, and to be the random state.
+        self._bare: Held | None = None
+        self._random: RandomState | None = None
         self._own: dict[str, OwnTensors] = {}
         self._versions: dict[str, dict[str, int]] = {}
 
@@ -111,14 +114,18 @@ class Passes:
             Tensor, partial(_copied, copies), (batch.args, dict(batch.kwargs))
         )
         self.belongings.put(before.held)
+        self.belongings.release()
         own.put(before.values)
-        before.random.put()
+        if self._random is not before.random:
+            before.random.put()
+        self._random = None
         if watch is not None:
             watch.begin(variant.name, journal, copies)
         with self._tapped(journal, batch, watch), _named(variant, batch):
             outputs = self._skeleton(*args, **kwargs)
         self._refuse_written_weights(variant)
-        return Result(outputs, journal), Carried(self.belongings.take(), own.take(), RandomState.take())
+        held, self._random = self.belongings.take(before.held), RandomState.take(before.random)
+        return Result(outputs, journal), Carried(held, own.take(), self._random)
 
     @contextmanager
     def _tapped(self, journal: Journal, batch: Batch, watch: Watch | None) -> Iterator[None]:
@@ -140,14 +147,20 @@ class Passes:
 
     @contextmanager
     def _on_skeleton(self) -> Iterator[RandomState]:
-        original, random = self.belongings.take(hooks=True), RandomState.take()
+        self._bare = original = self.belongings.take(self._bare)
+        hooks = self.belongings.take_hooks()
+        self._random = random = RandomState.take(self._random)
         try:
             # Not inference_mode: its tensors have no version counters.
             with torch.inference_mode(False), torch.no_grad():
                 yield random
         finally:
             self.belongings.put(original)
-            random.put()
+            self.belongings.put_hooks(hooks)
+            if self._random is not random:
+                random.put()
+            self._random = random
+            self.belongings.release()
 
     def _hang(self, variant: Variant) -> OwnTensors:
         """Install `variant`, with buffers and plain tensors of its own."""
