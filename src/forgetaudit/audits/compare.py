@@ -40,7 +40,7 @@ def compare(plan: AuditPlan, *, progress: Progress = SILENT) -> AuditReport:
         clock.lap("open")
         weighed = {name: weigh(name, base, other, plan.policy, progress) for name, other in tuned.items()}
         clock.lap("weights")
-        network = _network(plan, base, tuned) if data else None
+        network = _network(plan, base, tuned, progress) if data else None
         clock.lap("model")
         behaviours = [
             measure_behaviour(network, opened, plan, weighed, progress) for opened in data if network
@@ -49,12 +49,14 @@ def compare(plan: AuditPlan, *, progress: Progress = SILENT) -> AuditReport:
         return _report(plan, base, tuned, weighed, network, data, behaviours, clock)
 
 
-def _network(plan: AuditPlan, base: Checkpoint, tuned: dict[str, Checkpoint]) -> Network:
+def _network(plan: AuditPlan, base: Checkpoint, tuned: dict[str, Checkpoint], progress: Progress) -> Network:
     if plan.model is None:
         raise ModelError(
             f"nothing says which network {plan.base.name} belongs to",
             hint="pass --model path.py:callable, a function that returns the network, or set model in forgetaudit.toml",
         )
+    if plan.model.evidence != "--model":
+        progress.note(f"running {plan.model.factory}, named by {plan.model.evidence}")
     return build_network(plan.model, plan, base, tuned)
 
 

@@ -1,6 +1,7 @@
 """The weights of one tuned checkpoint against base: measured from the files, and put into the report's form."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from forgetaudit.audits.network import Network
@@ -66,12 +67,15 @@ def weight_section(weighed: Weighed, network: Network | None) -> WeightSection:
 
 def _layers(weighed: Weighed, network: Network | None) -> list[LayerWeights]:
     stages = {layer.name: layer.stage.value for layer in network.layers} if network else {}
-    groups = by_layer(weighed.changes, list(stages), names=_model_names(network))
-    return [_layer(group, stages.get(group.name, "block" if not stages else "rest")) for group in groups]
+    groups = by_layer(weighed.changes, list(stages), names=network.base_names if network else {})
+    if network is None:
+        # Files hold their tensors in any order; names that end in numbers are in the network's.
+        groups = tuple(sorted(groups, key=lambda group: _natural(group.name)))
+    return [_layer(group, stages.get(group.name, "rest")) for group in groups]
 
 
-def _model_names(network: Network | None) -> Mapping[str, str]:
-    return {} if network is None else network.base_names
+def _natural(name: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _layer(group: Group, stage: str) -> LayerWeights:

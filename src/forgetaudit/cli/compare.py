@@ -75,8 +75,6 @@ def compare(
         config=None if settled.path is None else settled.path.name,
     )  # fmt: skip
     _refuse_idle_options(plan, model_typed=model is not None)
-    if plan.model is not None and plan.data and plan.model.evidence != "--model" and not quiet:
-        console.note(f"running {plan.model.factory}, named by {plan.model.evidence}")
     if dry_run:
         console.write_out("".join(f"{line}\n" for line in _described(plan)))
         return

@@ -30,12 +30,10 @@ def note(text: str) -> None:
 
 def error(problem: AuditError) -> None:
     """Fact, details, hint."""
-    lines = [f"error: {problem.fact}", *(f"  {detail}" for detail in problem.details)]
-    if problem.hint:
-        lines.append(f"  hint: {problem.hint}")
-    for line in lines:
-        for row in line.split("\n"):
-            _to_stderr(printable(row))
+    hint = [f"hint: {problem.hint}"] if problem.hint else []
+    lines = "\n".join([f"error: {problem.fact}", *problem.details, *hint]).splitlines()
+    for line in (lines[0], *(f"  {line}" for line in lines[1:])):
+        _to_stderr(printable(line))
 
 
 def _to_stderr(line: str) -> None:
