@@ -147,6 +147,13 @@ def test_identical_features_are_exactly_alike_by_proof():
     assert result.angle_degrees == 0
 
 
+def test_identical_features_are_alike_also_where_cka_itself_is_undefined():
+    for features in (torch.ones(9, 4), torch.rand(2, 4)):
+        result = linear_cka(fed(features, features))
+        assert isinstance(result, Cka)
+        assert (result.estimate, result.kind) == (1.0, "exact")
+
+
 def test_one_bit_of_one_row_ends_the_proof():
     base, _ = related(700)
     tuned = base.clone()

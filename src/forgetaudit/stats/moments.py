@@ -86,13 +86,13 @@ class PairMoments:
     def _fold(self, base: Tensor, tuned: Tensor) -> None:
         rows = sort_rows(base, tuned)
         self._rows += rows.counts
-        base, tuned, identical = rows.base, rows.tuned, rows.identical
+        device = rows.base.device
         if rows.counts.n_identical:
-            same = base[identical]
-            self._identical_sums(base.device).add(same, same)
-        if rows.counts.n_identical < len(base):
-            base, tuned = base[~identical], tuned[~identical]
-            base_sums, cross_sums, tuned_sums = self._differing_sums(base.device)
+            same = rows.same()
+            self._identical_sums(device).add(same, same)
+        if rows.n_differing:
+            base, tuned = rows.differing()
+            base_sums, cross_sums, tuned_sums = self._differing_sums(device)
             base_sums.add(base, base)
             cross_sums.add(base, tuned)
             tuned_sums.add(tuned, tuned)
