@@ -41,9 +41,7 @@ class RowBlocks:
 
 
 def _own(rows: Tensor) -> Tensor:
-    # Apple's GPUs have no float64, in which the sums are taken.
-    device = torch.device("cpu") if rows.device.type == "mps" else rows.device
-    return rows.detach().to(device, copy=True)
+    return rows.detach().clone()
 
 
 def _join(parts: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:

@@ -28,9 +28,9 @@ class Cka:
     """Debiased linear CKA of `n` examples.
 
     1 for features alike up to rotation, shift and scale, about 0, also a little below, for unrelated ones.
-    `kind` is "exact" where all rows are bit-identical in base and tuned: then it is 1 by proof, at any n. `standard_error`
-    is that of sketching where the features were sketched (never that of having few examples), else None; a
-    sketched CKA may exceed 1 by a few of them.
+    `kind` is "exact" where all rows are bit-identical in base and tuned: then it is 1 by proof, at any n.
+    `standard_error` is that of sketching where the features were sketched (never that of having few examples),
+    else None; a sketched CKA may exceed 1 by a few of them.
     """
 
     estimate: float

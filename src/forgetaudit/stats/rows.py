@@ -73,7 +73,7 @@ def sort_rows(base: Tensor, tuned: Tensor) -> PairedRows:
 
     Waits for the device once.
     """
-    base, tuned = base.double(), tuned.double()
+    base, tuned = _float64(base), _float64(tuned)
     finite_base, finite_tuned = _finite(base), _finite(tuned)
     finite = finite_base & finite_tuned
     identical = finite & _identical(base, tuned)
@@ -89,6 +89,11 @@ def sort_rows(base: Tensor, tuned: Tensor) -> PairedRows:
         n_nonfinite_tuned=n - n_finite_tuned,
     )
     return PairedRows(base=base, tuned=tuned, identical=identical, counts=counts)
+
+
+def _float64(rows: Tensor) -> Tensor:
+    # Apple's GPUs have no float64.
+    return (rows.cpu() if rows.device.type == "mps" else rows).double()
 
 
 def _finite(rows: Tensor) -> Tensor:
