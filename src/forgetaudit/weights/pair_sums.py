@@ -20,7 +20,7 @@ __all__ = ["CHUNK_ELEMENTS", "PairSums", "Room"]
 CHUNK_ELEMENTS = 1 << 16
 # A float32 sum of squares below this may have lost elements to underflow.
 _TINY = 1e-30
-# Below this share of ‖a‖² + ‖d‖² the square of tuned is a difference that float32 has no digits for.
+# Below this share of ‖a‖² + ‖d‖² the square of tuned, their sum and twice a·d, is a difference without digits left.
 _CANCELLED = 1e-2
 
 
@@ -42,7 +42,7 @@ class PairSums:
         self._base_dtype, self._tuned_dtype = base_dtype, tuned_dtype
         self._room = room
         self._n_elements = self._n_changed = 0
-        self._base_square = self._cross = self._delta_square = self._max_abs = 0.0
+        self._base_square = self._tuned_square = self._cross = self._delta_square = self._max_abs = 0.0
         self._n_nonfinite_base = self._n_nonfinite_tuned = self._n_undefined = 0
 
     def update(self, base_raw: NDArray[np.uint8], tuned_raw: NDArray[np.uint8]) -> None:
@@ -64,6 +64,7 @@ class PairSums:
             n_elements=self._n_elements,
             n_changed=self._n_changed,
             base_square=self._base_square,
+            tuned_square=self._tuned_square,
             cross=self._cross,
             delta_square=self._delta_square,
             max_abs_delta=self._max_abs,
@@ -92,6 +93,7 @@ class PairSums:
         square = float(np.dot(base, base))
         if _is_exact(square, base):
             self._base_square += square
+            self._tuned_square += square
         else:
             self._add_carefully(base, base, np.zeros(base.shape, dtype=np.bool_))
 
@@ -107,6 +109,7 @@ class PairSums:
             self._add_carefully(base, tuned, differs)
             return
         self._base_square += base_square
+        self._tuned_square += whole + 2 * cross
         self._cross += cross
         self._delta_square += delta_square
         self._max_abs = max(self._max_abs, float(delta.max()), -float(delta.min()))
@@ -117,11 +120,12 @@ class PairSums:
         base_is_finite, tuned_is_finite = np.isfinite(a), np.isfinite(b)
         both_finite = base_is_finite & tuned_is_finite
         delta = np.subtract(b, a, out=np.zeros_like(a), where=both_finite)
-        a[~base_is_finite] = 0.0
+        a[~base_is_finite], b[~tuned_is_finite] = 0.0, 0.0
         self._n_nonfinite_base += int(np.count_nonzero(~base_is_finite))
         self._n_nonfinite_tuned += int(np.count_nonzero(~tuned_is_finite))
         self._n_undefined += int(np.count_nonzero(differs & ~both_finite))
         self._base_square += float(np.dot(a, a))
+        self._tuned_square += float(np.dot(b, b))
         self._cross += float(np.dot(a, delta))
         self._delta_square += float(np.dot(delta, delta))
         self._max_abs = max(self._max_abs, float(np.abs(delta).max(initial=0.0)))

@@ -1,6 +1,6 @@
 """The sums a pair of tensors dissolves into, and the distances read off them.
 
-With a = base, b = tuned and d = b − a, flattened: A = a·a, P = a·d, D = d·d. Then ‖b‖² = A + 2P + D and
+With a = base, b = tuned and d = b − a, flattened: A = a·a, P = a·d, D = d·d, and B = b·b = A + 2P + D. Then
 1 − cos = (D − ((2P + D)/(‖a‖ + ‖b‖))²) / (2‖a‖‖b‖), which keeps its digits where b is nearly a: there the textbook
 1 − a·b/(‖a‖‖b‖) has none left.
 """
@@ -25,17 +25,13 @@ class Sums:
     n_elements: int = 0
     n_changed: int = 0
     base_square: float = 0.0
+    tuned_square: float = 0.0
     cross: float = 0.0
     delta_square: float = 0.0
     max_abs_delta: float = 0.0
     n_nonfinite_base: int = 0
     n_nonfinite_tuned: int = 0
     n_undefined: int = 0
-
-    @property
-    def tuned_square(self) -> float:
-        """‖tuned‖²."""
-        return max(0.0, self.base_square + 2 * self.cross + self.delta_square)
 
     @property
     def changed_share(self) -> float | NotMeasured:
@@ -104,6 +100,7 @@ def add_up(parts: Iterable[Sums]) -> Sums:
         n_elements=sum(part.n_elements for part in parts),
         n_changed=sum(part.n_changed for part in parts),
         base_square=math.fsum(part.base_square for part in parts),
+        tuned_square=math.fsum(part.tuned_square for part in parts),
         cross=math.fsum(part.cross for part in parts),
         delta_square=math.fsum(part.delta_square for part in parts),
         max_abs_delta=max((part.max_abs_delta for part in parts), default=0.0),
