@@ -41,7 +41,8 @@ class RowBlocks:
 
 
 def _own(rows: Tensor) -> Tensor:
-    return rows.detach().clone()
+    # Contiguous, because a product's last bits depend on the order of its operands in memory.
+    return rows.detach().clone(memory_format=torch.contiguous_format)
 
 
 def _join(parts: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
