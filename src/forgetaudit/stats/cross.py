@@ -15,9 +15,8 @@ class CrossSums:
     """n, Σu, Σv, Σuvᵀ, Σ|v|²u, Σ|u|²v, Σ|u|², Σ|v|², Σ|u|²|v|² of rows less a pivot; 8 p q bytes and vectors.
 
     HSIC₁ does not change when rows are shifted, so any pivot will do: the mean of the first rows keeps the sums
-    free of the features' mean. Float64 throughout: on two CPU cores 1.7 times the cost of float32 products,
-    itself well under 1 % of the forward pass that made the features, and nothing then depends on torch's float32
-    settings (TF32, autocast) or on rows of very different size.
+    free of the features' mean. Float64 throughout: on a CPU it takes up to twice as long as float32,
+    and then nothing depends on torch's float32 settings (TF32, autocast) or on rows of very different size.
     """
 
     def __init__(self, p: int, q: int, device: torch.device | str = "cpu") -> None:
