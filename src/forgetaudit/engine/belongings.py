@@ -174,10 +174,10 @@ class RandomState:
     @classmethod
     def take(cls, like: "RandomState | None" = None) -> "RandomState":
         """The state now, `like` itself where that is the same. Numpy's and CUDA's only where they are in use."""
-        numpy = sys.modules.get("numpy")
+        numpy = sys.modules.get("numpy.random")
         now = cls(
             random.getstate(),
-            None if numpy is None else numpy.random.get_state(),
+            None if numpy is None else numpy.get_state(),
             torch.get_rng_state(),
             tuple(torch.cuda.get_rng_state_all()) if torch.cuda.is_initialized() else (),  # type: ignore[no-untyped-call]
         )
@@ -187,7 +187,7 @@ class RandomState:
         """Make it the state again."""
         random.setstate(self.python)
         if self.numpy is not None:
-            sys.modules["numpy"].random.set_state(self.numpy)
+            sys.modules["numpy.random"].set_state(self.numpy)
         torch.set_rng_state(self.cpu)
         if self.cuda:
             torch.cuda.set_rng_state_all(list(self.cuda))

@@ -41,6 +41,11 @@ class Observer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._born: dict[int, tuple[Tensor, int]] = {}
         self._time = 0
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Guarding the method from torch.compile would import all of torch._dynamo: seconds, for nothing.
+        return False
+
     def begin(self, variant: str, journal: Journal, arguments: Mapping[int, tuple[Tensor, Tensor]]) -> None:  # noqa: ARG002
         """A pass begins, in which no tensor has been made yet."""
         self._frames.clear()
