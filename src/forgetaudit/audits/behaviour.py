@@ -32,11 +32,12 @@ from forgetaudit.report.report import (
     Unusable,
     estimate_from,
 )
-from forgetaudit.stats.cka import linear_cka
+from forgetaudit.stats.cka import linear_cka, moments_for
 from forgetaudit.stats.confusion import Confusion, ConfusionCounts
 from forgetaudit.stats.flips import FlipCounts, Flips
 from forgetaudit.stats.moments import PairMoments
 from forgetaudit.stats.paired import PairedDifference
+from forgetaudit.stats.sketch import SketchMoments
 from forgetaudit.tasks.classification import Classification
 from forgetaudit.tasks.task import Outcomes, Task
 from forgetaudit.values import NotMeasured
@@ -68,7 +69,7 @@ def measure_behaviour(
         reuse=plan.settings.reuse,
         progress=progress,
     )
-    tallies = {name: _Tally() for name in plan.names}
+    tallies = {name: _Tally(seed=plan.settings.seed) for name in plan.names}
     confusion: list[Confusion] = []
     with network.limited_threads(), progress.phase("evaluating", len(data.examples), "examples") as advance:
         for step in stream.run(in_batches(data.examples, plan.settings.batch_size, task.collate)):
@@ -94,7 +95,8 @@ class _Tally:
     flips: Flips | None = None
     log_loss: PairedDifference = field(default_factory=PairedDifference)
     nonfinite: dict[str, int] = field(default_factory=lambda: {"base": 0, "tuned": 0})
-    moments: dict[str, PairMoments] = field(default_factory=dict)
+    moments: dict[str, PairMoments | SketchMoments] = field(default_factory=dict)
+    seed: int = 0
 
     def update(self, batch: Batch, base: Outcomes, tuned: Outcomes) -> None:
         if self.flips is None:
@@ -106,7 +108,7 @@ class _Tally:
 
     def update_features(self, layer: str, base: Tensor, tuned: Tensor) -> None:
         if layer not in self.moments:
-            self.moments[layer] = PairMoments(base.shape[1], tuned.shape[1])
+            self.moments[layer] = moments_for(base.shape[1], tuned.shape[1], seed=self.seed)
         self.moments[layer].update(base, tuned)
 
 

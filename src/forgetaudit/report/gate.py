@@ -163,14 +163,20 @@ def _accuracy_outcome(
         )
     if bound.high < limit and n >= fewest:
         return "pass", None, "the drop is surely under the limit"
-    if bound.high < limit:
-        return "inconclusive", fewest - n, f"{n} examples are fewer than min-samples {fewest}"
     further = further_examples(
-        flips.forgotten, flips.gained, n, limit=limit, confidence=policy.confidence, proven=proven
+        flips.forgotten,
+        flips.gained,
+        n,
+        limit=limit,
+        confidence=policy.confidence,
+        proven=proven,
+        min_samples=fewest,
     )
+    if bound.high < limit:
+        return "inconclusive", further, f"{n} examples are fewer than min-samples {fewest}"
     if further is None:
         return "inconclusive", None, "no number of examples would decide it: the drop lies on the limit"
-    return "inconclusive", max(further, fewest - n), "the examples cannot decide it"
+    return "inconclusive", further, "the examples cannot decide it"
 
 
 def _cka(rule: Rule, section: FeatureSection) -> RuleResult:

@@ -1,0 +1,107 @@
+"""The first screen: narrow enough, complete without colour, and safe against what files contain."""
+
+import re
+from typing import Any
+
+import pytest
+from tests.report import builders
+
+from forgetaudit.policy import Policy, Rule, RuleKind
+from forgetaudit.renderers.screen import headline
+from forgetaudit.renderers.terminal import render
+from forgetaudit.report.gate import judge
+from forgetaudit.report.report import Absent, AuditReport, Unusable
+
+DROP = Rule(kind=RuleKind.ACCURACY, limit=0.02)
+
+
+def judged(*rules: Rule, **parts: Any) -> AuditReport:
+    standard: dict[str, Any] = {
+        "source": (builders.source(30, 5, 500),),
+        "features": (builders.features(builders.drift("block1", 0.9)),),
+        "weights": (builders.weights(builders.layer("block1")),),
+    }
+    measured = standard | parts
+    return builders.report(judge(Policy(rules=rules), **measured), **measured)
+
+
+def test_the_verdict_comes_first() -> None:
+    lines = render(judged(DROP)).splitlines()
+    assert lines[0].startswith(
+        "forgetaudit compare  base.safetensors → tuned.safetensors   val · 500 examples"
+    )
+    assert lines[1].startswith(
+        "FAIL  source accuracy fell 5.0 pt, at least 3.2 (one-sided 95 %); limit 2.0 pt"
+    )
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        (builders.source(5, 30, 500), "PASS  source accuracy rose 5.0 pt"),
+        (builders.source(0, 0, 500, known=True), "PASS  source accuracy is exactly unchanged: tuned is base, bit for bit"),
+        (builders.source(9, 9, 500), "PASS  source accuracy is unchanged"),
+        (builders.source(20, 20, 300), "INCONCLUSIVE  source accuracy is unchanged, at most 3.6"),
+        (builders.source(1, 1, 300, unusable=Unusable(id="base-at-chance", reason="base is at chance")), "REFUSED  base is at chance"),
+    ],
+)  # fmt: skip
+def test_each_outcome_is_said_in_words(section: Any, said: str) -> None:
+    assert headline(judged(DROP, source=(section,))).startswith(said)
+
+
+def test_without_a_rule_nothing_is_judged_and_it_says_so() -> None:
+    assert headline(judged()) == "NOT JUDGED  source accuracy fell 5.0 pt; no limit given"
+
+
+def test_without_data_the_weights_are_told() -> None:
+    absent = Absent(not_measured="no data were passed (--data)")
+    text = render(judged(source=absent, features=absent))
+    assert "only the weights were compared; they moved 0.100" in text
+    assert "accuracy      not measured: no data were passed (--data)" in text
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    report = judged(
+        DROP, weights=(builders.weights(*(builders.layer(f"encoder.layer.{i}") for i in range(40))),)
+    )
+    for line in render(report, width=width).splitlines():
+        assert len(line) <= width or " " not in line.strip()
+
+
+def test_in_a_pipe_names_stay_whole() -> None:
+    name = "model." * 30 + "block"
+    report = judged(weights=(builders.weights(builders.layer(name)),))
+    assert name in render(report)
+
+
+def test_a_deep_network_shows_its_ends_and_counts_the_rest() -> None:
+    text = render(judged(weights=(builders.weights(*(builders.layer(f"b{i}") for i in range(40))),)))
+    assert re.search(r"^b0 ", text, re.MULTILINE)
+    assert re.search(r"^b39 ", text, re.MULTILINE)
+    assert "more layers, between these" in text
+
+
+def test_colour_only_repeats_what_words_say() -> None:
+    plain, coloured = render(judged(DROP)), render(judged(DROP), colour=True)
+    assert "\x1b[" not in plain
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
+
+
+def test_ascii_where_the_terminal_cannot_do_more() -> None:
+    render(judged(DROP), unicode=False).encode("ascii")
+
+
+def test_control_characters_and_markup_in_names_are_shown_not_obeyed() -> None:
+    text = render(judged(weights=(builders.weights(builders.layer("\x1b[31mred\n::error::[bold]x")),)))
+    assert "\x1b" not in text
+    assert "\\x1b[31mred\\n::error::[bold]x" in text
+
+
+def test_a_buffer_that_moved_under_frozen_weights_is_shown_in_its_layer() -> None:
+    text = render(
+        judged(
+            weights=(builders.weights(builders.layer("stem", identical=2, buffers=3, buffers_identical=1)),)
+        )
+    )
+    assert "but 2 buffers moved" in text
