@@ -66,6 +66,10 @@ def test_a_missing_file_in_a_missing_folder_is_missing(tmp_path):
     assert refusal_of(tmp_path / "no" / "where.pt").hint == "check the path"
 
 
+def test_a_name_the_system_cannot_look_up_is_told_in_words(tmp_path):
+    assert "cannot be looked up: File name too long" in refusal_of(tmp_path / ("a" * 300)).fact
+
+
 def test_a_link_to_nowhere_is_told_from_a_missing_file(tmp_path):
     (tmp_path / "a.safetensors").symlink_to("blob")
     assert "is a link to blob, which does not exist" in refusal_of(tmp_path / "a.safetensors").fact

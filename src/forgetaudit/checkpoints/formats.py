@@ -20,7 +20,13 @@ def open_checkpoint(path: Path) -> Checkpoint:
     The bytes decide, not the name. Opening runs no code of the file. Raises UnreadableCheckpoint where it is no
     checkpoint or a damaged one, UnsafeCheckpoint where reading it would run code or leave its folder.
     """
-    if not path.exists():
+    try:
+        exists = path.exists()
+    except OSError as error:
+        raise UnreadableCheckpoint(
+            f"{path} cannot be looked up: {error.strerror}", hint="check the path"
+        ) from None
+    if not exists:
         raise _missing(path)
     if path.is_dir():
         chosen = weights_in(path)
