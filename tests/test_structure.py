@@ -18,7 +18,8 @@ ROWS = [
     {"engine", "weights"},
     {"remedies"},
     {"audits"},
-    {"cli", "integrations"},
+    {"planning"},
+    {"cli", "api", "integrations"},
     {"__init__", "__main__"},
 ]
 # Where a dependency may be imported, as prefixes of module paths.

@@ -1,7 +1,9 @@
 """AuditPlan: everything a run will do, decided before anything is opened."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from forgetaudit.policy import Policy
 
@@ -10,12 +12,12 @@ __all__ = ["AuditPlan", "DataPlan", "ModelPlan", "Settings"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPlan:
-    """Where the architecture comes from: `factory` is `path.py:callable` or `module:callable`.
+    """Where the architecture comes from: `factory` is `path.py:callable`, `module:callable`, or a function itself.
 
     `directory` is what a relative path is relative to; `evidence` says who named it, for the report.
     """
 
-    factory: str
+    factory: str | Callable[[], Any]
     directory: Path
     evidence: str
 

@@ -9,8 +9,10 @@ from tests.report import builders
 from forgetaudit.policy import Policy, Rule, RuleKind
 from forgetaudit.renderers.screen import headline
 from forgetaudit.renderers.terminal import render
+from forgetaudit.report.behaviour import Unusable
 from forgetaudit.report.gate import judge
-from forgetaudit.report.report import Absent, AuditReport, Unusable
+from forgetaudit.report.parts import Absent
+from forgetaudit.report.report import AuditReport
 
 DROP = Rule(kind=RuleKind.ACCURACY, limit=0.02)
 

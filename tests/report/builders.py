@@ -2,28 +2,21 @@
 
 from typing import Any
 
-from forgetaudit.report.report import (
+from forgetaudit.report.behaviour import (
     Accuracy,
-    AuditReport,
-    Digest,
-    Estimate,
     FeatureSection,
-    FileInput,
     FlipTable,
-    Inputs,
     LayerDrift,
-    LayerWeights,
     LogLoss,
     McNemarTest,
-    ModelInput,
     SourceSection,
-    TensorRow,
     Unusable,
-    VariantName,
-    Verdict,
-    WeightSection,
-    WeightTotal,
 )
+from forgetaudit.report.inputs import Digest, FileInput, Inputs, ModelInput, VariantName
+from forgetaudit.report.parts import Estimate
+from forgetaudit.report.report import AuditReport
+from forgetaudit.report.verdict import Verdict
+from forgetaudit.report.weights import LayerWeights, TensorRow, WeightSection, WeightTotal
 
 
 def source(

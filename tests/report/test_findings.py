@@ -8,9 +8,11 @@ import pytest
 from tests.report import builders
 
 from forgetaudit.policy import Policy
+from forgetaudit.report.behaviour import ClassResult, Unusable
 from forgetaudit.report.findings import IDENTS, Facts, find
 from forgetaudit.report.gate import judge
-from forgetaudit.report.report import Absent, ClassResult, Estimate, Unusable, VariantName
+from forgetaudit.report.inputs import VariantName
+from forgetaudit.report.parts import Absent, Estimate
 
 
 def found(**parts: Any) -> dict[str, Any]:

@@ -6,8 +6,10 @@ import pytest
 from tests.report import builders
 
 from forgetaudit.policy import FailWhen, Level, OnInconclusive, Policy, Rule, RuleKind
+from forgetaudit.report.behaviour import Unusable
 from forgetaudit.report.gate import judge
-from forgetaudit.report.report import Absent, Unusable, Verdict
+from forgetaudit.report.parts import Absent
+from forgetaudit.report.verdict import Verdict
 
 ACCURACY = Rule(kind=RuleKind.ACCURACY, limit=0.02)
 CKA = Rule(kind=RuleKind.CKA, limit=0.8)

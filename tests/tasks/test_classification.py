@@ -125,7 +125,15 @@ def test_ties_go_to_the_first_class() -> None:
     assert outcomes.nll == pytest.approx(math.log(10))
 
 
-@pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
+def test_a_class_ruled_out_with_minus_infinity_is_no_broken_answer() -> None:
+    outcomes = Classification().score(
+        torch.tensor([[0.0, -math.inf], [-math.inf, -math.inf]]), batch_of([0, 0])
+    )
+    assert outcomes.predicted.tolist() == [0, -1]
+    assert outcomes.nll[0] == 0
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
 def test_a_row_without_finite_scores_is_no_answer_and_harms_no_other(broken: float) -> None:
     outcomes = Classification().score(torch.tensor([[0.0, broken], [0.0, 1.0]]), batch_of([0, 1]))
     assert outcomes.predicted.tolist() == [-1, 1]

@@ -17,21 +17,18 @@ from forgetaudit.inference.label_map import find_wrong_label_map
 from forgetaudit.inference.paired import mcnemar, mean_difference, tango
 from forgetaudit.plan import AuditPlan
 from forgetaudit.progress import Progress
-from forgetaudit.report.report import (
-    Absent,
+from forgetaudit.report.behaviour import (
     Accuracy,
     ClassResult,
-    Estimate,
     FeatureSection,
     FlipTable,
     LayerDrift,
     LogLoss,
     McNemarTest,
-    Measured,
     SourceSection,
     Unusable,
-    estimate_from,
 )
+from forgetaudit.report.parts import Absent, Estimate, Measured, estimate_from
 from forgetaudit.stats.cka import linear_cka, moments_for
 from forgetaudit.stats.confusion import Confusion, ConfusionCounts
 from forgetaudit.stats.flips import FlipCounts, Flips

@@ -16,7 +16,9 @@ from forgetaudit.plan import AuditPlan
 from forgetaudit.progress import SILENT, Progress
 from forgetaudit.report.findings import Facts, find
 from forgetaudit.report.gate import judge
-from forgetaudit.report.report import Absent, AuditReport, Inputs, VariantName
+from forgetaudit.report.inputs import Inputs, VariantName
+from forgetaudit.report.parts import Absent
+from forgetaudit.report.report import AuditReport
 
 __all__ = ["compare"]
 

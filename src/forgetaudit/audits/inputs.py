@@ -8,7 +8,8 @@ from forgetaudit.data.examples import Examples
 from forgetaudit.data.readers import open_examples
 from forgetaudit.errors import DataError
 from forgetaudit.plan import DataPlan, Settings
-from forgetaudit.report.report import Absent, DataInput, Digest, FileInput
+from forgetaudit.report.inputs import DataInput, Digest, FileInput
+from forgetaudit.report.parts import Absent
 from forgetaudit.values import NotMeasured
 
 __all__ = ["OpenedData", "describe_file", "open_data"]

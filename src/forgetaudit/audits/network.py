@@ -15,7 +15,7 @@ from forgetaudit.models.layers import Layer, Stage, select_layers
 from forgetaudit.models.loading import LoadedState, load_state
 from forgetaudit.plan import AuditPlan, ModelPlan
 from forgetaudit.policy import RuleKind
-from forgetaudit.report.report import ModelInput
+from forgetaudit.report.inputs import ModelInput
 
 __all__ = ["Network", "build_network"]
 

@@ -9,7 +9,8 @@ from forgetaudit.checkpoints.align import NameAlignment, align
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.policy import Policy, RuleKind
 from forgetaudit.progress import Progress
-from forgetaudit.report.report import Absent, LayerWeights, TensorRow, WeightSection, WeightTotal
+from forgetaudit.report.parts import Absent
+from forgetaudit.report.weights import LayerWeights, TensorRow, WeightSection, WeightTotal
 from forgetaudit.values import NotMeasured
 from forgetaudit.weights.changes import Role, TensorChange, WeightChanges
 from forgetaudit.weights.distance import measure_weights

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 
 import typer
 
-from forgetaudit.cli import console, options, planning
+from forgetaudit import planning
+from forgetaudit.cli import console, options
 from forgetaudit.cli.outputs import OutputRequest, parse_outputs, write_outputs
 from forgetaudit.errors import UsageError
 from forgetaudit.plan import AuditPlan, Settings

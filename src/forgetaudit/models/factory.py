@@ -30,30 +30,36 @@ class Built:
     preprocess: Callable[[Any], Any] | None
 
 
-def build_model(factory: str, *, directory: Path, evidence: str, seed: int = 0) -> Built:
+def build_model(
+    factory: str | Callable[[], object], *, directory: Path, evidence: str, seed: int = 0
+) -> Built:
     """Call `factory`, which takes no arguments and returns an nn.Module.
 
-    A relative path is relative to `directory`. If the module has a callable attribute `preprocess`, it turns
-    one input into one tensor. What the factory prints goes to stderr, because stdout is the report's.
-    ModelError if it cannot be found, raises, or returns something else.
+    It is a function, or names one; a relative path is relative to `directory`. If the module has a callable
+    attribute `preprocess`, it turns one input into one tensor. What the factory prints goes to stderr, because
+    stdout is the report's. ModelError if it cannot be found, raises, or returns something else.
     """
+    name = factory if isinstance(factory, str) else getattr(factory, "__qualname__", repr(factory))
+    with contextlib.redirect_stdout(sys.stderr), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = _call(_named(factory, directory) if isinstance(factory, str) else factory, name)
+    preprocess = getattr(model, "preprocess", None)
+    return Built(
+        model=model.eval(),
+        name=name,
+        evidence=evidence,
+        preprocess=preprocess if callable(preprocess) else None,
+    )
+
+
+def _named(factory: str, directory: Path) -> Callable[[], object]:
     where, _, attribute = factory.rpartition(":")
     if not where or not attribute.isidentifier():
         raise ModelError(
             f"--model {factory} is not of the form path.py:callable or module:callable",
             hint="name the function that returns the model, as in digits.py:build",
         )
-    with contextlib.redirect_stdout(sys.stderr), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        module = _module(where, directory)
-        model = _call(_attribute(module, attribute, factory), factory)
-    preprocess = getattr(model, "preprocess", None)
-    return Built(
-        model=model.eval(),
-        name=factory,
-        evidence=evidence,
-        preprocess=preprocess if callable(preprocess) else None,
-    )
+    return _attribute(_module(where, directory), attribute, factory)
 
 
 def _module(where: str, directory: Path) -> ModuleType:

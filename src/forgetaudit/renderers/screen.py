@@ -4,25 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from forgetaudit.renderers import numbers
-from forgetaudit.report.report import (
-    Absent,
-    AuditReport,
-    FeatureSection,
-    Finding,
-    LayerDrift,
-    LayerWeights,
-    RuleResult,
-    SourceSection,
-    WeightSection,
-)
+from forgetaudit.renderers.layer_table import layer_table
+from forgetaudit.renderers.lines import LABEL, Line
+from forgetaudit.report.behaviour import FeatureSection, SourceSection
+from forgetaudit.report.parts import Absent
+from forgetaudit.report.report import AuditReport
+from forgetaudit.report.verdict import Finding, RuleResult
+from forgetaudit.report.weights import WeightSection
 
-__all__ = ["Line", "decisions", "headline", "screen"]
-
-# A line is a list of (text, style) pieces; a style is one of STYLES in the terminal renderer, or "".
-Line = list[tuple[str, str]]
-
-_MOST_LAYERS = 14
-_LABEL = 14
+__all__ = ["decisions", "headline", "screen"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +32,7 @@ def screen(report: AuditReport, exit_note: str = "") -> Iterator[Line]:
         yield _verdict_line(report, subject)
         yield []
         yield from _behaviour(report, subject)
-        yield from _layers(subject)
+        yield from layer_table(subject.weights, subject.features)
         yield from _rules(report, subject)
         yield from _findings(report, subject)
     yield from _provenance(report, exit_note)
@@ -172,7 +162,7 @@ def _moved(weights: WeightSection) -> str:
 
 
 def _row(label: str, text: str, style: str = "") -> Line:
-    return [(f"{label:<{_LABEL}}", "label"), (text, style)]
+    return [(f"{label:<{LABEL}}", "label"), (text, style)]
 
 
 def _behaviour(report: AuditReport, subject: _Subject) -> Iterator[Line]:
@@ -240,78 +230,6 @@ def _classes(source: SourceSection) -> str:
         parts.append(f"{rose} rose")
     parts.append(f"{rest} within noise" if parts else f"all {rest} within noise")
     return " · ".join(parts)
-
-
-def _layers(subject: _Subject) -> Iterator[Line]:
-    drift = {layer.layer: layer for layer in subject.features.layers} if subject.features else {}
-    layers = subject.weights.layers
-    shown, hidden = _most_telling(layers, drift)
-    wide = max([_LABEL, *(len(layer.layer) + 2 for layer in shown)])
-    yield [
-        (f"{'layers':<{wide}}", "label"),
-        (f"{'CKA':<22}" if drift else "", "dim"),
-        ("distance ‖Δ‖/‖θ₀‖", "dim"),
-    ]
-    for layer in shown:
-        yield _layer_line(layer, drift.get(layer.layer), wide, with_cka=bool(drift))
-    if hidden:
-        yield [(f"{'…':<{wide}}", "dim"), (f"{hidden} more layers, between these", "dim")]
-    yield _total_line(subject.weights, wide, with_cka=bool(drift))
-    yield []
-
-
-def _most_telling(
-    layers: Sequence[LayerWeights], drift: dict[str, LayerDrift]
-) -> tuple[list[LayerWeights], int]:
-    """All layers of a small net; of a deep one the ends and those that drifted most, in the network's order."""
-    if len(layers) <= _MOST_LAYERS:
-        return list(layers), 0
-
-    def told(layer: LayerWeights) -> float:
-        cka = drift[layer.layer].cka if layer.layer in drift else None
-        drifted = 1 - cka.estimate if cka is not None and not isinstance(cka, Absent) else 0.0
-        moved = layer.parameters.relative
-        return drifted + (0.0 if isinstance(moved, Absent) else min(moved, 1.0) / 10)
-
-    ends = {layers[0].layer, layers[-1].layer}
-    most = sorted(layers, key=told, reverse=True)[: _MOST_LAYERS - 2]
-    kept = ends | {layer.layer for layer in most}
-    return [layer for layer in layers if layer.layer in kept], len(layers) - len(kept)
-
-
-def _layer_line(layer: LayerWeights, drift: LayerDrift | None, wide: int, *, with_cka: bool) -> Line:
-    line: Line = [(f"{layer.layer:<{wide}}", "")]
-    if with_cka:
-        line += _cka_cell(drift)
-    if layer.is_still:
-        return [*line, (f"0       frozen: all {layer.n_tensors} tensors bit-identical", "good")]
-    if layer.parameters_still:
-        return [*line, (f"0       but {layer.buffers_moved} buffers moved", "bad")]
-    relative = layer.parameters.relative
-    if isinstance(relative, Absent):
-        return [*line, (f"·       {relative.not_measured}", "dim")]
-    return [*line, (f"{numbers.unit(relative):<8}", ""), (numbers.bar(relative, 10), "bar")]
-
-
-def _cka_cell(drift: LayerDrift | None) -> Line:
-    if drift is None:
-        return [(f"{'·':<22}", "dim")]
-    if isinstance(drift.cka, Absent):
-        return [(f"{'not measured':<22}", "warn")]
-    value = drift.cka.estimate
-    proof = drift.cka.kind == "exact"
-    number = numbers.unit(value)
-    return [(f"{number:<8}", "good" if proof else ""), (f"{numbers.bar(min(value, 1.0), 12):<14}", "bar")]
-
-
-def _total_line(weights: WeightSection, wide: int, *, with_cka: bool) -> Line:
-    total = weights.total
-    relative = total.relative
-    text = (
-        f"·       {relative.not_measured}" if isinstance(relative, Absent) else f"{numbers.unit(relative):<8}"
-    )
-    n = f"{total.n_tensors - total.n_identical} of {total.n_tensors} parameters changed"
-    return [(f"{'total':<{wide}}", "dim"), (" " * 22 if with_cka else "", ""), (text + n, "dim")]
 
 
 def _rules(report: AuditReport, subject: _Subject) -> Iterator[Line]:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 
 from forgetaudit.report.facts import Facts, finding, points
-from forgetaudit.report.report import Absent, Finding, Severity
+from forgetaudit.report.parts import Absent
+from forgetaudit.report.verdict import Finding, Severity
 
 __all__ = ["BEHAVIOUR_DETECTORS"]
 

@@ -4,16 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from forgetaudit.report.report import (
-    Confidence,
-    FeatureSection,
-    Finding,
-    Severity,
-    SourceSection,
-    VariantName,
-    Verdict,
-    WeightSection,
-)
+from forgetaudit.report.behaviour import FeatureSection, SourceSection
+from forgetaudit.report.inputs import VariantName
+from forgetaudit.report.verdict import Confidence, Finding, Severity, Verdict
+from forgetaudit.report.weights import WeightSection
 
 __all__ = ["Facts", "finding", "points", "some"]
 

@@ -5,7 +5,7 @@ Every finding has a section of its id in docs/findings.md: what it means, how it
 
 from forgetaudit.report.behaviour_findings import BEHAVIOUR_DETECTORS
 from forgetaudit.report.facts import Facts
-from forgetaudit.report.report import Finding, Severity
+from forgetaudit.report.verdict import Finding, Severity
 from forgetaudit.report.weight_findings import WEIGHT_DETECTORS
 
 __all__ = ["IDENTS", "Facts", "find"]

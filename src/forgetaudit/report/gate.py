@@ -11,18 +11,10 @@ from typing import TypeVar
 from forgetaudit.inference.paired import tango
 from forgetaudit.inference.power import further_examples
 from forgetaudit.policy import FailWhen, Level, OnInconclusive, Policy, Rule, RuleKind, covers
-from forgetaudit.report.report import (
-    Absent,
-    FeatureSection,
-    LayerDrift,
-    Limits,
-    Outcome,
-    RuleOutcome,
-    RuleResult,
-    SourceSection,
-    Verdict,
-    WeightSection,
-)
+from forgetaudit.report.behaviour import FeatureSection, LayerDrift, SourceSection
+from forgetaudit.report.parts import Absent
+from forgetaudit.report.verdict import Limits, Outcome, RuleOutcome, RuleResult, Verdict
+from forgetaudit.report.weights import WeightSection
 
 __all__ = ["FAILED", "INCONCLUSIVE", "PASSED", "REFUSED", "judge"]
 

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator
 
 from forgetaudit.report.facts import Facts, finding, some
-from forgetaudit.report.report import Absent, Finding, LayerWeights
+from forgetaudit.report.parts import Absent
+from forgetaudit.report.verdict import Finding
+from forgetaudit.report.weights import LayerWeights
 
 __all__ = ["WEIGHT_DETECTORS"]
 

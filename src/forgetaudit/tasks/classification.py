@@ -51,18 +51,17 @@ class Classification:
     def score(self, outputs: Any, batch: Batch) -> Outcomes:
         """Scores (n, k) -> outcomes: the first of the highest scores is predicted; −log softmax in float64.
 
-        A row with a NaN or an infinity has no answer: predicted −1, not correct, nll NaN. ModelError where the
-        outputs hold no (n, k) scores; DataError where a label is none of the k classes, or there is none.
+        A row with a NaN or +∞, or of −∞ alone, has no answer: predicted −1, not correct, nll NaN. (−∞ beside
+        finite scores is how a model rules a class out.) ModelError where the outputs hold no (n, k) scores;
+        DataError where a label is none of the k classes, or there is none.
         """
         scores = _scores(outputs, len(batch))
         labels = _checked_labels(batch, k=scores.shape[1])
-        answered = np.isfinite(scores).all(axis=1)
+        answered = ~np.isnan(scores).any(axis=1) & np.isfinite(scores.max(axis=1))
         predicted = np.where(answered, scores.argmax(axis=1), NO_ANSWER)
         nll = np.full(len(scores), np.nan)
         nll[answered] = _nll_nats(scores[answered], labels[answered])
-        return Outcomes(
-            predicted=predicted, correct=predicted == labels, nll=nll, n_classes=scores.shape[1]
-        )
+        return Outcomes(predicted=predicted, correct=predicted == labels, nll=nll, n_classes=scores.shape[1])
 
     def _as_float32(self, content: Input) -> NDArray[np.float32]:
         if isinstance(content, np.ndarray):

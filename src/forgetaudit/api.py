@@ -1,0 +1,63 @@
+"""The verbs of the command line, for Python."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from forgetaudit import planning
+from forgetaudit.config import Config, read_config
+from forgetaudit.plan import AuditPlan, ModelPlan, Settings
+from forgetaudit.progress import SILENT, Progress
+from forgetaudit.report.report import AuditReport
+
+__all__ = ["compare"]
+
+PathLike = str | Path
+
+
+def compare(
+    base: PathLike,
+    tuned: PathLike | Sequence[PathLike],
+    *,
+    data: str | Sequence[str] = (),
+    model: str | Callable[[], Any] | None = None,
+    config: PathLike | None = None,
+    max_drop: str | None = None,
+    min_cka: float | None = None,
+    max_distance: float | None = None,
+    frozen: Sequence[str] = (),
+    settings: Settings | None = None,
+    progress: Progress = SILENT,
+) -> AuditReport:
+    """What `tuned` forgot of the source task that `base` could do, as `forgetaudit compare` reports it.
+
+    `model` is a function that returns the network, or names one as `--model` does. Nothing is printed, no config
+    is read but the one that is named, and the verdict is in the report. AuditError where it cannot be done.
+    """
+    settled = Config(directory=Path.cwd()) if config is None else read_config(Path(config))
+    several = [tuned] if isinstance(tuned, str | Path) else list(tuned)
+    paths = tuple(Path(path) for path in several)
+    words = planning.GateWords(
+        max_drop=max_drop, min_cka=min_cka, max_distance=max_distance, frozen=tuple(frozen)
+    )
+    plan = AuditPlan(
+        base=Path(base),
+        tuned=paths,
+        names=planning.variant_names(Path(base), paths),
+        model=_model(model, settled),
+        data=planning.plan_data(
+            [data] if isinstance(data, str) else list(data), settled, input_column=None, label_column=None
+        ),
+        settings=settings or Settings(),
+        policy=planning.plan_policy(words, settled),
+        config=None if settled.path is None else settled.path.name,
+    )
+    from forgetaudit.audits.compare import compare as audit
+
+    return audit(plan, progress=progress)
+
+
+def _model(model: str | Callable[[], Any] | None, config: Config) -> ModelPlan | None:
+    if model is None or isinstance(model, str):
+        return planning.plan_model(model, config)
+    return ModelPlan(factory=model, directory=Path.cwd(), evidence="a function")

@@ -1,0 +1,82 @@
+"""What it comes to: rules judged, the verdict, and findings."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from forgetaudit.report.parts import Part
+from forgetaudit.values import Sides
+
+__all__ = [
+    "Confidence",
+    "Finding",
+    "Ident",
+    "Limits",
+    "Outcome",
+    "RuleOutcome",
+    "RuleResult",
+    "Severity",
+    "Verdict",
+]
+
+
+Outcome = Literal["pass", "fail", "inconclusive", "not-judged", "refused"]
+
+
+RuleOutcome = Literal["pass", "fail", "inconclusive", "not-judged", "refused", "warned", "waived"]
+
+
+Severity = Literal["high", "medium", "low", "info"]
+
+
+Confidence = Literal["certain", "high", "medium", "low"]
+
+
+Ident = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+$")]
+
+
+class Limits(Part):
+    """The limits that a rule was judged on."""
+
+    low: float
+    high: float
+    confidence: float
+    sides: Sides
+
+
+class RuleResult(Part):
+    """One rule, judged for one variant on one data set."""
+
+    rule: str
+    outcome: RuleOutcome
+    level: Literal["fail", "warn"]
+    variant: str
+    data: str | None = None
+    value: float | None = None
+    limit: float | None = None
+    n: int | None = None
+    limits: Limits | None = None
+    further_examples: int | None = None
+    reason: str
+
+
+class Verdict(Part):
+    """The judgement over all rules, and the exit code that it asks for."""
+
+    outcome: Outcome
+    exit_code: int
+    rules: tuple[RuleResult, ...]
+
+
+class Finding(Part):
+    """Something a person should know: severity (how bad) and confidence (how sure) are separate."""
+
+    id: Ident
+    title: str
+    severity: Severity
+    confidence: Confidence
+    variant: str | None = None
+    data: str | None = None
+    evidence: dict[str, Any] = Field(default_factory=dict)
+    advice: str
+    docs: str

@@ -1,0 +1,86 @@
+"""What the bytes said: how far every tensor moved, by layer and in total."""
+
+from typing import Literal
+
+from forgetaudit.report.parts import Absent, Part
+
+__all__ = ["LayerWeights", "TensorRow", "WeightSection", "WeightTotal"]
+
+
+class WeightTotal(Part):
+    """Distance from base. `relative` is ‖Δ‖/‖θ₀‖; parameters only, buffers have a line of their own."""
+
+    n_tensors: int
+    n_identical: int
+    n_elements: int
+    distance: float | Absent
+    relative: float | Absent
+    one_minus_cosine: float | Absent
+    max_abs: float | Absent
+
+
+class LayerWeights(Part):
+    """The tensors of one layer: its parameters, its running statistics, its counters."""
+
+    layer: str
+    stage: str
+    parameters: WeightTotal
+    running: WeightTotal
+    n_counters: int
+    n_counters_identical: int
+
+    @property
+    def n_tensors(self) -> int:
+        """Of every role."""
+        return self.parameters.n_tensors + self.running.n_tensors + self.n_counters
+
+    @property
+    def is_still(self) -> bool:
+        """Every tensor is bit-identical (up to a cast), buffers included."""
+        return self.parameters_still and self.buffers_moved == 0
+
+    @property
+    def parameters_still(self) -> bool:
+        """There are parameters, and none changed."""
+        return 0 < self.parameters.n_tensors == self.parameters.n_identical
+
+    @property
+    def buffers_moved(self) -> int:
+        """Running statistics and counters that changed."""
+        running, counters = self.running, self.n_counters - self.n_counters_identical
+        return running.n_tensors - running.n_identical + counters
+
+
+class TensorRow(Part):
+    """One tensor in base and tuned."""
+
+    name: str
+    tuned_name: str | None
+    change: Literal[
+        "identical", "cast", "changed", "renamed", "reshaped", "only-base", "only-tuned", "not-comparable"
+    ]
+    role: str
+    dtype: str
+    tuned_dtype: str | None
+    shape: tuple[int, ...]
+    distance: float | Absent
+    relative: float | Absent
+    one_minus_cosine: float | Absent
+    max_abs: float | Absent
+    n_nonfinite: int
+
+
+class WeightSection(Part):
+    """The exact part: what the bytes say of one variant against base."""
+
+    variant: str
+    kind: Literal["exact"] = "exact"
+    identical: bool
+    total: WeightTotal
+    running: WeightTotal
+    batches_in_training_mode: int | None
+    layers: tuple[LayerWeights, ...]
+    tensors: tuple[TensorRow, ...]
+    alignment: tuple[str, ...]
+    median_cosine: float | Absent
+    looks_unrelated: bool
