@@ -1,5 +1,6 @@
 import contextlib
 import math
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -412,6 +413,40 @@ def test_measuring_safetensors_imports_no_torch_and_the_check_can_fail(tmp_path,
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.split() == printed.split()
+
+
+SUMS = """
+import sys
+from pathlib import Path
+from forgetaudit.checkpoints.align import align
+from forgetaudit.checkpoints.formats import open_checkpoint
+from forgetaudit.weights.distance import measure_weights
+with open_checkpoint(Path(sys.argv[1])) as base, open_checkpoint(Path(sys.argv[2])) as tuned:
+    print([row.sums for row in measure_weights(base, tuned, align(base, tuned)).tensors])
+"""
+
+
+def test_the_number_of_cores_changes_no_digit(tmp_path):
+    base, tuned = pair(size=3 * CHUNK_ELEMENTS + 20_001)
+    for side, tensor in {"base": base, "tuned": tuned}.items():
+        save_file({"a": tensor, "b": tensor.double()}, tmp_path / f"{side}.safetensors")
+    command = [
+        sys.executable,
+        "-c",
+        SUMS,
+        *(str(tmp_path / f"{side}.safetensors") for side in ("base", "tuned")),
+    ]
+    printed = {
+        subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=True,
+            env=os.environ | {"OPENBLAS_NUM_THREADS": str(n_threads)},
+        ).stdout
+        for n_threads in (1, 2, 3)
+    }
+    assert len(printed) == 1
 
 
 def test_the_reference_itself_is_right_on_numbers_one_can_check():
