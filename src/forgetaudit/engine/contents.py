@@ -1,9 +1,11 @@
 """Labels for what tensors hold while one batch is under way: equal labels, equal bits."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor
@@ -18,53 +20,66 @@ _PLAIN_TORCH = (torch.dtype, torch.device, torch.Size, torch.layout, torch.memor
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A tensor with its version and label at one moment."""
+    """A tensor with its version and label at one moment; or the label alone."""
 
-    tensor: Tensor
+    tensor: Tensor | None
     version: int
     label: int
 
     @property
     def untouched(self) -> bool:
-        """Whether nothing wrote to its memory since."""
-        return version(self.tensor) == self.version
+        """Whether it is known that nothing wrote to its memory since."""
+        return self.tensor is not None and version(self.tensor) == self.version
+
+    @property
+    def bare(self) -> "Kept":
+        """The label alone, which keeps no memory alive."""
+        return Kept(None, self.version, self.label)
 
 
 class Contents:
-    """Knows of every tensor shown to it a label, as long as nothing writes to it. Holds on to these tensors."""
+    """Knows of every tensor shown to it a label, as long as it lives and nothing writes to it."""
 
     def __init__(self) -> None:
-        self._known: dict[int, Kept] = {}
+        self._known: dict[int, tuple[Callable[[], Tensor | None], int, int]] = {}
         self._compared: dict[tuple[int, int], bool] = {}
         self._labels = count()
 
     def keep(self, tensor: Tensor) -> Kept:
         """`tensor` as it is now; with a label of its own unless it is known."""
-        known = self._known.get(id(tensor))
-        if known is None or not known.untouched:
-            known = self._known[id(tensor)] = Kept(tensor, version(tensor), next(self._labels))
-        return known
+        now = version(tensor)
+        known, when, label = self._known.get(id(tensor), (_nothing, 0, 0))
+        # An id may be that of a tensor that is no more.
+        if known() is not tensor or when != now:
+            label = next(self._labels)
+            self._known[id(tensor)] = ref(tensor), now, label
+        return Kept(tensor, now, label)
 
     def give(self, tensor: Tensor, like: Kept) -> Kept:
         """`tensor` as it is now, known to hold what `like` held."""
-        if interchangeable(tensor, like.tensor):
-            self._known[id(tensor)] = Kept(tensor, version(tensor), like.label)
+        if like.tensor is not None and interchangeable(tensor, like.tensor):
+            self._known[id(tensor)] = ref(tensor), version(tensor), like.label
         return self.keep(tensor)
 
     def holds(self, tensor: Tensor, like: Kept, *, look: bool) -> bool:
-        """Whether `tensor` holds what `like` held, and lies as it lay. Bytes are compared only with `look`, once."""
+        """Whether `tensor` holds what `like` held, and lies as it lay. Bytes are compared only with `look`, once.
+
+        Equal labels are given only to interchangeable tensors.
+        """
         mine = self.keep(tensor)
-        if mine.label == like.label:
-            return interchangeable(tensor, like.tensor)
-        if not look:
-            return False
+        if mine.label == like.label or like.tensor is None or not look:
+            return mine.label == like.label
         pair = (mine.label, like.label)
         if pair not in self._compared:
             equal = like.untouched and interchangeable(tensor, like.tensor) and same_bits(tensor, like.tensor)
             self._compared[pair] = equal
             if equal:
-                self._known[id(tensor)] = Kept(tensor, mine.version, like.label)
+                self.give(tensor, like)
         return self._compared[pair]
+
+
+def _nothing() -> None:
+    return None
 
 
 def interchangeable(left: Tensor, right: Tensor) -> bool:

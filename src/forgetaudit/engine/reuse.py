@@ -93,7 +93,7 @@ class Book:
         path = call.path
         if path in self._plan.never or not call.comparable:
             return self._run(call)
-        if path in self._plan.written:
+        if path in self._plan.written or (path in self._plan.copied and self._sharing.is_light(path)):
             return self._run_and_label(call)
         n_later = self._sharing.n_later(path, self._variant)
         entry = self._find(call)
@@ -150,6 +150,8 @@ class Book:
             self._plan.never.add(call.path)
         else:
             features, n_holders = self._journal[n_seen:], 0 if is_copy else 1
+            if not self._sharing.has_tensors(call.path):
+                inputs = [leaf.bare if isinstance(leaf, Kept) else leaf for leaf in inputs]
             entry = Entry(call.spec, inputs, output_spec, kept, features, is_copy, n_holders)
             self._entries[call.path, self._sharing.weights(call.path, self._variant)].append(entry)
         return output
@@ -162,7 +164,7 @@ class Book:
         return self._copies(kept) if path in self._plan.copied else kept
 
     def _copies(self, kept: Sequence[Any]) -> list[Any] | None:
-        tensors = [leaf.tensor for leaf in kept if isinstance(leaf, Kept)]
+        tensors = [leaf.tensor for leaf in kept if isinstance(leaf, Kept) and leaf.tensor is not None]
         copies = [tensor.clone() for tensor in tensors]
         if len({_memory(tensor) for tensor in tensors}) < len(tensors):
             return None  # what is written to one of them would show in another
@@ -206,7 +208,7 @@ def wrote_to(inputs: Sequence[Any]) -> bool:
 
 def aliases(inputs: Sequence[Any], outputs: Sequence[Any]) -> bool:
     """Whether an output lies in the memory of an argument: what the caller does to one shows in the other."""
-    given = {_memory(leaf.tensor) for leaf in inputs if isinstance(leaf, Kept)}
+    given = {_memory(leaf.tensor) for leaf in inputs if isinstance(leaf, Kept) and leaf.tensor is not None}
     return any(_memory(leaf) in given for leaf in outputs if isinstance(leaf, Tensor))
 
 

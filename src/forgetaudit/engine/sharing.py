@@ -15,11 +15,14 @@ class Sharing:
         self._weights: dict[str, dict[str, int]] = {}
         self._n_later: dict[str, dict[str, int]] = {}
         self._bare: set[str] = set()
+        self._light: set[str] = set()
         for path in paths:
             prefix = f"{path}." if path else ""
             names = [name for name in variants[0].tensors if name.startswith(prefix)]
             if not names:
                 self._bare.add(path)
+            if all(variants[0].tensors[name].dim() <= 1 for name in names):
+                self._light.add(path)
             numbers: dict[tuple[int, ...], int] = {}
             weights = {
                 variant.name: numbers.setdefault(
@@ -44,6 +47,10 @@ class Sharing:
     def has_tensors(self, path: str) -> bool:
         """Whether any tensor hangs under `path`."""
         return path not in self._bare
+
+    def is_light(self, path: str) -> bool:
+        """Whether only vectors and numbers hang under `path`, as in a normalisation: it costs no more than a copy."""
+        return path in self._light
 
     def shares(self, path: str) -> bool:
         """Whether some two variants have the same tensors under `path`, or none there."""
