@@ -45,7 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except _Terminated:
         return TERMINATED
-    except BrokenPipeError:
+    except SystemExit as left:
+        # How typer leaves when stdout is closed.
+        if not isinstance(left.__context__, BrokenPipeError):
+            raise
         # Python flushes stdout once more at exit; give it somewhere to flush to.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

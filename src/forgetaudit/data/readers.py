@@ -6,6 +6,7 @@ Local data are read where they lie; nothing is written, cached or asked of the n
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -159,6 +160,8 @@ def _from_files(paths: Sequence[Path], where: str) -> Source:
 def _from_saved(path: Path, where: str, split: str | None) -> tuple[Source, list[str]]:
     import datasets
 
+    if _holds_nothing(path):
+        raise DataError(f"{where} is empty", hint="pass data with at least one example")
     try:
         saved = datasets.load_from_disk(str(path))
     except Exception as error:
@@ -173,6 +176,15 @@ def _from_saved(path: Path, where: str, split: str | None) -> tuple[Source, list
         raise DataError(f"{where} has no splits", hint=f"pass --data {where}, without :{split}")
     chosen, decision = choose_split(list(splits), split, where)
     return _dataset_source(splits[chosen], where), [decision]
+
+
+def _holds_nothing(path: Path) -> bool:
+    """A data set of no rows is saved without a file of rows, which `datasets` then cannot load."""
+    state = path / "state.json"
+    try:
+        return state.is_file() and json.loads(state.read_text(encoding="utf-8"))["_data_files"] == []
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _from_hub(where: str, split: str | None) -> tuple[Source, list[str]]:

@@ -43,7 +43,7 @@ class Layer:
 class _Candidate:
     name: str
     module: nn.Module
-    # An item of a ModuleList is a block of the network, however it is built inside.
+    # An item of a ModuleList, or one of its kind in a Sequential, is a block however it is built inside.
     is_block: bool = False
 
     @property
@@ -97,9 +97,9 @@ def _has_parameters(module: nn.Module) -> bool:
 
 
 def _children(module: nn.Module, prefix: str) -> list[_Candidate]:
-    repeated = isinstance(module, _LISTS)
+    kinds = _block_kinds(module)
     return [
-        _Candidate(f"{prefix}{name}", child, is_block=repeated)
+        _Candidate(f"{prefix}{name}", child, is_block=isinstance(module, _LISTS) or kinds[type(child)] >= 2)
         for name, child in module.named_children()
         if _has_parameters(child)
     ]
@@ -124,15 +124,23 @@ def _is_container(candidate: _Candidate, inner: Sequence[_Candidate]) -> bool:
         return False
     if isinstance(candidate.module, nn.Sequential):
         return sum(not child.is_leaf for child in inner) >= 2
-    return any(_repeats(module) for module in candidate.module.modules())
+    return any(_holds_blocks(module) for module in candidate.module.modules())
 
 
-def _repeats(module: nn.Module) -> bool:
+def _holds_blocks(module: nn.Module) -> bool:
     """Several non-leaf children of one type in a list or Sequential: the trunk of a network."""
+    return max(_block_kinds(module).values(), default=0) >= 2
+
+
+def _block_kinds(module: nn.Module) -> Counter[type[nn.Module]]:
+    """How often each kind of block stands in a list or Sequential; containers are no blocks."""
     if not isinstance(module, (nn.ModuleList, nn.Sequential)):
-        return False
-    kinds = Counter(type(child) for child in module if next(child.children(), None) is not None)
-    return max(kinds.values(), default=0) >= 2
+        return Counter()
+    return Counter(
+        type(child)
+        for child in module
+        if next(child.children(), None) is not None and not isinstance(child, (*_LISTS, nn.Sequential))
+    )
 
 
 def _stages(found: Sequence[_Candidate]) -> list[Stage]:

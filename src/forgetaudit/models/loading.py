@@ -53,9 +53,9 @@ def load_state(
         source = {ours: theirs for ours, theirs in source.items() if ours not in graft}
     absent = [name for name in wanted if name not in source]
     grafted = [name for name in absent if graft_from is not None and name in graft]
-    tolerated = (
-        set(grafted) | _tied_to(model, source) | {n for n in absent if n.endswith("num_batches_tracked")}
-    )
+    # Files older than torch 0.4 have no counters, which play no part in eval mode.
+    counters = [name for name in absent if name.endswith("num_batches_tracked")]
+    tolerated = {*grafted, *counters, *_tied_to(model, source)}
     _refuse_misfits(checkpoint, alignment, [n for n in absent if n not in tolerated], grafting=bool(grafted))
     dtypes = {name: tensor.dtype for name, tensor in model.state_dict().items()}
     state = {
@@ -63,6 +63,7 @@ def load_state(
         for ours, theirs in source.items()
     }
     state |= {name: graft_from[name] for name in grafted if graft_from is not None}
+    state |= {name: model.state_dict()[name] for name in counters}
     return LoadedState(
         state=state,
         model_names={theirs: ours for ours, theirs in alignment.pairs},

@@ -3,9 +3,9 @@
 import difflib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
-from forgetaudit.errors import UsageError
+from forgetaudit.errors import UsageError, listing
+from forgetaudit.policy import covers
 from forgetaudit.weights.changes import Role, TensorChange, WeightChanges
 from forgetaudit.weights.groups import Group
 
@@ -47,7 +47,7 @@ def check_frozen(changes: WeightChanges, patterns: Collection[str]) -> FrozenChe
     """
     declared: dict[str, TensorChange] = {}
     for pattern in patterns:
-        matched = [row for row in changes.tensors if _matches(row.name, pattern)]
+        matched = [row for row in changes.tensors if covers(pattern, row.name)]
         if not matched:
             raise _matches_nothing(pattern, [row.name for row in changes.tensors])
         declared |= {row.name: row for row in matched}
@@ -65,12 +65,12 @@ def _only_buffers_moved(group: Group) -> bool:
     )
 
 
-def _matches(name: str, pattern: str) -> bool:
-    return fnmatchcase(name, pattern) or fnmatchcase(name, pattern + ".*")
-
-
 def _matches_nothing(pattern: str, names: Sequence[str]) -> UsageError:
     modules = {".".join(name.split(".")[:end]) for name in names for end in range(1, name.count(".") + 2)}
     near = difflib.get_close_matches(pattern.removesuffix(".*"), sorted(modules), n=3, cutoff=0.5)
-    hint = f"nearest: {', '.join(near)}" if near else "list the names: forgetaudit inspect FILE"
-    return UsageError(f"the pattern {pattern!r} matches none of {len(names)} tensors", hint=hint)
+    hint = f"nearest: {', '.join(near)}" if near else "name a tensor, a module, or a pattern such as 'stem.*'"
+    return UsageError(
+        f"the pattern {pattern!r} matches none of {len(names)} tensors",
+        details=[listing("tensors", list(names), shown=3)],
+        hint=hint,
+    )
