@@ -212,7 +212,7 @@ def test_a_pattern_that_matches_nothing_is_an_error_with_the_nearest_names(tmp_p
     assert refusal.value.hint == "nearest: body, body.3, body.1"
     with pytest.raises(UsageError) as refusal:
         check_frozen(changes, ["zzzzzz"])
-    assert refusal.value.hint == "list the names: forgetaudit inspect FILE"
+    assert refusal.value.hint == "name a tensor, a module, or a pattern such as 'stem.*'"
 
 
 def test_a_fine_tune_is_of_one_lineage_with_its_base(tmp_path):
