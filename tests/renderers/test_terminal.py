@@ -33,7 +33,7 @@ def test_the_verdict_comes_first() -> None:
         "forgetaudit compare  base.safetensors → tuned.safetensors   val · 500 examples"
     )
     assert lines[1].startswith(
-        "FAIL  source accuracy fell 5.0 pt, at least 3.2 (one-sided 95 %); limit 2.0 pt"
+        "FAIL  source accuracy fell 5.0 pt, at least 3.2 (one-sided 95 %); limit 2 pt"
     )
 
 

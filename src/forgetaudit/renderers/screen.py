@@ -125,7 +125,9 @@ def _sentence(subject: _Subject, mine: Sequence[RuleResult], outcome: str) -> st
     judged = next((rule for rule in mine if rule.rule == "accuracy"), None)
     broken = next((rule for rule in mine if rule.outcome == "fail"), None)
     if broken is not None and broken.rule != "accuracy":
-        return f"{_said(broken)}; {_change(source)}"
+        # The names of tensors stand further down.
+        said = _said(broken) if broken.rule != "frozen" else f"frozen: {broken.reason.partition(':')[0]}"
+        return f"{said}; {_change(source)}"
     return _change(source) + _bound(judged, outcome)
 
 
@@ -141,7 +143,7 @@ def _change(source: SourceSection) -> str:
 def _bound(rule: RuleResult | None, outcome: str) -> str:
     if rule is None or rule.limit is None:
         return "; no limit given" if outcome == "not-judged" else ""
-    limit = f"limit {numbers.points(rule.limit)} pt"
+    limit = f"limit {100 * rule.limit:.4g} pt"
     if rule.limits is None:
         return f"; {limit}"
     if outcome == "fail":

@@ -86,7 +86,7 @@ def frozen_but_moved(facts: Facts) -> Iterator[Finding]:
         "frozen-buffers-moved",
         f"the frozen part was not frozen: in {names} every parameter is bit-identical, "
         f"but {moved} running statistics moved{seen}",
-        "call .eval() on the frozen part after every .train(), or restore base's buffers",
+        "call .eval() on the frozen part after every .train(), and train again",
         severity="high",
         evidence={"layers": [layer.layer for layer in lying], "buffers": moved, "batches": batches},
     )
