@@ -71,7 +71,7 @@ class Contents:
             return mine.label == like.label
         pair = (mine.label, like.label)
         if pair not in self._compared:
-            equal = like.untouched and interchangeable(tensor, like.tensor) and same_bits(tensor, like.tensor)
+            equal = readable(like) and interchangeable(tensor, like.tensor) and same_bits(tensor, like.tensor)
             self._compared[pair] = equal
             if equal:
                 self.give(tensor, like)
@@ -80,6 +80,11 @@ class Contents:
 
 def _nothing() -> None:
     return None
+
+
+def readable(kept: Kept) -> bool:
+    """Whether the tensor kept still holds what it held then."""
+    return kept.untouched
 
 
 def interchangeable(left: Tensor, right: Tensor) -> bool:

@@ -44,26 +44,27 @@ class Reusing:
 def learn(passes: Passes, sharing: Sharing, batch: Batch, moment: Moment) -> Plan | None:
     """The plan for reuse, found on at most two examples of `batch`; None where reuse came out different.
 
-    All variants run plainly, then under observation, then with every candidate wrapped until nothing new is
-    learned, and last with the plan alone. Each run with reuse must equal the plain one bit for bit.
+    All variants run under observation, then with every candidate wrapped until nothing new is learned. What comes
+    out then must equal a run of all variants in full, bit for bit. Only what was reused is kept wrapped.
     """
     while len(batch) > _N_EXAMPLES:
         batch = batch.halves()[0]
-    plain, after = passes.run(batch, moment)
-    candidates = _candidates(passes, sharing, batch, after)
-    plan = Plan(set(candidates), draws=drew(moment, after))
+    observer = Observer(passes.modules, passes.hung())
+    with observer:
+        observed, after = passes.run(batch, moment, observer)
+    plan = Plan(_candidates(passes, sharing, observer, batch, moment, after), draws=drew(moment, after))
     for _ in range(_MOST_TRIALS):
         before, watch = plan.copy(), Reusing(plan, sharing)
         results, _ = passes.run(batch, moment, watch)
-        settled = not watch.book.disturbed() and plan == before
-        if settled:
+        if not watch.book.disturbed() and plan == before:
             break
-    if not settled or not _equal(plain, results):
+    else:
+        return None
+    # Observation may turn off fused kernels, and their bits; then only a run without it can tell.
+    if not _equal(observed, results) and not _equal(passes.run(batch, moment)[0], results):
         return None
     plan.paths &= watch.book.useful()
-    watch = Reusing(plan, sharing)
-    results, _ = passes.run(batch, moment, watch)
-    return plan if _equal(plain, results) and not watch.book.disturbed() else None
+    return plan
 
 
 def drew(before: Moment, after: Moment) -> bool:
@@ -71,20 +72,27 @@ def drew(before: Moment, after: Moment) -> bool:
     return any(not before[name].random.same_as(after[name].random) for name in before)
 
 
-def _candidates(passes: Passes, sharing: Sharing, batch: Batch, moment: Moment) -> set[str]:
+def _candidates(
+    passes: Passes, sharing: Sharing, observer: Observer, batch: Batch, moment: Moment, after: Moment
+) -> set[str]:
     """The paths that were called and whose calls depend on nothing but their tensors and arguments."""
-    observer = Observer(passes.modules, passes.hung())
-    with observer:
-        _, after = passes.run(batch, moment, observer)
     banned = set(observer.impure)
-    restless = {path for variant in moment for path in _moved(passes, moment[variant], after[variant])}
     guests = {path for path, module in passes.modules.items() if has_guests(module)}
-    for path in restless | guests | passes.writing_paths():
+    for path in guests | _restless(passes, batch, moment, after):
         banned |= {path, *_above(path)}
     return {path for path in observer.called - banned if sharing.shares(path)}
 
 
-def _moved(passes: Passes, before: Carried, after: Carried) -> Iterable[str]:
+def _restless(passes: Passes, batch: Batch, moment: Moment, after: Moment) -> set[str]:
+    """The modules on which something changes at every call; what is only kept from a first call does not count."""
+    if any(_moved(passes, moment[variant], after[variant]) for variant in moment):
+        _, later = passes.run(batch, after)
+        moment, after = after, later
+    moved = {path for variant in moment for path in _moved(passes, moment[variant], after[variant])}
+    return moved | passes.writing_paths()
+
+
+def _moved(passes: Passes, before: Carried, after: Carried) -> list[str]:
     return passes.belongings.moved(before.held, after.held)
 
 

@@ -51,22 +51,23 @@ class Observer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._frames.clear()
         self._born.clear()
 
-    def wrappers(self, reads: Mapping[str, Read]) -> Mapping[str, Wrapper]:  # noqa: ARG002
-        """Every module is watched; taps are not needed."""
-        return {path: self._visitor(path) for path in self._paths}
+    def wrappers(self, reads: Mapping[str, Read]) -> Mapping[str, Wrapper]:
+        """Every module is watched."""
+        return {path: self._visitor(path, reads.get(path)) for path in self._paths}
 
-    def _visitor(self, path: str) -> Wrapper:
+    def _visitor(self, path: str, read: Read | None) -> Wrapper:
         def visit(forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             self.called.add(path)
             given = {id(leaf) for leaf in pytree.tree_leaves((args, kwargs))}
             self._frames.append(_Frame(path, given, self._time))
             random = RandomState.take()
-            try:
-                return forward(*args, **kwargs)
-            finally:
-                self._frames.pop()
-                if not random.same_as(RandomState.take()):
-                    self.impure[path] = "draws random numbers"
+            output = forward(*args, **kwargs)
+            self._frames.pop()
+            if RandomState.take(random) is not random:
+                self.impure[path] = "draws random numbers"
+            if read is not None:
+                read(output)
+            return output
 
         return visit
 

@@ -203,7 +203,7 @@ def untouched(kept: Sequence[Any]) -> bool:
 
 def wrote_to(inputs: Sequence[Any]) -> bool:
     """Whether a call wrote to its arguments."""
-    return not untouched(inputs)
+    return not all(leaf.untouched for leaf in inputs if isinstance(leaf, Kept))
 
 
 def aliases(inputs: Sequence[Any], outputs: Sequence[Any]) -> bool:
