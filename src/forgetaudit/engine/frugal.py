@@ -19,12 +19,12 @@ class FrugalPasses:
     `run_calls` and `reused_calls` count by path the calls of the modules that may be answered from the book.
     """
 
-    def __init__(self, passes: Passes, progress: Progress) -> None:
+    def __init__(self, passes: Passes, progress: Progress, *, reuse: bool = True) -> None:
         self.run_calls: Counter[str] = Counter()
         self.reused_calls: Counter[str] = Counter()
         self._passes, self._progress = passes, progress
         self._sharing = Sharing(passes.variants, passes.modules)
-        self._is_on = self._sharing.pays()
+        self._is_on = reuse and self._sharing.pays()
         self._plan: Plan | None = None
 
     def run(self, batch: Batch, moment: Moment) -> tuple[dict[str, Result], dict[str, Carried]]:

@@ -58,7 +58,7 @@ class Stream:
             raise UsageError(f"there is no pooling called {pool!r}", hint=f"choose from {', '.join(POOLS)}")
         self._layers = tuple(dict.fromkeys(layers))
         self._passes = Passes(skeleton, variants, find_taps(skeleton, self._layers, pool))
-        self._runner = FrugalPasses(self._passes, progress) if reuse else self._passes
+        self._runner = FrugalPasses(self._passes, progress, reuse=reuse)
         self._progress = progress
         self._most_examples: int | None = None
         self._reasons: dict[str, NotMeasured] = {}
@@ -67,6 +67,16 @@ class Stream:
     def not_measured(self) -> Mapping[str, NotMeasured]:
         """The layers without features, with the reason."""
         return MappingProxyType(self._reasons)
+
+    @property
+    def calls_run(self) -> Mapping[str, int]:
+        """How often modules that may be reused were run, by path; for tests and benchmarks."""
+        return MappingProxyType(self._runner.run_calls)
+
+    @property
+    def calls_reused(self) -> Mapping[str, int]:
+        """How often a call was answered with an earlier result, by path; for tests and benchmarks."""
+        return MappingProxyType(self._runner.reused_calls)
 
     def run(self, batches: Iterable[Batch]) -> Iterator[Step]:
         """One step for each batch, or several where a batch did not fit in memory. Raises ModelError."""
