@@ -12,7 +12,7 @@ from torch import Tensor
 
 from forgetaudit.engine.bits import CACHE_LINE, same_bits, same_layout, version
 
-__all__ = ["Contents", "Kept", "is_plain", "same_plain"]
+__all__ = ["Contents", "Kept", "is_plain", "manner", "same_plain"]
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), slice, range, type(...))
 _PLAIN_TORCH = (torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format)
@@ -58,8 +58,12 @@ class Contents:
     def give(self, tensor: Tensor, like: Kept) -> Kept:
         """`tensor` as it is now, known to hold what `like` held."""
         if like.tensor is not None and interchangeable(tensor, like.tensor):
-            self._known[id(tensor)] = ref(tensor), version(tensor), like.label
+            self.call_it(tensor, like.label)
         return self.keep(tensor)
+
+    def call_it(self, tensor: Tensor, label: int) -> None:
+        """Note that `tensor` holds what everything with `label` holds. It must be interchangeable with these."""
+        self._known[id(tensor)] = ref(tensor), version(tensor), label
 
     def holds(self, tensor: Tensor, like: Kept, *, look: bool) -> bool:
         """Whether `tensor` holds what `like` held, and lies as it lay. Bytes are compared only with `look`, once.
@@ -92,6 +96,13 @@ def interchangeable(left: Tensor, right: Tensor) -> bool:
     if left is right:
         return True
     return same_layout(left, right) and left.data_ptr() % CACHE_LINE == right.data_ptr() % CACHE_LINE
+
+
+def manner(tensor: Tensor) -> tuple[Any, ...]:
+    """How a strided tensor lies: with equal manners two tensors are interchangeable."""
+    alignment = tensor.data_ptr() % CACHE_LINE
+    signs = tensor.is_conj(), tensor.is_neg(), tensor.is_quantized
+    return type(tensor), tensor.dtype, tensor.shape, tensor.stride(), tensor.device, alignment, signs
 
 
 def is_plain(leaf: Any) -> bool:

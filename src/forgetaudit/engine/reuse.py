@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from forgetaudit.engine.bits import same_layout
-from forgetaudit.engine.contents import Contents, Kept, is_plain, same_plain
+from forgetaudit.engine.contents import Contents, Kept, is_plain, manner, same_plain
 from forgetaudit.engine.sharing import Plan, Sharing
 from forgetaudit.engine.taps import Journal
 
@@ -81,7 +82,7 @@ class Book:
         self.foreseen: Counter[str] = Counter()
         self._plan, self._sharing = plan, sharing
         self._entries: defaultdict[tuple[str, int], list[Entry]] = defaultdict(list)
-        self._outcomes: dict[tuple[Any, ...], Kept] = {}
+        self._outcomes: dict[tuple[Any, ...], int] = {}
         self._variant, self._journal = "", Journal()
 
     def turn(self, variant: str, journal: Journal) -> None:
@@ -185,14 +186,14 @@ class Book:
         given = [self.contents.keep(leaf).label for leaf in call.leaves if isinstance(leaf, Tensor)]
         plain = tuple(repr(leaf) for leaf in call.leaves if not isinstance(leaf, Tensor))
         output = self._run(call)
-        if len(given) == 1 and isinstance(output, Tensor):
+        if len(given) == 1 and isinstance(output, Tensor) and output.layout == torch.strided:
             weights = self._sharing.weights(call.path, self._variant)
-            key = (call.path, weights, repr(call.spec), plain, given[0])
+            key = (call.path, weights, repr(call.spec), plain, given[0], manner(output))
             if key in self._outcomes:
                 self.foreseen[call.path] += 1
-                self.contents.give(output, self._outcomes[key])
+                self.contents.call_it(output, self._outcomes[key])
             else:
-                self._outcomes[key] = self.contents.keep(output)
+                self._outcomes[key] = self.contents.keep(output).label
         return output
 
 
