@@ -225,6 +225,11 @@ def test_several_fine_tunes_are_audited_in_one_stream(forgetaudit: Any, tmp_path
     assert [variant["name"] for variant in report["variants"]] == ["base", "tuned", "lowlr"]
     outcomes = {rule["variant"]: rule["outcome"] for rule in report["verdict"]["rules"]}
     assert outcomes == {"tuned": "fail", "lowlr": "pass"}
+    rivals = report["rivals"][0]
+    assert (rivals["first"], rivals["second"]) == ("tuned", "lowlr")
+    assert rivals["only_second_right"] - rivals["only_first_right"] == 787 - 559
+    assert rivals["advantage_of_first"]["estimate"] == pytest.approx((559 - 787) / 797)
+    assert "lowlr is 28.6 pt better on src_val than tuned" in run.out
 
 
 def test_without_data_the_weights_are_compared_and_a_rule_on_accuracy_cannot_pass(forgetaudit: Any) -> None:

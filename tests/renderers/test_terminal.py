@@ -7,7 +7,7 @@ import pytest
 from tests.report import builders
 
 from forgetaudit.policy import Policy, Rule, RuleKind
-from forgetaudit.renderers.screen import headline
+from forgetaudit.renderers.headline import headline
 from forgetaudit.renderers.terminal import render
 from forgetaudit.report.behaviour import Unusable
 from forgetaudit.report.gate import judge

@@ -1,16 +1,14 @@
 """Behaviour and features on one data set: one stream, every variant, dissolved into sums, read off at the end."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-import torch
-from torch import Tensor
+from dataclasses import dataclass
 
 from forgetaudit.audits.inputs import OpenedData
+from forgetaudit.audits.ledger import Ledger, Tally
 from forgetaudit.audits.network import Network
 from forgetaudit.audits.weighing import Weighed
-from forgetaudit.data.batches import Batch, in_batches
-from forgetaudit.engine.stream import Step, Stream
+from forgetaudit.data.batches import in_batches
+from forgetaudit.engine.stream import Stream
 from forgetaudit.inference.chance import check_chance
 from forgetaudit.inference.corrections import benjamini_hochberg
 from forgetaudit.inference.label_map import find_wrong_label_map
@@ -25,18 +23,15 @@ from forgetaudit.report.behaviour import (
     LayerDrift,
     LogLoss,
     McNemarTest,
+    RivalSection,
     SourceSection,
     Unusable,
 )
 from forgetaudit.report.parts import Absent, Estimate, Measured, estimate_from
-from forgetaudit.stats.cka import linear_cka, moments_for
-from forgetaudit.stats.confusion import Confusion, ConfusionCounts
-from forgetaudit.stats.flips import FlipCounts, Flips
-from forgetaudit.stats.moments import PairMoments
-from forgetaudit.stats.paired import PairedDifference
-from forgetaudit.stats.sketch import SketchMoments
+from forgetaudit.stats.cka import linear_cka
+from forgetaudit.stats.confusion import ConfusionCounts
+from forgetaudit.stats.flips import FlipCounts
 from forgetaudit.tasks.classification import Classification
-from forgetaudit.tasks.task import Outcomes, Task
 from forgetaudit.values import NotMeasured
 
 __all__ = ["Behaviour", "measure_behaviour"]
@@ -47,10 +42,11 @@ SHOWN_CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """What every tuned variant did on one data set."""
+    """What every tuned variant did on one data set, against base and against each other."""
 
     source: tuple[SourceSection, ...]
     features: tuple[FeatureSection, ...]
+    rivals: tuple[RivalSection, ...]
 
 
 def measure_behaviour(
@@ -66,63 +62,26 @@ def measure_behaviour(
         reuse=plan.settings.reuse,
         progress=progress,
     )
-    tallies = {name: _Tally(seed=plan.settings.seed) for name in plan.names}
-    confusion: list[Confusion] = []
+    ledger = Ledger(plan.names, task, plan.settings.seed)
     with network.limited_threads(), progress.phase("evaluating", len(data.examples), "examples") as advance:
         for step in stream.run(in_batches(data.examples, plan.settings.batch_size, task.collate)):
-            _take_in(step, task, tallies, confusion)
+            ledger.take_in(step)
             advance(len(step.batch))
-    unusable = _unusable(confusion[0].read(), data)
+    assert ledger.confusion is not None  # noqa: S101
+    unusable = _unusable(ledger.confusion.read(), data)
     return Behaviour(
         source=tuple(
             _source_section(name, tally, data, known=_known(weighed[name], network, name), unusable=unusable)
-            for name, tally in tallies.items()
+            for name, tally in ledger.tallies.items()
         ),
         features=tuple(
             _feature_section(name, tally, data, network, stream, plan.settings.pool)
-            for name, tally in tallies.items()
+            for name, tally in ledger.tallies.items()
+        ),
+        rivals=tuple(
+            _rivals(first, second, flips.read(), data) for (first, second), flips in ledger.rivals.items()
         ),
     )
-
-
-@dataclass(slots=True)
-class _Tally:
-    """The sums of one tuned variant against base. Mutable: this is what the stream dissolves into."""
-
-    flips: Flips | None = None
-    log_loss: PairedDifference = field(default_factory=PairedDifference)
-    nonfinite: dict[str, int] = field(default_factory=lambda: {"base": 0, "tuned": 0})
-    moments: dict[str, PairMoments | SketchMoments] = field(default_factory=dict)
-    seed: int = 0
-
-    def update(self, batch: Batch, base: Outcomes, tuned: Outcomes) -> None:
-        if self.flips is None:
-            self.flips = Flips(base.n_classes)
-        self.flips.update(_tensor(base.correct), _tensor(tuned.correct), batch.labels)
-        self.log_loss.update(_tensor(base.nll), _tensor(tuned.nll))
-        self.nonfinite["base"] += int((base.predicted < 0).sum())
-        self.nonfinite["tuned"] += int((tuned.predicted < 0).sum())
-
-    def update_features(self, layer: str, base: Tensor, tuned: Tensor) -> None:
-        if layer not in self.moments:
-            self.moments[layer] = moments_for(base.shape[1], tuned.shape[1], seed=self.seed)
-        self.moments[layer].update(base, tuned)
-
-
-def _tensor(values: object) -> Tensor:
-    return torch.as_tensor(values)
-
-
-def _take_in(step: Step, task: Task, tallies: Mapping[str, _Tally], confusion: list[Confusion]) -> None:
-    base = task.score(step.outputs["base"], step.batch)
-    if not confusion:
-        confusion.append(Confusion(base.n_classes))
-    assert step.batch.labels is not None  # noqa: S101
-    confusion[0].update(step.batch.ids, step.batch.labels, _tensor(base.predicted))
-    for name, tally in tallies.items():
-        tally.update(step.batch, base, task.score(step.outputs[name], step.batch))
-        for layer, features in step.features.items():
-            tally.update_features(layer, features["base"], features[name])
 
 
 def _known(weighed: Weighed, network: Network, name: str) -> bool:
@@ -153,9 +112,8 @@ def _unusable(counts: ConfusionCounts, data: OpenedData) -> Unusable | None:
 
 
 def _source_section(
-    name: str, tally: _Tally, data: OpenedData, *, known: bool, unusable: Unusable | None
+    name: str, tally: Tally, data: OpenedData, *, known: bool, unusable: Unusable | None
 ) -> SourceSection:
-    assert tally.flips is not None  # noqa: S101
     flips = tally.flips.read()
     test = mcnemar(flips.forgotten, flips.gained)
     return SourceSection(
@@ -173,8 +131,24 @@ def _source_section(
         nll=_log_loss(tally, known=known),
         known=known,
         unusable=unusable,
-        nonfinite=dict(tally.nonfinite),
+        nonfinite=dict(tally.n_without_answer),
         per_class=tuple(_per_class(flips, data.examples.class_names)),
+    )
+
+
+def _rivals(first: str, second: str, flips: FlipCounts, data: OpenedData) -> RivalSection:
+    """Flips from first to second: what base is to tuned, first is to second here."""
+    interval = tango(flips.forgotten, flips.gained, flips.n, confidence=SHOWN_CONFIDENCE, sides=2)
+    test = mcnemar(flips.forgotten, flips.gained)
+    return RivalSection(
+        data=data.plan.name,
+        first=first,
+        second=second,
+        n=flips.n,
+        only_first_right=flips.forgotten,
+        only_second_right=flips.gained,
+        advantage_of_first=estimate_from(interval),
+        mcnemar=McNemarTest(exact=test.exact, mid_p=test.mid_p),
     )
 
 
@@ -184,9 +158,9 @@ def _drop(flips: FlipCounts, *, known: bool) -> Measured:
     return estimate_from(tango(flips.forgotten, flips.gained, flips.n, confidence=SHOWN_CONFIDENCE, sides=2))
 
 
-def _log_loss(tally: _Tally, *, known: bool) -> LogLoss:
+def _log_loss(tally: Tally, *, known: bool) -> LogLoss:
     means = tally.log_loss.read()
-    bad = {side: n for side, n in tally.nonfinite.items() if n}
+    bad = {side: n for side, n in tally.n_without_answer.items() if n}
     if isinstance(means, NotMeasured) or bad:
         said = ", ".join(f"{n} examples in {side}" for side, n in bad.items())
         absent = Absent(not_measured=f"outputs are NaN or infinite for {said}" if bad else "no examples")
@@ -222,7 +196,7 @@ def _per_class(flips: FlipCounts, names: tuple[str, ...] | None) -> list[ClassRe
 
 
 def _feature_section(
-    name: str, tally: _Tally, data: OpenedData, network: Network, stream: Stream, pool: str
+    name: str, tally: Tally, data: OpenedData, network: Network, stream: Stream, pool: str
 ) -> FeatureSection:
     stages = {layer.name: layer.stage.value for layer in network.layers}
     return FeatureSection(
@@ -235,7 +209,7 @@ def _feature_section(
     )
 
 
-def _drift(layer: str, stage: str, tally: _Tally, stream: Stream, pool: str, *, n: int) -> LayerDrift:
+def _drift(layer: str, stage: str, tally: Tally, stream: Stream, pool: str, *, n: int) -> LayerDrift:
     moments = tally.moments.get(layer)
     reason = stream.not_measured.get(layer)
     cka = linear_cka(moments) if moments is not None and reason is None else reason

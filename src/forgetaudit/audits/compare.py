@@ -109,6 +109,7 @@ def _report(
         variants=variants,
         source=source,
         features=features,
+        rivals=tuple(section for behaviour in behaviours for section in behaviour.rivals),
         weights=weights,
         findings=tuple(finding for one in facts for finding in find(one)),
         run=clock.laps(),

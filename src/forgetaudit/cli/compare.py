@@ -10,7 +10,8 @@ from forgetaudit.cli import console, options
 from forgetaudit.cli.outputs import OutputRequest, parse_outputs, write_outputs
 from forgetaudit.errors import UsageError
 from forgetaudit.plan import AuditPlan, Settings
-from forgetaudit.renderers.screen import decisions, headline
+from forgetaudit.renderers.headline import headline
+from forgetaudit.renderers.screen import decisions
 from forgetaudit.renderers.terminal import render
 from forgetaudit.report.gate import FAILED, INCONCLUSIVE, PASSED
 from forgetaudit.report.report import AuditReport

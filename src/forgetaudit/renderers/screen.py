@@ -1,46 +1,31 @@
 """The first screen, as styled lines: verdict first, then where and what to try; provenance last."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from forgetaudit.renderers import numbers
+from forgetaudit.renderers.headline import Subject, rule_words, rules_of, subjects, verdict_line
 from forgetaudit.renderers.layer_table import layer_table
 from forgetaudit.renderers.lines import LABEL, Line
-from forgetaudit.report.behaviour import FeatureSection, SourceSection
+from forgetaudit.report.behaviour import SourceSection
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
-from forgetaudit.report.verdict import Finding, RuleResult
-from forgetaudit.report.weights import WeightSection
+from forgetaudit.report.verdict import Finding
 
-__all__ = ["decisions", "headline", "screen"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Subject:
-    """One tuned variant on one data set, or its weights alone."""
-
-    variant: str
-    weights: WeightSection
-    source: SourceSection | None
-    features: FeatureSection | None
+__all__ = ["decisions", "screen"]
 
 
 def screen(report: AuditReport, exit_note: str = "") -> Iterator[Line]:
     """Every line of the first screen. `exit_note` says what the caller does with the exit code."""
-    for subject in _subjects(report):
+    for subject in subjects(report):
         yield _title(report, subject)
-        yield _verdict_line(report, subject)
+        yield verdict_line(report, subject)
         yield []
         yield from _behaviour(report, subject)
         yield from layer_table(subject.weights, subject.features)
         yield from _rules(report, subject)
         yield from _findings(report, subject)
+    yield from _rivals(report)
     yield from _provenance(report, exit_note)
-
-
-def headline(report: AuditReport) -> str:
-    """The verdict of the first variant, in one line."""
-    return "".join(text for text, _ in _verdict_line(report, next(_subjects(report))))
 
 
 def decisions(report: AuditReport) -> Iterator[str]:
@@ -55,21 +40,7 @@ def decisions(report: AuditReport) -> Iterator[str]:
         yield from (f"{data.data}: {decision}" for decision in data.decisions)
 
 
-def _subjects(report: AuditReport) -> Iterator[_Subject]:
-    for weights in report.weights:
-        source = () if isinstance(report.source, Absent) else report.source
-        features = () if isinstance(report.features, Absent) else report.features
-        mine: list[SourceSection | None] = [s for s in source if s.variant == weights.variant]
-        for section in mine or [None]:
-            drift = [
-                f for f in features if f.variant == weights.variant and section and f.data == section.data
-            ]
-            yield _Subject(
-                variant=weights.variant, weights=weights, source=section, features=drift[0] if drift else None
-            )
-
-
-def _title(report: AuditReport, subject: _Subject) -> Line:
+def _title(report: AuditReport, subject: Subject) -> Line:
     tuned = next(
         (
             file.path
@@ -87,87 +58,11 @@ def _tail(path: str) -> str:
     return path.replace("\\", "/").rstrip("/").rpartition("/")[2]
 
 
-def _verdict_line(report: AuditReport, subject: _Subject) -> Line:
-    mine = _mine(report, subject)
-    outcome = _worst(subject, mine)
-    words = {
-        "fail": ("FAIL", "bad"),
-        "pass": ("PASS", "good"),
-        "inconclusive": ("INCONCLUSIVE", "warn"),
-        "refused": ("REFUSED", "bad"),
-        "not-judged": ("NOT JUDGED", "warn"),
-    }
-    word, style = words[outcome]
-    return [(word, style), ("  " + _sentence(subject, mine, outcome), "")]
-
-
-def _mine(report: AuditReport, subject: _Subject) -> list[RuleResult]:
-    data = subject.source.data if subject.source else None
-    return [r for r in report.verdict.rules if r.variant == subject.variant and r.data in (None, data)]
-
-
-def _worst(subject: _Subject, mine: Sequence[RuleResult]) -> str:
-    if subject.source is not None and subject.source.unusable:
-        return "refused"
-    outcomes = {rule.outcome for rule in mine}
-    for outcome in ("fail", "inconclusive"):
-        if outcome in outcomes:
-            return outcome
-    return "pass" if mine else "not-judged"
-
-
-def _sentence(subject: _Subject, mine: Sequence[RuleResult], outcome: str) -> str:
-    source = subject.source
-    if source is None:
-        return f"only the weights were compared; {_moved(subject.weights)}"
-    if source.unusable:
-        return source.unusable.reason
-    judged = next((rule for rule in mine if rule.rule == "accuracy"), None)
-    broken = next((rule for rule in mine if rule.outcome == "fail"), None)
-    if broken is not None and broken.rule != "accuracy":
-        # The names of tensors stand further down.
-        said = _said(broken) if broken.rule != "frozen" else f"frozen: {broken.reason.partition(':')[0]}"
-        return f"{said}; {_change(source)}"
-    return _change(source) + _bound(judged, outcome)
-
-
-def _change(source: SourceSection) -> str:
-    if source.known:
-        return "source accuracy is exactly unchanged: tuned is base, bit for bit"
-    drop = source.accuracy.base - source.accuracy.tuned
-    if source.flips.forgotten == source.flips.gained:
-        return "source accuracy is unchanged"
-    return f"source accuracy {'fell' if drop > 0 else 'rose'} {numbers.points(drop)} pt"
-
-
-def _bound(rule: RuleResult | None, outcome: str) -> str:
-    if rule is None or rule.limit is None:
-        return "; no limit given" if outcome == "not-judged" else ""
-    limit = f"limit {100 * rule.limit:.4g} pt"
-    if rule.limits is None:
-        return f"; {limit}"
-    if outcome == "fail":
-        side = f", at least {numbers.points(max(rule.limits.low, 0.0))}"
-    else:
-        side = f", at most {numbers.points(max(rule.limits.high, 0.0))}" if rule.limits.high > 0 else ""
-    more = f"; about {numbers.count(rule.further_examples)} more examples" if rule.further_examples else ""
-    confidence = f" (one-sided {100 * rule.limits.confidence:g} %)"
-    return f"{side}{confidence if side else ''}; {limit}{more}"
-
-
-def _moved(weights: WeightSection) -> str:
-    if weights.identical:
-        return "they are bit-identical"
-    if isinstance(weights.total.relative, Absent):
-        return weights.total.relative.not_measured
-    return f"they moved {numbers.unit(weights.total.relative)} of ‖θ₀‖"
-
-
 def _row(label: str, text: str, style: str = "") -> Line:
     return [(f"{label:<{LABEL}}", "label"), (text, style)]
 
 
-def _behaviour(report: AuditReport, subject: _Subject) -> Iterator[Line]:
+def _behaviour(report: AuditReport, subject: Subject) -> Iterator[Line]:
     source = subject.source
     if source is None:
         reason = report.source.not_measured if isinstance(report.source, Absent) else "no data"
@@ -234,32 +129,22 @@ def _classes(source: SourceSection) -> str:
     return " · ".join(parts)
 
 
-def _rules(report: AuditReport, subject: _Subject) -> Iterator[Line]:
+def _rules(report: AuditReport, subject: Subject) -> Iterator[Line]:
     """Every rule that is not already the headline."""
     mine = [
-        rule for rule in _mine(report, subject) if rule.rule != "accuracy" or rule.outcome == "inconclusive"
+        rule
+        for rule in rules_of(report, subject)
+        if rule.rule != "accuracy" or rule.outcome == "inconclusive"
     ]
     words = {"fail": "fail", "warned": "warn", "inconclusive": "open", "pass": "ok", "refused": "refused"}
     for rule in mine:
         style = {"fail": "bad", "warned": "warn", "inconclusive": "warn"}.get(rule.outcome, "good")
-        yield [(f"{words.get(rule.outcome, rule.outcome):<6}", style), (_said(rule), "")]
+        yield [(f"{words.get(rule.outcome, rule.outcome):<6}", style), (rule_words(rule), "")]
     if mine:
         yield []
 
 
-def _said(rule: RuleResult) -> str:
-    if rule.value is None or rule.rule == "frozen" or rule.limit is None:
-        return f"{rule.rule}: {rule.reason}"
-    show = numbers.unit
-    sign = {"fail": "over", "warned": "over"}.get(rule.outcome, "within")
-    if rule.rule.startswith("cka"):
-        return f"{rule.rule} {show(rule.value)} {'<' if rule.value < rule.limit else '≥'} {rule.limit:g}"
-    if rule.rule.startswith("distance"):
-        return f"{rule.rule} {show(rule.value)} {'>' if rule.value > rule.limit else '≤'} {rule.limit:g}"
-    return f"{rule.rule}: {rule.reason}, {sign} the limit"
-
-
-def _findings(report: AuditReport, subject: _Subject) -> Iterator[Line]:
+def _findings(report: AuditReport, subject: Subject) -> Iterator[Line]:
     data = subject.source.data if subject.source else None
     mine = [f for f in report.findings if f.variant == subject.variant and f.data in (None, data)]
     told = [f for f in mine if f.id not in _SAID_ELSEWHERE]
@@ -287,6 +172,27 @@ def _advice(findings: Sequence[Finding]) -> list[str]:
     """The advice of what matters most, each once."""
     telling = [f for f in findings if f.severity in ("high", "medium")] or list(findings[:1])
     return list(dict.fromkeys(finding.advice for finding in telling))[:3]
+
+
+def _rivals(report: AuditReport) -> Iterator[Line]:
+    """Which of several fine-tunes forgot less, and whether that is sure."""
+    for pair in report.rivals:
+        difference = pair.advantage_of_first
+        if isinstance(difference, Absent) or difference.low is None or difference.high is None:
+            continue
+        better, worse = (pair.first, pair.second) if difference.estimate >= 0 else (pair.second, pair.first)
+        ends = sorted((abs(difference.low), abs(difference.high)))
+        if difference.low <= 0 <= difference.high:
+            said = f"{pair.first} and {pair.second} do not differ surely on {pair.data}"
+        else:
+            span = f"[{numbers.points(ends[0])}, {numbers.points(ends[1])}]"
+            said = (
+                f"{better} is {numbers.points(difference.estimate)} pt better on {pair.data} than {worse}  "
+                f"{span} two-sided 95 %"
+            )
+        yield [("paired  ", "label"), (said, "")]
+    if report.rivals:
+        yield []
 
 
 def _provenance(report: AuditReport, exit_note: str) -> Iterator[Line]:

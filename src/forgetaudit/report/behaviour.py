@@ -12,6 +12,7 @@ __all__ = [
     "LayerDrift",
     "LogLoss",
     "McNemarTest",
+    "RivalSection",
     "SourceSection",
     "Unusable",
 ]
@@ -87,6 +88,19 @@ class SourceSection(Part):
     unusable: Unusable | None
     nonfinite: dict[str, int]
     per_class: tuple[ClassResult, ...]
+
+
+class RivalSection(Part):
+    """Two tuned variants on the same examples: which forgot less? `advantage_of_first` = accuracy first − second."""
+
+    data: str
+    first: str
+    second: str
+    n: int
+    only_first_right: int
+    only_second_right: int
+    advantage_of_first: Measured
+    mcnemar: McNemarTest
 
 
 class LayerDrift(Part):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, ValidationError
 
 from forgetaudit.errors import UsageError
-from forgetaudit.report.behaviour import FeatureSection, SourceSection
+from forgetaudit.report.behaviour import FeatureSection, RivalSection, SourceSection
 from forgetaudit.report.inputs import Inputs, VariantName
 from forgetaudit.report.parts import Absent, Part
 from forgetaudit.report.verdict import Finding, Verdict
@@ -31,6 +31,7 @@ class AuditReport(Part):
     variants: tuple[VariantName, ...]
     source: tuple[SourceSection, ...] | Absent
     features: tuple[FeatureSection, ...] | Absent
+    rivals: tuple[RivalSection, ...] = ()
     weights: tuple[WeightSection, ...]
     findings: tuple[Finding, ...]
     run: dict[str, Any] = Field(default_factory=dict)

@@ -1,0 +1,138 @@
+"""The verdict in one line: what happened, how surely, and against which limit."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from forgetaudit.renderers import numbers
+from forgetaudit.renderers.lines import Line
+from forgetaudit.report.behaviour import FeatureSection, SourceSection
+from forgetaudit.report.parts import Absent
+from forgetaudit.report.report import AuditReport
+from forgetaudit.report.verdict import RuleResult
+from forgetaudit.report.weights import WeightSection
+
+__all__ = ["Subject", "headline", "rule_words", "rules_of", "subjects", "verdict_line"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One tuned variant on one data set, or its weights alone."""
+
+    variant: str
+    weights: WeightSection
+    source: SourceSection | None
+    features: FeatureSection | None
+
+
+def subjects(report: AuditReport) -> Iterator[Subject]:
+    """Everything that has a verdict of its own, in the report's order."""
+    for weights in report.weights:
+        source = () if isinstance(report.source, Absent) else report.source
+        features = () if isinstance(report.features, Absent) else report.features
+        mine: list[SourceSection | None] = [s for s in source if s.variant == weights.variant]
+        for section in mine or [None]:
+            drift = [
+                f for f in features if f.variant == weights.variant and section and f.data == section.data
+            ]
+            yield Subject(
+                variant=weights.variant, weights=weights, source=section, features=drift[0] if drift else None
+            )
+
+
+def headline(report: AuditReport) -> str:
+    """The verdict in one line, or in a line a subject where there are several."""
+    lines = [(subject, verdict_line(report, subject)) for subject in subjects(report)]
+    names = [f"{subject.variant}: " if len(lines) > 1 else "" for subject, _ in lines]
+    words = ["".join(text for text, _ in line) for _, line in lines]
+    return "\n".join(name + line for name, line in zip(names, words, strict=True))
+
+
+def verdict_line(report: AuditReport, subject: Subject) -> Line:
+    """The word, coloured, and the sentence behind it."""
+    mine = rules_of(report, subject)
+    outcome = _worst(subject, mine)
+    words = {
+        "fail": ("FAIL", "bad"),
+        "pass": ("PASS", "good"),
+        "inconclusive": ("INCONCLUSIVE", "warn"),
+        "refused": ("REFUSED", "bad"),
+        "not-judged": ("NOT JUDGED", "warn"),
+    }
+    word, style = words[outcome]
+    return [(word, style), ("  " + _sentence(subject, mine, outcome), "")]
+
+
+def rules_of(report: AuditReport, subject: Subject) -> list[RuleResult]:
+    """The rules that were judged for this subject."""
+    data = subject.source.data if subject.source else None
+    return [r for r in report.verdict.rules if r.variant == subject.variant and r.data in (None, data)]
+
+
+def _worst(subject: Subject, mine: Sequence[RuleResult]) -> str:
+    if subject.source is not None and subject.source.unusable:
+        return "refused"
+    outcomes = {rule.outcome for rule in mine}
+    for outcome in ("fail", "inconclusive"):
+        if outcome in outcomes:
+            return outcome
+    return "pass" if mine else "not-judged"
+
+
+def _sentence(subject: Subject, mine: Sequence[RuleResult], outcome: str) -> str:
+    source = subject.source
+    if source is None:
+        return f"only the weights were compared; {_moved(subject.weights)}"
+    if source.unusable:
+        return source.unusable.reason
+    judged = next((rule for rule in mine if rule.rule == "accuracy"), None)
+    broken = next((rule for rule in mine if rule.outcome == "fail"), None)
+    if broken is not None and broken.rule != "accuracy":
+        # The names of tensors stand further down.
+        said = rule_words(broken) if broken.rule != "frozen" else f"frozen: {broken.reason.partition(':')[0]}"
+        return f"{said}; {_change(source)}"
+    return _change(source) + _bound(judged, outcome)
+
+
+def _change(source: SourceSection) -> str:
+    if source.known:
+        return "source accuracy is exactly unchanged: tuned is base, bit for bit"
+    drop = source.accuracy.base - source.accuracy.tuned
+    if source.flips.forgotten == source.flips.gained:
+        return "source accuracy is unchanged"
+    return f"source accuracy {'fell' if drop > 0 else 'rose'} {numbers.points(drop)} pt"
+
+
+def _bound(rule: RuleResult | None, outcome: str) -> str:
+    if rule is None or rule.limit is None:
+        return "; no limit given" if outcome == "not-judged" else ""
+    limit = f"limit {100 * rule.limit:.4g} pt"
+    if rule.limits is None:
+        return f"; {limit}"
+    if outcome == "fail":
+        side = f", at least {numbers.points(max(rule.limits.low, 0.0))}"
+    else:
+        side = f", at most {numbers.points(max(rule.limits.high, 0.0))}" if rule.limits.high > 0 else ""
+    more = f"; about {numbers.count(rule.further_examples)} more examples" if rule.further_examples else ""
+    confidence = f" (one-sided {100 * rule.limits.confidence:g} %)"
+    return f"{side}{confidence if side else ''}; {limit}{more}"
+
+
+def _moved(weights: WeightSection) -> str:
+    if weights.identical:
+        return "they are bit-identical"
+    if isinstance(weights.total.relative, Absent):
+        return weights.total.relative.not_measured
+    return f"they moved {numbers.unit(weights.total.relative)} of ‖θ₀‖"
+
+
+def rule_words(rule: RuleResult) -> str:
+    """A rule with its value and limit, as in `cka/block2 0.710 < 0.8`."""
+    if rule.value is None or rule.rule == "frozen" or rule.limit is None:
+        return f"{rule.rule}: {rule.reason}"
+    show = numbers.unit
+    sign = {"fail": "over", "warned": "over"}.get(rule.outcome, "within")
+    if rule.rule.startswith("cka"):
+        return f"{rule.rule} {show(rule.value)} {'<' if rule.value < rule.limit else '≥'} {rule.limit:g}"
+    if rule.rule.startswith("distance"):
+        return f"{rule.rule} {show(rule.value)} {'>' if rule.value > rule.limit else '≤'} {rule.limit:g}"
+    return f"{rule.rule}: {rule.reason}, {sign} the limit"
