@@ -71,6 +71,7 @@ def test_an_ordinary_fine_tune_without_data_gives_no_finding() -> None:
             },
         ),
         ("exploded-weights", {"weights": builders.weights(rows=(builders.row("a", relative=1e20),))}),
+        ("below-resolution", {"weights": builders.weights(resolution="tuned is stored in bfloat16, …")}),
         ("not-one-lineage", {"weights": builders.weights(median_cosine=0.01, looks_unrelated=True)}),
         ("frozen-part-verified", {"weights": builders.weights(builders.layer("stem", identical=2), builders.layer("b"))}),
         (

@@ -17,6 +17,7 @@ from forgetaudit.weights.distance import measure_weights
 from forgetaudit.weights.frozen import check_frozen
 from forgetaudit.weights.groups import Group, by_layer, total
 from forgetaudit.weights.lineage import measure_lineage
+from forgetaudit.weights.resolution import resolution_note
 from forgetaudit.weights.sums import Sums
 
 __all__ = ["Weighed", "weigh", "weight_section"]
@@ -63,6 +64,7 @@ def weight_section(weighed: Weighed, network: Network | None) -> WeightSection:
         if isinstance(lineage, NotMeasured)
         else lineage.median_cosine,
         looks_unrelated=not isinstance(lineage, NotMeasured) and lineage.looks_unrelated,
+        resolution=resolution_note(weighed.changes),
     )
 
 

@@ -21,6 +21,7 @@ def find(facts: Facts) -> tuple[Finding, ...]:
 
 IDENTS = (
     "base-at-chance",
+    "below-resolution",
     "classes-fell",
     "drift-does-not-show",
     "drop-not-proved",

@@ -156,6 +156,18 @@ def exploded(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def below_resolution(facts: Facts) -> Iterator[Finding]:
+    if facts.weights.resolution:
+        yield finding(
+            facts,
+            "below-resolution",
+            facts.weights.resolution,
+            "compare the weights as training kept them, before they were cast",
+            severity="low",
+            evidence={"relative": facts.weights.total.model_dump()["relative"]},
+        )
+
+
 def not_one_lineage(facts: Facts) -> Iterator[Finding]:
     cosine = facts.weights.median_cosine
     if isinstance(cosine, float) and facts.weights.looks_unrelated:
@@ -179,5 +191,6 @@ WEIGHT_DETECTORS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     nonfinite_weights,
     zeroed,
     exploded,
+    below_resolution,
     not_one_lineage,
 )

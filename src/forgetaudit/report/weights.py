@@ -71,7 +71,11 @@ class TensorRow(Part):
 
 
 class WeightSection(Part):
-    """The exact part: what the bytes say of one variant against base."""
+    """The exact part: what the bytes say of one variant against base.
+
+    `median_cosine` of the shared matrices tells lineage; `resolution` is a sentence where tuned's dtype is too coarse
+    to hold moves as small as those measured.
+    """
 
     variant: str
     kind: Literal["exact"] = "exact"
@@ -84,3 +88,4 @@ class WeightSection(Part):
     alignment: tuple[str, ...]
     median_cosine: float | Absent
     looks_unrelated: bool
+    resolution: str | None = None
