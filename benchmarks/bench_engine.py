@@ -9,7 +9,6 @@ by processor time and by the clock. Reading files and comparing weights are not 
 
 import argparse
 import gc
-import resource
 import statistics
 import subprocess
 import sys
@@ -18,7 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from nets import NETS
 from torch import Tensor, nn
 
 from forgetaudit.data.batches import Batch
@@ -28,6 +26,7 @@ from forgetaudit.models.layers import find_layers
 from forgetaudit.stats.cka import linear_cka
 from forgetaudit.stats.moments import PairMoments
 from forgetaudit.values import NotMeasured
+from nets import NETS
 
 LIMITS = {"nothing shared": (2, 1.15), "80 % frozen": (1, 1.35), "head only": (1, 1.15)}
 """Case -> (how many plain passes it is measured by, the limit of the ratio)."""
@@ -61,7 +60,7 @@ def audit(stream: Stream, batches: list[Batch]) -> dict[str, float]:
     return {layer: cka.estimate for layer, cka in answers.items() if not isinstance(cka, NotMeasured)}
 
 
-def tuned_from(model: nn.Module, state: dict[str, Tensor], names: set[str]) -> dict[str, Tensor]:
+def tuned_from(state: dict[str, Tensor], names: set[str]) -> dict[str, Tensor]:
     """`state` with every floating tensor whose name is in `names` moved a little."""
     return {
         name: t + 0.01 * torch.randn_like(t) if name in names and t.is_floating_point() else t.clone()
@@ -137,7 +136,7 @@ def measure(net: str, case: str, n: int, repeats: int, size: int | None) -> str:
     size = size or best_batch_size(base, examples)
     batches = batches_of(examples, size)
     changed, share = changed_names(base, case, batches[0])
-    tuned.load_state_dict(tuned_from(base, base.state_dict(), changed))
+    tuned.load_state_dict(tuned_from(base.state_dict(), changed))
     skeleton = make()
     variants = [make_variant("base", skeleton, base.state_dict())]
     variants.append(make_variant("tuned", skeleton, tuned.state_dict(), like=variants[0]))
@@ -176,11 +175,13 @@ def run_for_memory(net: str, n: int) -> int:
     state = skeleton.state_dict()
     variants = [make_variant("base", skeleton, state)]
     head = {name for name in state if name.startswith(("fc.", "head."))}
-    variants.append(make_variant("tuned", skeleton, tuned_from(skeleton, state, head), like=variants[0]))
+    variants.append(make_variant("tuned", skeleton, tuned_from(state, head), like=variants[0]))
     layers = [layer.name for layer in find_layers(skeleton)]
     batches = (batches_of(examples_of(16), 16)[0] for _ in range(n // 16))
     audit(Stream(skeleton, variants, layers=layers), batches)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    # Not getrusage: its peak is handed down from the process that started this one.
+    status = Path("/proc/self/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) // 1024
 
 
 def main() -> None:
@@ -201,7 +202,7 @@ def main() -> None:
     for net in nets:
         for case in args.case or [*LIMITS]:
             print(measure(net, case, args.examples, args.repeats, args.batch_size), flush=True)
-        few, many = 128, 1024
+        few, many = 256, 2048
         print(f"{net:<12} peak memory: {peak_megabytes(net, few)} MB at {few} examples,", end=" ")
         print(f"{peak_megabytes(net, many)} MB at {many}", flush=True)
 

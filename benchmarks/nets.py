@@ -48,6 +48,7 @@ class ResNet18(nn.Module):
         self.fc = nn.Linear(512, n_classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Images (n, 3, h, w) -> logits (n, classes)."""
         y = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
             y = layer(y)
@@ -83,6 +84,7 @@ class Transformer(nn.Module):
         self.norm, self.head = nn.LayerNorm(d), nn.Linear(d, n_classes)
 
     def forward(self, tokens: Tensor) -> Tensor:
+        """Token ids (n, 64) -> logits (n, classes)."""
         x = self.embed(tokens) + self.position
         for block in self.blocks:
             x = block(x)
