@@ -13,7 +13,7 @@ SRC = Path(__file__).parent.parent / "src" / "forgetaudit"
 ROWS = [
     {"errors", "values"},
     {"policy", "inference"},
-    {"checkpoints", "data", "stats", "report", "plan", "plugins", "progress"},
+    {"checkpoints", "data", "logs", "stats", "report", "plan", "plugins", "progress"},
     {"models", "tasks", "renderers", "config"},
     {"engine", "weights"},
     {"remedies"},
