@@ -14,7 +14,11 @@ TEXT = Column(name="sentence", kind=Kind.TEXT)
 
 def names(*columns: Column, **asked: str) -> tuple[str, str | None]:
     chosen = choose_columns(columns, **asked)
-    return chosen.input.name, None if chosen.label is None else chosen.label.name
+    return " + ".join(c.name for c in chosen.inputs), None if chosen.label is None else chosen.label.name
+
+
+def texts(*columns: str) -> list[Column]:
+    return [Column(name=name, kind=Kind.TEXT) for name in columns]
 
 
 def test_types_decide_before_names() -> None:
@@ -74,16 +78,93 @@ def test_an_unknown_column_is_refused_with_the_nearest() -> None:
     assert refusal.value.hint == "did you mean --label-column label?"
 
 
-def test_text_is_refused_as_belonging_to_the_text_tasks() -> None:
+@pytest.mark.parametrize("name", ["text", "Sentence", "content", "review", "question", "premise", "motto"])
+def test_the_only_text_is_the_input_whatever_its_name(name: str) -> None:
+    assert names(*texts(name), WHOLE) == (name, "label")
+
+
+def test_a_usual_name_decides_between_texts() -> None:
+    assert names(*texts("id", "title", "content"), WHOLE) == ("content", "label")
+    assert choose_columns([*texts("id", "text"), WHOLE]).decision == (
+        "input text (by name, text), label label (by name, whole numbers)"
+    )
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("sentence1", "sentence2"),
+        ("premise", "hypothesis"),
+        ("question1", "question2"),
+        ("question", "passage"),
+        ("question", "sentence"),
+        ("sentence_A", "sentence_B"),
+    ],
+)
+def test_two_texts_that_are_judged_together_are_read_together_and_in_order(pair: tuple[str, str]) -> None:
+    chosen = choose_columns([*texts("idx", pair[1], pair[0]), WHOLE])
+    assert tuple(column.name for column in chosen.inputs) == pair
+    assert chosen.decision.startswith(f"input {pair[0]} and {pair[1]} (by name, pairs of texts), label")
+
+
+@pytest.mark.parametrize(
+    "held", [("headline", "body"), ("premise", "hypothesis", "text"), ("text", "content")]
+)
+def test_texts_between_which_nothing_decides_are_refused_with_their_names(held: tuple[str, ...]) -> None:
     with pytest.raises(DataError) as refusal:
-        choose_columns([TEXT, WHOLE])
-    assert refusal.value.fact == "the data set holds text, no images or arrays"
-    assert refusal.value.hint == "text needs the text tasks, which come with the next version"
+        choose_columns([*texts(*held), WHOLE])
+    assert refusal.value.fact == f"more than one column could be the input: {', '.join(held)}"
+    assert refusal.value.hint == (
+        f"name one: --input-column {held[0]}, or two that are judged together: "
+        f"--input-column {held[0]} --input-column {held[1]}"
+    )
 
 
-def test_text_asked_for_as_input_is_refused_likewise() -> None:
-    with pytest.raises(DataError, match="column sentence holds text: it cannot be an input"):
-        choose_columns([TEXT, IMAGE], input_column="sentence")
+def test_a_pair_asked_for_is_taken_in_the_order_asked() -> None:
+    columns = [*texts("body", "headline", "text"), WHOLE]
+    assert names(*columns, input_column="headline,body") == ("headline + body", "label")
+    assert names(*columns, input_column=" headline , body ") == ("headline + body", "label")
+    assert choose_columns(columns, input_column="headline,body").decision.startswith(
+        "input headline and body (asked for, pairs of texts)"
+    )
+
+
+def test_a_name_that_holds_a_comma_is_one_name() -> None:
+    assert names(*texts("a,b", "a", "b"), input_column="a,b") == ("a,b", None)
+
+
+def test_labels_in_words_are_not_taken_for_the_text() -> None:
+    assert names(*texts("motto", "label")) == ("motto", "label")
+
+
+def test_images_and_arrays_come_before_text_that_is_not_named_as_an_input() -> None:
+    assert names(*texts("caption"), IMAGE, WHOLE) == ("image", "label")
+    assert names(*texts("text"), IMAGE, WHOLE) == ("image", "label")
+    assert names(*texts("name"), ARRAY, WHOLE) == ("x", "label")
+
+
+def test_what_a_tokenizer_left_beside_the_text_is_no_input() -> None:
+    left = [Column(name=name, kind=Kind.ARRAY) for name in ("input_ids", "attention_mask")]
+    assert names(*texts("text"), *left, WHOLE) == ("text", "label")
+    assert names(left[0]) == ("input_ids", None)
+
+
+def test_arrays_beside_text_that_is_named_as_an_input_are_refused() -> None:
+    with pytest.raises(DataError, match=r"could be the input: text, embedding\n"):
+        choose_columns([*texts("text"), Column(name="embedding", kind=Kind.ARRAY), WHOLE])
+
+
+def test_what_cannot_be_one_input_is_refused_as_asked() -> None:
+    columns = [*texts("a", "b", "c"), IMAGE, WHOLE]
+    for asked in ("a,b,c", "a,image", "a,a"):
+        with pytest.raises(DataError) as refusal:
+            choose_columns(columns, input_column=asked)
+        assert refusal.value.fact.endswith("cannot be one input")
+        assert refusal.value.hint == "--input-column takes one column, or two of text"
+    with pytest.raises(DataError, match="there is no column d for --input-column"):
+        choose_columns(columns, input_column="a,d")
+    with pytest.raises(DataError, match="column label holds whole numbers: it cannot be an input"):
+        choose_columns(columns, input_column="label")
 
 
 def test_images_cannot_be_labels() -> None:

@@ -137,3 +137,16 @@ def test_the_draw_is_the_documented_one() -> None:
 def test_a_limit_below_one_is_refused(limit: int) -> None:
     with pytest.raises(UsageError, match=f"--limit {limit} leaves no example"):
         sample(10, limit, 0)
+
+
+def test_ids_of_texts_follow_the_text_and_tell_a_pair_from_what_it_spells() -> None:
+    held: list[Input] = ["abc", "abd", ("a", "bc"), ("ab", "c"), ("abc", ""), ("", "abc"), "", ("", "")]
+    assert len({content_hash(content) for content in held}) == len(held)
+    assert content_hash("größer") == content_hash("gr" + "ößer")
+    assert content_hash("\ud800") != content_hash("\ud801")
+
+
+def test_the_labels_present_are_those_of_the_chosen_rows() -> None:
+    chosen = Examples(lambda row: "text", [0, 2], labels=[3, 5, 4], class_names=None, decisions=())
+    assert chosen.labels_present == {3, 4}
+    assert examples(["text"]).labels_present == frozenset()

@@ -112,12 +112,79 @@ def test_npz_arrays_are_read_row_by_row(tmp_path: Path, scans: list[Image.Image]
     assert np.array_equal(np.stack([example.input for example in found]), images)
 
 
-def test_tables_of_text_are_refused_as_belonging_to_the_text_tasks(tmp_path: Path) -> None:
-    (tmp_path / "val.csv").write_text("text , label \nhello,1\n")
-    (tmp_path / "val.txt").write_text("hello\n")
-    for where in ("val.csv", "val.txt"):
-        with pytest.raises(DataError, match="text needs the text tasks, which come with the next version"):
-            open_examples(where, directory=tmp_path)
+def inputs(examples: Examples) -> list[object]:
+    return [example.input for example in examples]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "json", "parquet"])
+def test_texts_are_read_as_they_stand_from_every_kind_of_table(tmp_path: Path, suffix: str) -> None:
+    held = {"text": ['said "no",\nthen left', "größer · 大", ""], "label": [0, 1, 1]}
+    table, path = datasets.Dataset.from_dict(held), tmp_path / f"val.{suffix}"
+    rows = [dict(zip(held, row, strict=True)) for row in zip(*held.values(), strict=True)]
+    if suffix == "parquet":
+        table.to_parquet(str(path))
+    elif suffix == "json":
+        path.write_text(json.dumps(rows))
+    elif suffix == "jsonl":
+        path.write_text("\n".join(json.dumps(row) for row in rows))
+    else:
+        table.to_csv(str(path), sep="," if suffix == "csv" else "\t", index=False)
+    found = open_examples(path.name, directory=tmp_path)
+    assert (inputs(found), labels(found)) == (held["text"], held["label"])
+    assert found.of_text
+
+
+def test_line_breaks_in_quoted_texts_survive_the_blocks_in_which_a_table_is_read(tmp_path: Path) -> None:
+    texts = [f"{number}\n" * 40 for number in range(20_000)]
+    datasets.Dataset.from_dict({"text": texts}).to_csv(str(tmp_path / "val.csv"), index=False)
+    assert (tmp_path / "val.csv").stat().st_size > 3 << 20
+    found = open_examples("val.csv", directory=tmp_path, limit=50)
+    assert all(len({*str(example.input).split()}) == 1 for example in found)
+    assert found.decisions[-1] == "50 of 20,000 examples, a random sample (seed 0)"
+
+
+def test_two_texts_are_read_as_a_pair(tmp_path: Path) -> None:
+    rows = [{"hypothesis": "b", "premise": "a", "label": "neutral"}]
+    (tmp_path / "val.jsonl").write_text(json.dumps(rows[0]))
+    found = open_examples("val.jsonl", directory=tmp_path)
+    assert inputs(found) == [("a", "b")]
+    turned = open_examples("val.jsonl", directory=tmp_path, input_column="hypothesis,premise")
+    assert inputs(turned) == [("b", "a")]
+    assert next(iter(found)).id != next(iter(turned)).id
+
+
+def test_a_text_file_is_one_example_a_line_without_labels(tmp_path: Path) -> None:
+    (tmp_path / "val.txt").write_bytes("\ufefffirst\r\n\n  second  \n\n".encode())
+    found = open_examples("val.txt", directory=tmp_path)
+    assert (inputs(found), found.labelled) == (["first", "second"], False)
+    assert found.decisions[0] == "input text (by name, text), no label column"
+    (tmp_path / "latin.txt").write_bytes(b"gr\xf6\xdfer\n")
+    with pytest.raises(DataError, match=r"latin.txt cannot be read as txt"):
+        open_examples("latin.txt", directory=tmp_path)
+
+
+def test_text_files_are_data_where_there_is_nothing_else(tmp_path: Path, class_folders: Path) -> None:
+    (tmp_path / "texts").mkdir()
+    for name in ("test.txt", "train.txt"):
+        (tmp_path / "texts" / name).write_text(f"of {name}\n")
+    assert inputs(open_examples("texts", directory=tmp_path)) == ["of test.txt"]
+    (class_folders / "README.txt").write_text("about the scans\n")
+    assert open_examples("folders", directory=tmp_path).class_names == tuple("0123456789")
+
+
+def test_a_row_without_a_text_is_refused_with_its_row() -> None:
+    held = datasets.Dataset.from_dict({"text": ["a", None], "label": [0, 1]})
+    with pytest.raises(DataError, match="text in row 1 of src_val is empty"):
+        list(examples_of(held, name="src_val"))
+
+
+def test_texts_in_arrays_are_plain_strings(tmp_path: Path) -> None:
+    np.savez(tmp_path / "val.npz", text=np.array(["a", "bc"]), label=[0, 1])
+    assert [type(held) for held in inputs(open_examples("val.npz", directory=tmp_path))] == [str, str]
+
+
+def test_images_and_arrays_are_not_taken_for_text(dataset: datasets.Dataset) -> None:
+    assert not examples_of(dataset).of_text
 
 
 def test_class_folders_are_read_in_natural_order(tmp_path: Path, scans: list[Image.Image]) -> None:

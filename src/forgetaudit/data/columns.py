@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import Enum
 
+from forgetaudit.data.text_columns import TOKENISED, text_inputs
 from forgetaudit.errors import DataError
 
 __all__ = ["Column", "Columns", "Kind", "choose_columns"]
@@ -25,6 +26,7 @@ class Kind(Enum):
     OTHER = "something else"
 
 
+INPUTS = (Kind.IMAGE, Kind.ARRAY, Kind.TEXT)
 # What may hold labels without saying so: csv and json know no class labels, and write 3 as 3.0 beside a gap.
 UNTYPED = (Kind.INTEGER, Kind.DECIMAL, Kind.TEXT)
 
@@ -47,9 +49,12 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """The columns to read; `label` is None where the data set has none. `decision` says which and why."""
+    """The columns to read: `inputs` are one, or two of text that are judged together.
 
-    input: Column
+    `label` is None where the data set has none. `decision` says which and why.
+    """
+
+    inputs: tuple[Column, ...]
     label: Column | None
     decision: str
 
@@ -59,32 +64,60 @@ def choose_columns(
 ) -> Columns:
     """The input and label columns among `columns`; the names given overrule the detection.
 
-    DataError for a name that is not there, a column that cannot serve, two that could, text, or no input at all.
+    `input_column` may name two columns of text, with a comma between them. DataError for a name that is not there,
+    a column that cannot serve, two that could, or no input at all.
     """
-    if input_column is not None and input_column == label_column:
-        raise DataError(f"column {input_column} cannot be input and label at once", hint="name two columns")
-    label, why_label = _choose_label([c for c in columns if c.name != input_column], label_column)
-    others = [column for column in columns if column is not label]
-    chosen = _choose_input(others, input_column)
-    if chosen is None:
-        raise _no_input(columns)
-    input_, why_input = chosen
+    asked = _asked_inputs(columns, input_column)
+    if label_column is not None and label_column in asked:
+        raise DataError(f"column {label_column} cannot be input and label at once", hint="name two columns")
+    label, why_label = _choose_label([c for c in columns if c.name not in asked], label_column)
+    inputs, why_inputs = _named_inputs(columns, asked) if asked else _find_inputs(columns, label)
+    said_inputs = " and ".join(column.name for column in inputs)
     said_label = f"label {label.name} ({why_label})" if label else "no label column"
-    decision = f"input {input_.name} ({why_input}), {said_label}"
-    return Columns(input=input_, label=label, decision=decision)
+    return Columns(inputs=inputs, label=label, decision=f"input {said_inputs} ({why_inputs}), {said_label}")
 
 
-def _choose_input(columns: Sequence[Column], asked: str | None) -> tuple[Column, str] | None:
-    if asked is not None:
-        column = _named(asked, columns, "--input-column")
-        if column.kind not in (Kind.IMAGE, Kind.ARRAY):
-            raise _unfit(column, "an input", "--input-column", "images or arrays of numbers")
-        return column, f"asked for, {column.kind.value}"
-    for kind in (Kind.IMAGE, Kind.ARRAY):
-        found = _one_of([column for column in columns if column.kind is kind], INPUT_NAMES, "--input-column")
-        if found is not None:
-            return found, f"by type, {kind.value}"
-    return None
+def _asked_inputs(columns: Sequence[Column], asked: str | None) -> tuple[str, ...]:
+    """A column's name may hold a comma; what is no column's name is taken apart at it."""
+    if asked is None:
+        return ()
+    if asked in [column.name for column in columns]:
+        return (asked,)
+    return tuple(part.strip() for part in asked.split(","))
+
+
+def _named_inputs(columns: Sequence[Column], asked: Sequence[str]) -> tuple[tuple[Column, ...], str]:
+    inputs = tuple(_named(name, columns, "--input-column") for name in asked)
+    unfit = next((column for column in inputs if column.kind not in INPUTS), None)
+    if unfit is not None:
+        raise _unfit(unfit, "an input", "--input-column", "images, arrays of numbers or text")
+    if len(inputs) > 1 and ({c.kind for c in inputs} != {Kind.TEXT} or len(inputs) != 2 or len({*asked}) < 2):
+        held = _names(inputs, lambda column: f"{column.name} ({column.kind.value})")
+        raise DataError(f"{held} cannot be one input", hint="--input-column takes one column, or two of text")
+    kind = "pairs of texts" if len(inputs) == 2 else inputs[0].kind.value
+    return inputs, f"asked for, {kind}"
+
+
+def _find_inputs(columns: Sequence[Column], label: Column | None) -> tuple[tuple[Column, ...], str]:
+    """Images before all else. Text has no type of its own, so beside arrays only its name makes it a candidate."""
+    others = [column for column in columns if column is not label]
+    image = _one_of([column for column in others if column.kind is Kind.IMAGE], INPUT_NAMES, "--input-column")
+    if image is not None:
+        return (image,), f"by type, {Kind.IMAGE.value}"
+    texts = {column.name: column for column in others if column.kind is Kind.TEXT}
+    chosen, why_text = text_inputs(list(texts))
+    named = chosen if why_text.startswith("by name") else ()
+    arrays = [c for c in others if c.kind is Kind.ARRAY and not (texts and _plain(c.name) in TOKENISED)]
+    if arrays and named:
+        raise _ambiguous([*(texts[name] for name in named), *arrays], "the input", "--input-column")
+    array = _one_of(arrays, INPUT_NAMES, "--input-column")
+    if array is not None:
+        return (array,), f"by type, {Kind.ARRAY.value}"
+    if chosen:
+        return tuple(texts[name] for name in chosen), why_text
+    if texts:
+        raise _ambiguous(list(texts.values()), "the input", "--input-column")
+    raise _no_input(columns)
 
 
 def _choose_label(columns: Sequence[Column], asked: str | None) -> tuple[Column | None, str]:
@@ -110,11 +143,16 @@ def _one_of(candidates: Sequence[Column], names: Sequence[str], option: str) -> 
         return None
     if len(candidates) == 1 or len(usual) == 1:
         return usual[0] if len(usual) == 1 else candidates[0]
-    what = "the input" if option == "--input-column" else "the label"
-    raise DataError(
+    raise _ambiguous(candidates, "the input" if option == "--input-column" else "the label", option)
+
+
+def _ambiguous(candidates: Sequence[Column], what: str, option: str) -> DataError:
+    texts = [column.name for column in candidates if column.kind is Kind.TEXT]
+    both = f", or two that are judged together: {option} {texts[0]} {option} {texts[1]}" if texts[1:] else ""
+    return DataError(
         f"more than one column could be {what}: {_names(candidates)}",
         details=[f"each holds {' or '.join(sorted({column.kind.value for column in candidates}))}"],
-        hint=f"name one: {option} {candidates[0].name}",
+        hint=f"name one: {option} {candidates[0].name}{both if what == 'the input' else ''}",
     )
 
 
@@ -131,23 +169,15 @@ def _named(asked: str, columns: Sequence[Column], option: str) -> Column:
 
 def _unfit(column: Column, role: str, option: str, fitting: str) -> DataError:
     hint = f"{option} takes a column of {fitting}"
-    if role == "an input" and column.kind is Kind.TEXT:
-        hint = "text needs the text tasks, which come with the next version"
     return DataError(f"column {column.name} holds {column.kind.value}: it cannot be {role}", hint=hint)
 
 
 def _no_input(columns: Sequence[Column]) -> DataError:
     held = _names(columns, lambda column: f"{column.name} ({column.kind.value})")
-    if any(column.kind is Kind.TEXT for column in columns):
-        return DataError(
-            "the data set holds text, no images or arrays",
-            details=[f"columns: {held}"],
-            hint="text needs the text tasks, which come with the next version",
-        )
     return DataError(
-        "no column holds images or arrays of numbers",
+        "no column holds images, arrays of numbers or text",
         details=[f"columns: {held or 'none'}"],
-        hint="give the data set an Image column, or one of arrays of equal shape",
+        hint="give the data set a column of images, of text, or of arrays of equal shape",
     )
 
 

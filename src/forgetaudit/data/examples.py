@@ -14,7 +14,8 @@ from forgetaudit.errors import DataError, UsageError
 
 __all__ = ["Example", "Examples", "Input", "content_hash", "sample"]
 
-Input = Image.Image | NDArray[np.generic]
+# An image, an array, a text, or two texts that are judged together.
+Input = Image.Image | NDArray[np.generic] | str | tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class Examples:
     """The chosen rows of a data set, read one at a time, as often as wanted, always in the data set's order.
 
     `read(row)` gives the input of a row; `labels` holds a class id for every row of the data set, or is None.
+    `of_text` where inputs are texts or pairs of texts.
     Only hashes and labels stay in memory. DataError where there is no row at all.
     """
 
@@ -44,12 +46,14 @@ class Examples:
         labels: Sequence[int] | None,
         class_names: tuple[str, ...] | None,
         decisions: tuple[str, ...],
+        of_text: bool = False,
     ) -> None:
         if not rows:
             raise DataError("the data set is empty", hint="pass data with at least one example")
         self.labelled = labels is not None
         self.class_names = class_names
         self.decisions = decisions
+        self.of_text = of_text
         self._read = read
         self._rows = rows
         self._labels = labels
@@ -66,6 +70,11 @@ class Examples:
             fingerprint.update(f"{example.id} {example.label}\n".encode())
             yield example
         self._fingerprint = fingerprint.hexdigest()
+
+    @property
+    def labels_present(self) -> frozenset[int]:
+        """The class ids that the chosen rows have; empty where there are no labels."""
+        return frozenset(int(self._labels[row]) for row in self._rows) if self._labels else frozenset()
 
     @property
     def fingerprint(self) -> str:
@@ -86,13 +95,19 @@ class Examples:
 
 
 def content_hash(content: Input) -> bytes:
-    """16 bytes (BLAKE2b) over what the input holds: pixels, mode and size, or values, dtype and shape.
+    """16 bytes (BLAKE2b) over what the input holds: pixels, mode and size; values, dtype and shape; or the text.
 
     The same picture in another file format has the same hash, a picture in another mode or size another.
     """
     if isinstance(content, Image.Image):
         palette = content.palette.tobytes() if content.palette is not None else b""
         kind, body = f"{content.mode} {content.size}", palette + content.tobytes()
+    elif isinstance(content, str):
+        kind, body = "text", _encoded(content)
+    elif isinstance(content, tuple):
+        first, second = (_encoded(text) for text in content)
+        # The length keeps ("ab", "c") apart from ("a", "bc").
+        kind, body = f"texts {len(first)}", first + second
     else:
         values = np.ascontiguousarray(content)
         values = values.astype(values.dtype.newbyteorder("<"), copy=False)
@@ -112,6 +127,11 @@ def sample(n: int, limit: int | None, seed: int) -> tuple[Sequence[int], str]:
         return range(n), f"{n:,} {'example' if n == 1 else 'examples'}"
     rows = nsmallest(limit, range(n), key=lambda row: hashlib.sha256(f"{seed} {row}".encode()).digest())
     return sorted(rows), f"{limit:,} of {n:,} examples, a random sample (seed {seed})"
+
+
+def _encoded(text: str) -> bytes:
+    # JSON can spell half of a surrogate pair, which plain UTF-8 refuses.
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _person(kind: str) -> bytes:

@@ -40,6 +40,9 @@ def look_into(directory: Path, where: str) -> Folder:
         seen["folders of images"] = len(folders)
     if not seen:
         raise _nothing(directory, where)
+    if len(seen) > 1 and seen.pop("txt", 0):
+        # A README.txt or classes.txt beside the data is about them.
+        suffixes = [None if kind == "txt" else kind for kind in suffixes]
     if len(seen) > 1:
         told = ", ".join(f"{kind} ({count})" for kind, count in seen.items())
         hint = f"name what is meant, such as --data {where.rstrip('/')}/{_first_named(files, folders)}"
@@ -116,13 +119,10 @@ def _nothing(directory: Path, where: str) -> DataError:
     entries = sorted(entry.name for entry in directory.iterdir())
     if not entries:
         return DataError(f"the directory {where} is empty", hint="pass a directory that holds data")
-    if all(name.endswith(".txt") for name in entries):
-        hint = "text needs the text tasks, which come with the next version"
-        return DataError(f"{where} holds text, no images or arrays", hint=hint)
     more = f", … {len(entries) - 5} more" if len(entries) > 5 else ""
     return DataError(
         f"{where} holds no data that can be read",
         details=[f"it holds {', '.join(entries[:5])}{more}"],
         hint="pass a data set saved with save_to_disk, a folder of class folders, or a "
-        "jsonl, json, csv, tsv, parquet, arrow or npz file",
+        "jsonl, json, csv, tsv, parquet, arrow, npz or txt file",
     )

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forgetaudit.data.arguments import HUB, missing
-from forgetaudit.data.columns import choose_columns
-from forgetaudit.data.examples import Examples, sample
+from forgetaudit.data.columns import Column, Kind, choose_columns
+from forgetaudit.data.examples import Examples, Input, sample
 from forgetaudit.data.features import described_column
 from forgetaudit.data.folders import NO_SPLITS, Folder, look_into, read_image_folder
 from forgetaudit.data.labels import read_labels
@@ -55,7 +55,7 @@ def open_examples(
     """The examples at `where`: a directory or file relative to `directory`, or `hf://id[/config]`.
 
     `limit` takes a seeded random sample. What was decided stands in `decisions` of the result. DataError for
-    what is missing, empty, damaged, ambiguous, or no images and arrays.
+    what is missing, empty, damaged, ambiguous, or neither images, arrays nor text.
     """
     source, decisions = _open(where, directory, split)
     choice = Choice(input_column=input_column, label_column=label_column, limit=limit, seed=seed)
@@ -91,7 +91,7 @@ def _choose(source: Source, where: str, decisions: list[str], choice: Choice) ->
     hidden = [f"{columns.label.name} is empty or -1 in every row"] if columns.label and labels is None else []
     rows, drawn = sample(len(source), choice.limit, choice.seed)
     return Examples(
-        partial(source.read, columns.input),
+        partial(_read, source, columns.inputs),
         rows,
         labels=labels.ids if labels else None,
         class_names=labels.class_names if labels else None,
@@ -102,7 +102,16 @@ def _choose(source: Source, where: str, decisions: list[str], choice: Choice) ->
             *([labels.decision] if labels else []),
             drawn,
         ),
+        of_text=columns.inputs[0].kind is Kind.TEXT,
     )
+
+
+def _read(source: Source, inputs: Sequence[Column], row: int) -> Input:
+    """What one row holds; of two columns the two texts."""
+    if len(inputs) == 1:
+        return source.read(inputs[0], row)
+    first, second = (str(source.read(column, row)) for column in inputs)
+    return first, second
 
 
 def _open(where: str, directory: Path, split: str | None) -> tuple[Source, list[str]]:
@@ -140,9 +149,6 @@ def _from_folder(folder: Folder, where: str, split: str | None) -> tuple[Source,
 
 def _from_files(paths: Sequence[Path], where: str) -> Source:
     suffix = paths[0].suffix.lower()
-    if suffix == ".txt":
-        hint = "text needs the text tasks, which come with the next version"
-        raise DataError(f"{where} holds text, no images or arrays", hint=hint)
     if suffix == ".npz":
         if len(paths) > 1:
             raise DataError(

@@ -31,7 +31,7 @@ class Source(Protocol):
         ...
 
     def read(self, column: Column, row: int) -> Input:
-        """The image or array in one row; DataError naming the row where it is damaged."""
+        """The image, array or text in one row; DataError naming the row where it is missing or damaged."""
         ...
 
 
@@ -51,11 +51,13 @@ class TableSource:
         return list(self.rows.with_format(None)[column])
 
     def read(self, column: Column, row: int) -> Input:
-        """The row's image, decoded, or its array in the dtype that the column declares."""
+        """The row's image, decoded, its text, or its array in the dtype that the column declares."""
         place = f"row {row} of {self.where}"
         stored = self.rows[row].column(column.name)[0].as_py()
         if column.kind is Kind.IMAGE:
             return decode_image(stored, place, mode=column.mode)
+        if column.kind is Kind.TEXT:
+            return _text(stored, column, place)
         try:
             return np.asarray(stored, dtype=column.dtype)
         except (TypeError, ValueError) as error:
@@ -85,6 +87,8 @@ class ArraySource:
 
     def read(self, column: Column, row: int) -> Input:
         """A copy of one row, so that nobody writes into the data."""
+        if column.kind is Kind.TEXT:
+            return str(self.arrays[column.name][row])
         return np.array(self.arrays[column.name][row])
 
 
@@ -117,6 +121,12 @@ class ImageFolder:
     def read(self, column: Column, row: int) -> Input:  # noqa: ARG002
         """The image in one file."""
         return decode_image(self.paths[row], f"row {row} ({self.paths[row].name})")
+
+
+def _text(stored: Any, column: Column, place: str) -> str:
+    if not isinstance(stored, str):
+        raise DataError(f"{column.name} in {place} is empty", hint="leave the row out of the data set")
+    return stored
 
 
 def _kind(array: NDArray[np.generic]) -> Kind:

@@ -15,7 +15,7 @@ from forgetaudit.errors import DataError
 
 __all__ = ["TABLE_SUFFIXES", "read_arrays", "read_tables"]
 
-TABLE_SUFFIXES = frozenset({".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow"})
+TABLE_SUFFIXES = frozenset({".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".txt"})
 
 
 def read_tables(paths: Sequence[Path]) -> pa.Table:
@@ -54,15 +54,17 @@ def _read(path: Path) -> pa.Table:
     try:
         match path.suffix.lower():
             case ".csv":
-                return pa.csv.read_csv(path)
+                return _separated(path, ",")
             case ".tsv":
-                return pa.csv.read_csv(path, parse_options=pa.csv.ParseOptions(delimiter="\t"))
+                return _separated(path, "\t")
             case ".parquet":
                 return pa.parquet.read_table(path)
             case ".arrow":
                 return _read_arrow(path)
             case ".json":
                 return _from_records(json.loads(path.read_text(encoding="utf-8")))
+            case ".txt":
+                return _texts(path)
             case _:
                 return _from_records(_lines(path))
     except Exception as error:
@@ -83,6 +85,18 @@ def _read_arrow(path: Path) -> pa.Table:
         return pa.ipc.open_stream(pa.memory_map(str(path))).read_all()
     except pa.ArrowInvalid:
         return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def _separated(path: Path, delimiter: str) -> pa.Table:
+    # A quoted text may hold line breaks, which pyarrow otherwise takes for the end of a row.
+    options = pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    return pa.csv.read_csv(path, parse_options=options)
+
+
+def _texts(path: Path) -> pa.Table:
+    """One text a line; empty lines part nothing and are none."""
+    with path.open(encoding="utf-8-sig") as file:
+        return pa.table({"text": pa.array([line.strip() for line in file if line.strip()], pa.string())})
 
 
 def _lines(path: Path) -> list[Any]:

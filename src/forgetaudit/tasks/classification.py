@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from forgetaudit.data.batches import Batch
@@ -18,6 +19,7 @@ from forgetaudit.tasks.task import Outcomes
 __all__ = ["Classification"]
 
 NO_ANSWER = -1
+TEXT_HINT = "pass a model that was saved with its tokenizer, or data of images"
 
 
 class Classification:
@@ -66,6 +68,8 @@ class Classification:
     def _as_float32(self, content: Input) -> NDArray[np.float32]:
         if isinstance(content, np.ndarray):
             return content.astype(np.float32)
+        if not isinstance(content, Image.Image):
+            raise DataError("the data hold text, and the network takes images or arrays", hint=TEXT_HINT)
         if (done := conversion(content.mode)) is not None:
             self.conversions[f"{content.mode}: {done}"] += 1
         return pixels(content)
