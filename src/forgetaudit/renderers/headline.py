@@ -5,37 +5,41 @@ from dataclasses import dataclass
 
 from forgetaudit.renderers import numbers
 from forgetaudit.renderers.lines import Line
-from forgetaudit.report.behaviour import FeatureSection, SourceSection
+from forgetaudit.report.behaviour import FeatureSection, ScoreSection, SourceSection
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import RuleResult
 from forgetaudit.report.weights import WeightSection
 
-__all__ = ["Subject", "headline", "rule_words", "rules_of", "subjects", "verdict_line"]
+__all__ = ["Subject", "headline", "rule_words", "rules_of", "score_words", "subjects", "verdict_line"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One tuned variant on one data set, or its weights alone."""
+    """One tuned variant on one data set, or its weights alone, or its scores in a log."""
 
     variant: str
-    weights: WeightSection
+    weights: WeightSection | None
     source: SourceSection | None
     features: FeatureSection | None
+    scores: tuple[ScoreSection, ...] = ()
 
 
 def subjects(report: AuditReport) -> Iterator[Subject]:
     """Everything that has a verdict of its own, in the report's order."""
-    for weights in report.weights:
-        source = () if isinstance(report.source, Absent) else report.source
-        features = () if isinstance(report.features, Absent) else report.features
-        mine: list[SourceSection | None] = [s for s in source if s.variant == weights.variant]
+    source = () if isinstance(report.source, Absent) else report.source
+    features = () if isinstance(report.features, Absent) else report.features
+    weights = {} if isinstance(report.weights, Absent) else {w.variant: w for w in report.weights}
+    for name in (variant.name for variant in report.variants[1:]):
+        mine: list[SourceSection | None] = [s for s in source if s.variant == name]
         for section in mine or [None]:
-            drift = [
-                f for f in features if f.variant == weights.variant and section and f.data == section.data
-            ]
+            drift = [f for f in features if f.variant == name and section and f.data == section.data]
             yield Subject(
-                variant=weights.variant, weights=weights, source=section, features=drift[0] if drift else None
+                variant=name,
+                weights=weights.get(name),
+                source=section,
+                features=drift[0] if drift else None,
+                scores=tuple(score for score in report.scores if score.variant == name),
             )
 
 
@@ -80,8 +84,10 @@ def _worst(subject: Subject, mine: Sequence[RuleResult]) -> str:
 
 def _sentence(subject: Subject, mine: Sequence[RuleResult], outcome: str) -> str:
     source = subject.source
-    if source is None:
+    if source is None and subject.weights is not None:
         return f"only the weights were compared; {_moved(subject.weights)}"
+    if source is None:
+        return "; ".join(score_words(score) for score in subject.scores)
     if source.unusable:
         return source.unusable.reason
     judged = next((rule for rule in mine if rule.rule == "accuracy"), None)
@@ -115,6 +121,17 @@ def _bound(rule: RuleResult | None, outcome: str) -> str:
     more = f"; about {numbers.count(rule.further_examples)} more examples" if rule.further_examples else ""
     confidence = f" (one-sided {100 * rule.limits.confidence:g} %)"
     return f"{side}{confidence if side else ''}; {limit}{more}"
+
+
+def score_words(score: ScoreSection) -> str:
+    """A score that is not right or wrong, as in `f1 fell from 0.612 to 0.561`; surely, or within noise."""
+    base, tuned, change = score.base, score.tuned, score.increase
+    if base == tuned:
+        return f"{score.metric} is unchanged at {numbers.unit(base)}"
+    said = f"{score.metric} {'fell' if tuned < base else 'rose'} from {numbers.unit(base)} to {numbers.unit(tuned)}"
+    if isinstance(change, Absent) or change.low is None or change.high is None:
+        return said
+    return said if change.low > 0 or change.high < 0 else f"{said}, within noise"
 
 
 def _moved(weights: WeightSection) -> str:

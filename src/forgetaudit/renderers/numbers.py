@@ -1,6 +1,6 @@
 """Fractions to what a person reads. Rounding never lies: 0, 1 and 100 % are printed only when exact."""
 
-__all__ = ["bar", "count", "p_value", "percent", "points", "signed_points", "size", "unit"]
+__all__ = ["bar", "count", "p_value", "percent", "points", "signed", "signed_points", "size", "unit"]
 
 MINUS = "−"
 
@@ -20,6 +20,13 @@ def signed_points(fraction: float) -> str:
     if fraction == 0:
         return "0"
     return f"{MINUS if fraction > 0 else '+'}{points(fraction)}"
+
+
+def signed(value: float) -> str:
+    """A change in its own unit, with its sign: −0.0512 -> `−0.051`; 0.15 -> `+0.150`; 0.0001 -> `+<0.001`."""
+    if value == 0:
+        return "0"
+    return f"{MINUS if value < 0 else '+'}{_honest(abs(value), decimals=3, top=None)}"
 
 
 def unit(value: float) -> str:

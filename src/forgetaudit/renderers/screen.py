@@ -6,7 +6,7 @@ from forgetaudit.renderers import numbers
 from forgetaudit.renderers.headline import Subject, rule_words, rules_of, subjects, verdict_line
 from forgetaudit.renderers.layer_table import layer_table
 from forgetaudit.renderers.lines import LABEL, Line
-from forgetaudit.report.behaviour import SourceSection
+from forgetaudit.report.behaviour import ScoreSection, SourceSection
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import Finding
@@ -21,7 +21,8 @@ def screen(report: AuditReport, exit_note: str = "") -> Iterator[Line]:
         yield verdict_line(report, subject)
         yield []
         yield from _behaviour(report, subject)
-        yield from layer_table(subject.weights, subject.features)
+        if subject.weights is not None:
+            yield from layer_table(subject.weights, subject.features)
         yield from _rules(report, subject)
         yield from _findings(report, subject)
     yield from _rivals(report)
@@ -32,7 +33,7 @@ def decisions(report: AuditReport) -> Iterator[str]:
     """Every decision taken on the way, one line each: what --verbose says."""
     for file in (report.inputs.base, *report.inputs.tuned):
         yield from (f"{file.name}: {note}" for note in (file.format, *file.notes))
-    for weights in report.weights:
+    for weights in () if isinstance(report.weights, Absent) else report.weights:
         yield from (f"{weights.variant}: {step}" for step in weights.alignment)
     if not isinstance(report.inputs.model, Absent):
         yield from (f"model: {note}" for note in report.inputs.model.notes)
@@ -49,13 +50,22 @@ def _title(report: AuditReport, subject: Subject) -> Line:
         ),
         subject.variant,
     )
-    files = f"{_tail(report.inputs.base.path)} → {_tail(tuned)}"
-    on = f"   {subject.source.data} · {numbers.count(subject.source.n)} examples" if subject.source else ""
+    base = report.inputs.base.path
+    # Runs of one model differ in their names; logs of one task, each in the folder of its model, in the folder's.
+    shown = _tail if _tail(base) != _tail(tuned) else _last_two
+    files = f"{shown(base)} → {shown(tuned)}"
+    measured = subject.source or next(iter(subject.scores), None)
+    on = f"   {measured.data} · {numbers.count(measured.n)} examples" if measured else ""
     return [("forgetaudit ", "bold"), (f"{report.command}  ", "bold"), (files + on, "")]
 
 
 def _tail(path: str) -> str:
     return path.replace("\\", "/").rstrip("/").rpartition("/")[2]
+
+
+def _last_two(path: str) -> str:
+    folder, _, name = path.replace("\\", "/").rstrip("/").rpartition("/")
+    return f"{_tail(folder)}/{name}" if folder else name
 
 
 def _row(label: str, text: str, style: str = "") -> Line:
@@ -64,6 +74,10 @@ def _row(label: str, text: str, style: str = "") -> Line:
 
 def _behaviour(report: AuditReport, subject: Subject) -> Iterator[Line]:
     source = subject.source
+    if source is None and subject.scores:
+        yield from (_score(score) for score in subject.scores)
+        yield []
+        return
     if source is None:
         reason = report.source.not_measured if isinstance(report.source, Absent) else "no data"
         yield _row("accuracy", f"not measured: {reason}", "dim")
@@ -78,12 +92,13 @@ def _behaviour(report: AuditReport, subject: Subject) -> Iterator[Line]:
     both = f"{numbers.percent(source.accuracy.base)} → {numbers.percent(source.accuracy.tuned)}"
     change = numbers.signed_points(source.accuracy.base - source.accuracy.tuned)
     sides = "  drop, two-sided 95 %" if span else ""
-    yield _row("accuracy", f"{both}   {change} pt{span}{sides}")
+    yield _row(source.metric, f"{both}   {change} pt{span}{sides}")
     flips = source.flips
     yield _row(
         "", f"forgotten {flips.forgotten} · gained {flips.gained} · kept {flips.kept} · missed {flips.missed}"
     )
     yield _row("log loss", _log_loss(source))
+    yield from (_score(score) for score in subject.scores)
     if source.per_class:
         yield _row("classes", _classes(source))
     yield []
@@ -93,6 +108,20 @@ def _limit(value: float | None) -> str:
     if value is None:
         return "·"
     return ("−" if value < 0 else "") + numbers.points(value)
+
+
+def _score(score: ScoreSection) -> Line:
+    change = score.increase
+    span = (
+        f"  [{numbers.signed(change.low)}, {numbers.signed(change.high)}]  change, two-sided 95 %"
+        if not isinstance(change, Absent) and change.low is not None and change.high is not None
+        else ""
+    )
+    moved = numbers.signed(score.tuned - score.base)
+    unit = f" {score.unit}" if score.unit else ""
+    return _row(
+        f"{score.metric} ", f"{numbers.unit(score.base)} → {numbers.unit(score.tuned)}{unit}   {moved}{span}"
+    )
 
 
 def _log_loss(source: SourceSection) -> str:

@@ -13,6 +13,7 @@ __all__ = [
     "LogLoss",
     "McNemarTest",
     "RivalSection",
+    "ScoreSection",
     "SourceSection",
     "Unusable",
 ]
@@ -73,13 +74,15 @@ class SourceSection(Part):
     """What one variant lost of one source data set.
 
     `known` where bytes prove that nothing can have changed. `unusable` says why behaviour on these data judges
-    nothing: base at chance, or labels that do not fit. `nonfinite` counts outputs with NaN or infinity.
+    nothing: base at chance, or labels that do not fit. `nonfinite` counts outputs with NaN or infinity. `metric` is
+    what decides right or wrong, under the name that whoever measured it gave it.
     """
 
     data: str
     variant: str
     n: int
     task: str
+    metric: str = "accuracy"
     accuracy: Accuracy
     flips: FlipTable
     mcnemar: McNemarTest
@@ -88,6 +91,23 @@ class SourceSection(Part):
     unusable: Unusable | None
     nonfinite: dict[str, int]
     per_class: tuple[ClassResult, ...]
+
+
+class ScoreSection(Part):
+    """A number for each example other than the accuracy, from the log of another evaluator, under its own name.
+
+    `increase` = tuned − base, paired, two-sided. A log does not say whether more is better, except for a log loss,
+    which is what a `unit` of nats or bits means.
+    """
+
+    data: str
+    variant: str
+    metric: str
+    unit: str | None
+    n: int
+    base: float
+    tuned: float
+    increase: Measured
 
 
 class RivalSection(Part):

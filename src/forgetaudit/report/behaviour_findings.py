@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from forgetaudit.report.behaviour import FeatureSection, SourceSection
 from forgetaudit.report.facts import Facts, finding, points
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.verdict import Finding, Severity
@@ -22,13 +23,18 @@ def unusable_data(facts: Facts) -> Iterator[Finding]:
                 facts,
                 section.unusable.id,
                 section.unusable.reason,
-                "check the data, the order of its classes, the preprocessing and --model: "
-                "nothing can be said about forgetting",
+                f"check {_what_can_be_wrong(facts)}: nothing can be said about forgetting",
                 severity="high",
                 confidence="high",
                 data=section.data,
                 evidence={"accuracy": section.accuracy.base},
             )
+
+
+def _what_can_be_wrong(facts: Facts) -> str:
+    if facts.weights is None:
+        return "that the right logs were passed, the task, the prompts and the chat template"
+    return "the data, the order of its classes, the preprocessing and --model"
 
 
 def nonfinite_outputs(facts: Facts) -> Iterator[Finding]:
@@ -38,12 +44,16 @@ def nonfinite_outputs(facts: Facts) -> Iterator[Finding]:
             yield finding(
                 facts,
                 "nonfinite-outputs",
-                f"outputs are NaN or infinite for some examples: {said}; they count as wrong",
-                "look at the weights' findings; in a narrow dtype, run again with --dtype float32",
+                f"outputs are NaN or infinite for some examples: {said}; {_what_they_count_as(facts)}",
+                "look at the weights' findings; in a narrow dtype, run again in float32 (--dtype)",
                 severity="high",
                 data=section.data,
                 evidence={"counts": section.nonfinite},
             )
+
+
+def _what_they_count_as(facts: Facts) -> str:
+    return "they count as wrong" if facts.weights is not None else "how they were scored means nothing"
 
 
 def drop(facts: Facts) -> Iterator[Finding]:
@@ -100,7 +110,7 @@ def needs_more(facts: Facts) -> Iterator[Finding]:
 
 def where_it_sits(facts: Facts) -> Iterator[Finding]:
     """If nothing before the head can have changed, a loss is the head's; else the layer that drifts most."""
-    for source, features in zip(facts.source, facts.features, strict=True):
+    for source, features in _with_features(facts):
         drop = source.accuracy.drop
         if isinstance(drop, Absent) or drop.low is None or drop.low <= 0 or source.unusable:
             continue
@@ -133,6 +143,12 @@ def where_it_sits(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def _with_features(facts: Facts) -> Iterator[tuple[SourceSection, FeatureSection]]:
+    """Each data set's behaviour beside its features, where features were read."""
+    features = {section.data: section for section in facts.features}
+    return ((section, features[section.data]) for section in facts.source if section.data in features)
+
+
 def classes_that_fell(facts: Facts) -> Iterator[Finding]:
     for section in facts.source:
         fell = [c for c in section.per_class if c.adjusted_p < 0.05 and c.base > c.tuned]
@@ -153,7 +169,7 @@ def classes_that_fell(facts: Facts) -> Iterator[Finding]:
 
 def cka_is_blind(facts: Facts) -> Iterator[Finding]:
     """Accuracy fell where CKA saw nothing (Davari et al. 2022, arXiv 2210.16156)."""
-    for source, features in zip(facts.source, facts.features, strict=False):
+    for source, features in _with_features(facts):
         drop = source.accuracy.drop
         measured = [layer.cka for layer in features.layers if not isinstance(layer.cka, Absent)]
         values = [cka.estimate for cka in measured if cka.kind != "exact"]
@@ -172,6 +188,18 @@ def cka_is_blind(facts: Facts) -> Iterator[Finding]:
             )
 
 
+def head_replaced(facts: Facts) -> Iterator[Finding]:
+    if facts.variant.grafted:
+        yield finding(
+            facts,
+            "head-replaced",
+            f"tuned has another head; base's was put on it ({', '.join(facts.variant.grafted)})",
+            "read the drop as that of tuned's features under base's head",
+            severity="medium",
+            evidence={"tensors": list(facts.variant.grafted)},
+        )
+
+
 BEHAVIOUR_DETECTORS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     unusable_data,
     nonfinite_outputs,
@@ -180,4 +208,5 @@ BEHAVIOUR_DETECTORS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     where_it_sits,
     classes_that_fell,
     cka_is_blind,
+    head_replaced,
 )

@@ -14,10 +14,14 @@ __all__ = ["Facts", "finding", "points", "some"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Everything of one variant that the detectors look at; one source and feature section a data set."""
+    """Everything of one variant that the detectors look at.
+
+    One source section a data set, and a feature section where features were read. Where only the logs of another
+    evaluator were compared, there are no weights.
+    """
 
     variant: VariantName
-    weights: WeightSection
+    weights: WeightSection | None
     source: tuple[SourceSection, ...]
     features: tuple[FeatureSection, ...]
     verdict: Verdict

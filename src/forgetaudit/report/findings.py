@@ -15,7 +15,9 @@ _ORDER: tuple[Severity, ...] = ("high", "medium", "low", "info")
 
 def find(facts: Facts) -> tuple[Finding, ...]:
     """All findings on one variant, the worst first."""
-    found = [finding for detect in (*BEHAVIOUR_DETECTORS, *WEIGHT_DETECTORS) for finding in detect(facts)]
+    found = [finding for detect in BEHAVIOUR_DETECTORS for finding in detect(facts)]
+    if facts.weights is not None:
+        found += [finding for detect in WEIGHT_DETECTORS for finding in detect(facts, facts.weights)]
     return tuple(sorted(found, key=lambda finding: _ORDER.index(finding.severity)))
 
 

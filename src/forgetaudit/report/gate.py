@@ -22,6 +22,7 @@ PASSED, FAILED, REFUSED, INCONCLUSIVE = 0, 1, 2, 3
 
 Sections = tuple[SourceSection, ...] | Absent
 FeatureSections = tuple[FeatureSection, ...] | Absent
+WeightSections = Sequence[WeightSection] | Absent
 
 
 def judge(
@@ -29,11 +30,16 @@ def judge(
     *,
     source: Sections,
     features: FeatureSections,
-    weights: Sequence[WeightSection],
+    weights: WeightSections,
+    variants: Sequence[str] = (),
 ) -> Verdict:
-    """Every rule for every variant (and data set), and the exit code: 2 beats 1 beats 3 beats 0."""
+    """Every rule for every variant (and data set), and the exit code: 2 beats 1 beats 3 beats 0.
+
+    `variants` can be left out where there are weights: their names are the variants' then.
+    """
+    names = variants or ([] if isinstance(weights, Absent) else [section.variant for section in weights])
     results = tuple(
-        result for rule in policy.rules for result in _results(rule, policy, source, features, weights)
+        result for rule in policy.rules for result in _results(rule, policy, source, features, weights, names)
     )
     refused = not isinstance(source, Absent) and any(section.unusable for section in source)
     outcome = _outcome(results, refused=refused)
@@ -68,26 +74,27 @@ def _results(
     policy: Policy,
     source: Sections,
     features: FeatureSections,
-    weights: Sequence[WeightSection],
+    weights: WeightSections,
+    variants: Sequence[str],
 ) -> Iterator[RuleResult]:
     match rule.kind:
         case RuleKind.ACCURACY:
-            yield from _over(source, rule, weights, lambda section: _accuracy(rule, policy, section))
+            yield from _over(source, rule, variants, lambda section: _accuracy(rule, policy, section))
         case RuleKind.CKA:
-            yield from _over(features, rule, weights, lambda section: _cka(rule, section))
+            yield from _over(features, rule, variants, lambda section: _cka(rule, section))
         case RuleKind.DISTANCE:
-            yield from (_distance(rule, section) for section in weights)
+            yield from _over(weights, rule, variants, lambda section: _distance(rule, section))
         case RuleKind.FROZEN:
-            yield from (_frozen(rule, section) for section in weights)
+            yield from _over(weights, rule, variants, lambda section: _frozen(rule, section))
 
 
 Section = TypeVar("Section")
 
 
 def _over(
-    sections: tuple[Section, ...] | Absent,
+    sections: Sequence[Section] | Absent,
     rule: Rule,
-    weights: Sequence[WeightSection],
+    variants: Sequence[str],
     judged: Callable[[Section], RuleResult],
 ) -> list[RuleResult]:
     """`judged` for each section; where there is none, inconclusive for each variant, with the reason."""
@@ -98,11 +105,11 @@ def _over(
             rule=rule.name,
             outcome="inconclusive",
             level=rule.level.value,
-            variant=section.variant,
+            variant=variant,
             limit=rule.limit,
             reason=f"not measured: {sections.not_measured}",
         )
-        for section in weights
+        for variant in variants
     ]
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, ValidationError
 
 from forgetaudit.errors import UsageError
-from forgetaudit.report.behaviour import FeatureSection, RivalSection, SourceSection
+from forgetaudit.report.behaviour import FeatureSection, RivalSection, ScoreSection, SourceSection
 from forgetaudit.report.inputs import Inputs, VariantName
 from forgetaudit.report.parts import Absent, Part
 from forgetaudit.report.verdict import Finding, Verdict
@@ -32,7 +32,8 @@ class AuditReport(Part):
     source: tuple[SourceSection, ...] | Absent
     features: tuple[FeatureSection, ...] | Absent
     rivals: tuple[RivalSection, ...] = ()
-    weights: tuple[WeightSection, ...]
+    scores: tuple[ScoreSection, ...] = ()
+    weights: tuple[WeightSection, ...] | Absent
     findings: tuple[Finding, ...]
     run: dict[str, Any] = Field(default_factory=dict)
 

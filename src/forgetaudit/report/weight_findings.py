@@ -5,25 +5,25 @@ from collections.abc import Callable, Iterator
 from forgetaudit.report.facts import Facts, finding, some
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.verdict import Finding
-from forgetaudit.report.weights import LayerWeights
+from forgetaudit.report.weights import LayerWeights, WeightSection
 
 __all__ = ["WEIGHT_DETECTORS"]
 
 
-def identical(facts: Facts) -> Iterator[Finding]:
-    if facts.weights.identical:
+def identical(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+    if weights.identical:
         yield finding(
             facts,
             "identical",
-            f"tuned is base: all {facts.weights.total.n_tensors} tensors are bit-identical",
+            f"tuned is base: all {weights.total.n_tensors} tensors are bit-identical",
             "check that the right file was passed as TUNED, and that training saved its result",
             severity="medium",
         )
 
 
-def only_a_cast(facts: Facts) -> Iterator[Finding]:
-    rows = facts.weights.tensors
-    if facts.weights.identical or not rows:
+def only_a_cast(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+    rows = weights.tensors
+    if weights.identical or not rows:
         return
     if all(row.change in ("identical", "cast") for row in rows):
         cast = [row for row in rows if row.change == "cast"]
@@ -37,12 +37,12 @@ def only_a_cast(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def frozen_part(facts: Facts) -> Iterator[Finding]:
+def frozen_part(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
     """The layers from the input on that are still: what they compute cannot have changed.
 
     Where features were read they must bear it out: the order of the module tree is not always that of the work.
     """
-    if facts.weights.identical:
+    if weights.identical:
         return
     drifted = {
         drift.layer
@@ -51,7 +51,7 @@ def frozen_part(facts: Facts) -> Iterator[Finding]:
         if isinstance(drift.cka, Absent) or drift.cka.kind != "exact"
     }
     frozen: list[LayerWeights] = []
-    for layer in facts.weights.layers:
+    for layer in weights.layers:
         if not layer.is_still or layer.layer in drifted:
             break
         frozen.append(layer)
@@ -69,17 +69,17 @@ def frozen_part(facts: Facts) -> Iterator[Finding]:
     )
 
 
-def frozen_but_moved(facts: Facts) -> Iterator[Finding]:
+def frozen_but_moved(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
     lying = [
         layer
-        for layer in facts.weights.layers
+        for layer in weights.layers
         if layer.parameters_still and layer.running.n_identical < layer.running.n_tensors
     ]
     if not lying:
         return
     moved = sum(layer.running.n_tensors - layer.running.n_identical for layer in lying)
     names = ", ".join(layer.layer for layer in lying)
-    batches = facts.weights.batches_in_training_mode
+    batches = weights.batches_in_training_mode
     seen = f" over {batches} batches in training mode" if batches else ""
     yield finding(
         facts,
@@ -92,20 +92,8 @@ def frozen_but_moved(facts: Facts) -> Iterator[Finding]:
     )
 
 
-def head_replaced(facts: Facts) -> Iterator[Finding]:
-    if facts.variant.grafted:
-        yield finding(
-            facts,
-            "head-replaced",
-            f"tuned has another head; base's was put on it ({', '.join(facts.variant.grafted)})",
-            "read the drop as that of tuned's features under base's head",
-            severity="medium",
-            evidence={"tensors": list(facts.variant.grafted)},
-        )
-
-
-def nonfinite_weights(facts: Facts) -> Iterator[Finding]:
-    bad = [row for row in facts.weights.tensors if row.n_nonfinite]
+def nonfinite_weights(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+    bad = [row for row in weights.tensors if row.n_nonfinite]
     if bad:
         n = sum(row.n_nonfinite for row in bad)
         yield finding(
@@ -118,11 +106,11 @@ def nonfinite_weights(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def zeroed(facts: Facts) -> Iterator[Finding]:
+def zeroed(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
     """Whole tensors that became zero: the difference is then exactly the base tensor."""
     zeroed = [
         row.name
-        for row in facts.weights.tensors
+        for row in weights.tensors
         if row.relative == 1.0
         and row.one_minus_cosine is not None
         and isinstance(row.one_minus_cosine, Absent)
@@ -138,11 +126,11 @@ def zeroed(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def exploded(facts: Facts) -> Iterator[Finding]:
+def exploded(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
     """A tensor more than a hundred times its old norm away: no fine-tune does that; flipped exponent bits do."""
     far = [
         (row.relative, row.name)
-        for row in facts.weights.tensors
+        for row in weights.tensors
         if row.role == "parameter" and isinstance(row.relative, float) and row.relative > 100
     ]
     if far:
@@ -156,21 +144,21 @@ def exploded(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def below_resolution(facts: Facts) -> Iterator[Finding]:
-    if facts.weights.resolution:
+def below_resolution(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+    if weights.resolution:
         yield finding(
             facts,
             "below-resolution",
-            facts.weights.resolution,
+            weights.resolution,
             "compare the weights as training kept them, before they were cast",
             severity="low",
-            evidence={"relative": facts.weights.total.model_dump()["relative"]},
+            evidence={"relative": weights.total.model_dump()["relative"]},
         )
 
 
-def not_one_lineage(facts: Facts) -> Iterator[Finding]:
-    cosine = facts.weights.median_cosine
-    if isinstance(cosine, float) and facts.weights.looks_unrelated:
+def not_one_lineage(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+    cosine = weights.median_cosine
+    if isinstance(cosine, float) and weights.looks_unrelated:
         yield finding(
             facts,
             "not-one-lineage",
@@ -182,12 +170,11 @@ def not_one_lineage(facts: Facts) -> Iterator[Finding]:
         )
 
 
-WEIGHT_DETECTORS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
+WEIGHT_DETECTORS: tuple[Callable[[Facts, WeightSection], Iterator[Finding]], ...] = (
     identical,
     only_a_cast,
     frozen_part,
     frozen_but_moved,
-    head_replaced,
     nonfinite_weights,
     zeroed,
     exploded,
