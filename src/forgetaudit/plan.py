@@ -50,6 +50,7 @@ class Settings:
     seed: int = 0
     reuse: bool = True
     hash_whole: bool = False
+    trust_remote_code: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,7 +53,7 @@ def measure_behaviour(
     network: Network, data: OpenedData, plan: AuditPlan, weighed: Mapping[str, Weighed], progress: Progress
 ) -> Behaviour:
     """Run every variant over the examples, once, and read off what became of them."""
-    task = Classification(data.examples.class_names, network.built.preprocess)
+    task = Classification(data.class_names, network.preparation.preprocess)
     stream = Stream(
         network.skeleton,
         network.variants,
@@ -64,7 +64,7 @@ def measure_behaviour(
     )
     ledger = Ledger(plan.names, task, plan.settings.seed)
     with network.limited_threads(), progress.phase("evaluating", len(data.examples), "examples") as advance:
-        for step in stream.run(in_batches(data.examples, plan.settings.batch_size, task.collate)):
+        for step in stream.run(in_batches(data.in_order(), plan.settings.batch_size, task.collate)):
             ledger.take_in(step)
             advance(len(step.batch))
     assert ledger.confusion is not None  # noqa: S101
@@ -93,7 +93,7 @@ def _unusable(counts: ConfusionCounts, data: OpenedData) -> Unusable | None:
     """Why base's behaviour on these data cannot show forgetting, if so."""
     moved = find_wrong_label_map(*counts.matrices())
     if moved is not None:
-        names = data.examples.class_names
+        names = data.class_names
         pairs = [f"{names[a] if names else a} as {b}" for a, b in moved.moved]
         more = f", … {len(pairs) - 3} more" if len(pairs) > 3 else ""
         return Unusable(
@@ -132,7 +132,7 @@ def _source_section(
         known=known,
         unusable=unusable,
         nonfinite=dict(tally.n_without_answer),
-        per_class=tuple(_per_class(flips, data.examples.class_names)),
+        per_class=tuple(_per_class(flips, data.class_names)),
     )
 
 

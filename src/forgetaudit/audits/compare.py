@@ -11,7 +11,7 @@ from forgetaudit.audits.network import Network, build_network
 from forgetaudit.audits.weighing import Weighed, weigh, weight_section
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.checkpoints.formats import open_checkpoint
-from forgetaudit.errors import ModelError
+from forgetaudit.models.recognition import recognise
 from forgetaudit.plan import AuditPlan
 from forgetaudit.progress import SILENT, Progress
 from forgetaudit.report.findings import Facts, find
@@ -43,6 +43,7 @@ def compare(plan: AuditPlan, *, progress: Progress = SILENT) -> AuditReport:
         weighed = {name: weigh(name, base, other, plan.policy, progress) for name, other in tuned.items()}
         clock.lap("weights")
         network = _network(plan, base, tuned, progress) if data else None
+        data = [opened.matched(network.class_names) for opened in data if network]
         clock.lap("model")
         behaviours = [
             measure_behaviour(network, opened, plan, weighed, progress) for opened in data if network
@@ -52,14 +53,10 @@ def compare(plan: AuditPlan, *, progress: Progress = SILENT) -> AuditReport:
 
 
 def _network(plan: AuditPlan, base: Checkpoint, tuned: dict[str, Checkpoint], progress: Progress) -> Network:
-    if plan.model is None:
-        raise ModelError(
-            f"nothing says which network {plan.base.name} belongs to",
-            hint="pass --model path.py:callable, a function that returns the network, or set model in forgetaudit.toml",
-        )
-    if plan.model.evidence != "--model":
-        progress.note(f"running {plan.model.factory}, named by {plan.model.evidence}")
-    return build_network(plan.model, plan, base, tuned)
+    architecture = recognise(plan)
+    if plan.model is None or plan.model.evidence != "--model":
+        progress.note(f"running {architecture.name}, named by {architecture.evidence}")
+    return build_network(architecture, plan, base, tuned)
 
 
 def _report(

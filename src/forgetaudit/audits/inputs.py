@@ -1,10 +1,12 @@
 """What goes into an audit, opened and described: checkpoints and data."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
+from forgetaudit.audits.class_names import Matching, match_classes
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.checkpoints.digest import digest
-from forgetaudit.data.examples import Examples
+from forgetaudit.data.examples import Example, Examples
 from forgetaudit.data.readers import open_examples
 from forgetaudit.errors import DataError
 from forgetaudit.plan import DataPlan, Settings
@@ -21,6 +23,28 @@ class OpenedData:
 
     plan: DataPlan
     examples: Examples
+    matching: Matching | None = None
+
+    def matched(self, model: tuple[str, ...] | None) -> "OpenedData":
+        """The same data, their labels brought to the classes of a model. DataError where they are none of them."""
+        if not self.examples.labelled:
+            return self
+        found = match_classes(self.examples.class_names, model, where=self.plan.name)
+        return replace(self, matching=found)
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """What the labels of `in_order` are called."""
+        return self.examples.class_names if self.matching is None else self.matching.class_names
+
+    def in_order(self) -> Iterator[Example]:
+        """The examples, labelled as the model counts its classes."""
+        ids = None if self.matching is None else self.matching.ids
+        for example in self.examples:
+            if ids is None or example.label is None:
+                yield example
+            else:
+                yield replace(example, label=ids[example.label])
 
     def described(self) -> DataInput:
         """For the report: what was read, and every decision on the way."""
@@ -31,8 +55,12 @@ class OpenedData:
             n=len(examples),
             fingerprint=examples.fingerprint,
             classes=examples.class_names,
-            decisions=(self.plan.decision, *examples.decisions),
+            decisions=(self.plan.decision, *examples.decisions, *self._matched()),
         )
+
+    def _matched(self) -> tuple[str, ...]:
+        said = None if self.matching is None else self.matching.decision
+        return () if said is None else (said,)
 
 
 def open_data(plan: DataPlan, settings: Settings) -> OpenedData:

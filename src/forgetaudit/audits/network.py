@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.engine.variants import Variant, make_variant
 from forgetaudit.errors import UsageError
-from forgetaudit.models.factory import Built, build_model
+from forgetaudit.models.architecture import Architecture, Graft, Preparation
 from forgetaudit.models.layers import Layer, Stage, select_layers
-from forgetaudit.models.loading import LoadedState, load_state
-from forgetaudit.plan import AuditPlan, ModelPlan
+from forgetaudit.models.loading import LoadedState
+from forgetaudit.plan import AuditPlan
 from forgetaudit.policy import RuleKind
 from forgetaudit.report.inputs import ModelInput
 
@@ -22,9 +22,14 @@ __all__ = ["Network", "build_network"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """What can be run: the skeleton with base's weights, the variants, and the layers that are watched."""
+    """What can be run: the skeleton with base's weights, the variants, and the layers that are watched.
 
-    built: Built
+    `preparation` makes raw inputs into arguments, `class_names` are the labels in the order of the scores.
+    """
+
+    skeleton: nn.Module
+    preparation: Preparation
+    class_names: tuple[str, ...] | None
     variants: tuple[Variant, ...]
     grafted: Mapping[str, tuple[str, ...]]
     layers: tuple[Layer, ...]
@@ -45,18 +50,13 @@ class Network:
             torch.set_num_threads(before)
 
     @property
-    def skeleton(self) -> nn.Module:
-        """The module whose slots the variants fill."""
-        return self.built.model
-
-    @property
     def watched(self) -> tuple[str, ...]:
         """The layers whose features are read: all but the head, whose output is the answer itself."""
         return tuple(layer.name for layer in self.layers if layer.stage is not Stage.HEAD)
 
 
 def build_network(
-    model: ModelPlan, plan: AuditPlan, base: Checkpoint, tuned: Mapping[str, Checkpoint]
+    architecture: Architecture, plan: AuditPlan, base: Checkpoint, tuned: Mapping[str, Checkpoint]
 ) -> Network:
     """Build the network and load every checkpoint strictly; only a head that does not fit may come from base.
 
@@ -64,53 +64,39 @@ def build_network(
     """
     device = _device(plan.settings.device)
     dtype = _dtype(plan.settings.dtype, device, base)
-    built = build_model(
-        model.factory, directory=model.directory, evidence=model.evidence, seed=plan.settings.seed
-    )
-    built.model.to(device)
+    built = architecture.build(base, dtype=dtype, device=device, seed=plan.settings.seed)
     layers = select_layers(built.model, plan.settings.layers)
     _check_named_layers(plan, layers)
-    loaded = {"base": load_state(built.model, base, dtype=dtype, device=device)}
-    variants = [make_variant("base", built.model, loaded["base"].state)]
-    head = _head_tensors(built.model, layers)
+    loaded = {"base": built.base}
+    variants = [make_variant("base", built.model, built.base.state)]
+    graft = _graft(plan.settings.head, _head_tensors(built.model, layers), built.base.state)
     for name, checkpoint in tuned.items():
-        loaded[name] = _load_tuned(built.model, checkpoint, loaded["base"].state, head, plan, dtype, device)
+        loaded[name] = architecture.load(built.model, checkpoint, dtype=dtype, device=device, graft=graft)
         variants.append(make_variant(name, built.model, loaded[name].state, like=variants[0]))
     return Network(
-        built=built,
+        skeleton=built.model,
+        preparation=built.preparation,
+        class_names=architecture.class_names,
         variants=tuple(variants),
         grafted={name: state.grafted for name, state in loaded.items()},
         layers=layers,
-        described=ModelInput(name=built.name, evidence=built.evidence, notes=_notes(built, loaded, layers)),
+        described=ModelInput(
+            name=architecture.name,
+            evidence=architecture.evidence,
+            notes=_notes(built.preparation, loaded, layers),
+        ),
         device=device,
         dtype=dtype,
         threads=plan.settings.threads or torch.get_num_threads(),
-        base_names=loaded["base"].model_names,
+        base_names=built.base.model_names,
     )
 
 
-def _load_tuned(
-    model: nn.Module,
-    checkpoint: Checkpoint,
-    base: Mapping[str, Tensor],
-    head: frozenset[str],
-    plan: AuditPlan,
-    dtype: torch.dtype,
-    device: torch.device,
-) -> LoadedState:
+def _graft(choice: str, head: frozenset[str], base: Mapping[str, Tensor]) -> Graft | None:
     """`--head auto` takes base's head where tuned's does not fit, `base` always, `own` never."""
-    choice = plan.settings.head
     if choice == "base" and not head:
         raise UsageError("--head base: no head was recognised in the network", hint="leave it out")
-    return load_state(
-        model,
-        checkpoint,
-        dtype=dtype,
-        device=device,
-        graft_from=None if choice == "own" else base,
-        graft=head,
-        always_graft=choice == "base",
-    )
+    return None if choice == "own" else Graft(names=head, base=base, always=choice == "base")
 
 
 def _head_tensors(model: nn.Module, layers: tuple[Layer, ...]) -> frozenset[str]:
@@ -130,11 +116,12 @@ def _check_named_layers(plan: AuditPlan, layers: tuple[Layer, ...]) -> None:
             )
 
 
-def _notes(built: Built, loaded: Mapping[str, LoadedState], layers: tuple[Layer, ...]) -> tuple[str, ...]:
-    preprocess = "the model's own preprocess" if built.preprocess else "pixels in [0, 1], arrays as they are"
+def _notes(
+    preparation: Preparation, loaded: Mapping[str, LoadedState], layers: tuple[Layer, ...]
+) -> tuple[str, ...]:
     watched = ", ".join(f"{layer.name} ({layer.stage})" for layer in layers)
-    steps = [f"{name}: {step}" for name, state in loaded.items() for step in state.steps]
-    return (f"inputs: {preprocess}", f"layers: {watched}", *steps)
+    steps = [f"{name}: {said}" for name, state in loaded.items() for said in (*state.steps, *state.notes)]
+    return (f"inputs: {preparation.said}", f"layers: {watched}", *steps)
 
 
 def _device(name: str | None) -> torch.device:

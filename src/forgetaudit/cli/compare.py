@@ -37,6 +37,7 @@ def compare(
     seed: options.Seed = 0,
     reuse: options.Reuse = True,
     hash_whole: options.HashWhole = False,
+    trust_remote_code: options.TrustRemoteCode = False,
     max_drop: options.MaxDrop = None,
     min_cka: options.MinCka = None,
     max_distance: options.MaxDistance = None,
@@ -65,6 +66,7 @@ def compare(
         settings=Settings(
             layers=tuple(layers or ()), pool=pool, head=head, limit=limit, batch_size=batch_size, device=device,
             dtype=dtype, threads=threads, seed=seed, reuse=reuse, hash_whole=hash_whole,
+            trust_remote_code=trust_remote_code,
         ),
         policy=planning.plan_policy(
             planning.GateWords(
@@ -103,6 +105,7 @@ def _refuse_idle_options(plan: AuditPlan, *, model_typed: bool) -> None:
         "--dtype": settings.dtype is not None,
         "--threads": settings.threads is not None,
         "--no-reuse": not settings.reuse,
+        "--trust-remote-code": settings.trust_remote_code,
     }
     if typed := [option for option, was_typed in idle.items() if was_typed]:
         raise UsageError(

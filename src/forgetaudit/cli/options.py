@@ -86,6 +86,12 @@ Reuse = Annotated[
         "--reuse/--no-reuse", help="Run a module once per distinct weights and inputs.", rich_help_panel=_RUN
     ),
 ]
+TrustRemoteCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-remote-code", help="Run the Python that came with the checkpoint.", rich_help_panel=_RUN
+    ),
+]
 HashWhole = Annotated[
     bool, typer.Option("--hash", help="Hash checkpoints of over 1 GB, too.", rich_help_panel=_RUN)
 ]

@@ -10,20 +10,21 @@ from forgetaudit.checkpoints.align import NameAlignment, align_names
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.errors import MismatchError, listing
 
-__all__ = ["LoadedState", "load_state"]
+__all__ = ["LoadedState", "converted", "load_state", "read_tensor"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedState:
     """Tensors under the model's names. `grafted` came from base; `steps` say what was done to the names.
 
-    `model_names` gives the model's name for each of the checkpoint's.
+    `model_names` gives the model's name for each of the checkpoint's; `notes` are what else a reader should know.
     """
 
     state: Mapping[str, Tensor]
     model_names: Mapping[str, str]
     grafted: tuple[str, ...]
     steps: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def load_state(
@@ -59,7 +60,7 @@ def load_state(
     _refuse_misfits(checkpoint, alignment, [n for n in absent if n not in tolerated], grafting=bool(grafted))
     dtypes = {name: tensor.dtype for name, tensor in model.state_dict().items()}
     state = {
-        ours: _converted(_read(checkpoint, theirs), dtypes[ours], dtype).to(device)
+        ours: converted(read_tensor(checkpoint, theirs), dtypes[ours], dtype).to(device)
         for ours, theirs in source.items()
     }
     state |= {name: graft_from[name] for name in grafted if graft_from is not None}
@@ -102,7 +103,7 @@ def _refuse_misfits(
         )
 
 
-def _read(checkpoint: Checkpoint, name: str) -> Tensor:
+def read_tensor(checkpoint: Checkpoint, name: str) -> Tensor:
     """Into memory that torch allocated: weights off a 64-byte boundary change the last bits of a matmul."""
     info = checkpoint.tensors[name]
     tensor = torch.empty(info.shape, dtype=getattr(torch, info.dtype))
@@ -111,6 +112,6 @@ def _read(checkpoint: Checkpoint, name: str) -> Tensor:
     return tensor
 
 
-def _converted(tensor: Tensor, slot: torch.dtype, dtype: torch.dtype) -> Tensor:
+def converted(tensor: Tensor, slot: torch.dtype, dtype: torch.dtype) -> Tensor:
     """Floating slots take the run's dtype; integer and boolean ones keep their own."""
     return tensor.to(dtype if slot.is_floating_point else slot)

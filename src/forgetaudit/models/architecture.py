@@ -1,0 +1,92 @@
+"""How a network is built and filled, whoever builds it."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from forgetaudit.checkpoints.checkpoint import Checkpoint
+from forgetaudit.models.loading import LoadedState
+
+__all__ = ["Architecture", "Encode", "Graft", "Preparation", "Skeleton"]
+
+# Texts, or pairs of texts -> the model's arguments by name, each (n, t), attention_mask among them.
+Encode = Callable[[Sequence[str] | Sequence[tuple[str, str]]], Mapping[str, Tensor]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """How raw inputs become what the network takes, by base's own files; the same for every variant.
+
+    `preprocess` turns one image or array into one tensor (None: pixels in [0, 1]); `encode` turns texts into
+    arguments (None: the network takes no text). `said` is the sentence for the report.
+    """
+
+    preprocess: Callable[[Any], Any] | None = None
+    encode: Encode | None = None
+    said: str = "pixels in [0, 1], arrays as they are"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graft:
+    """Which tensors of a tuned checkpoint may come from base: those of `names`, where they do not fit.
+
+    `always`: also those that would fit.
+    """
+
+    names: Collection[str]
+    base: Mapping[str, Tensor]
+    always: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skeleton:
+    """The network in eval mode on its device, and base's tensors under its names."""
+
+    model: nn.Module
+    base: LoadedState
+    preparation: Preparation
+
+
+class Architecture(Protocol):
+    """One network, recognised; checkpoints are loaded into it strictly."""
+
+    @property
+    def name(self) -> str:
+        """What builds it: `digits.py:build`, `ViTForImageClassification`."""
+        ...
+
+    @property
+    def evidence(self) -> str:
+        """Why it was taken for this network; printed."""
+        ...
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The labels in the order of the scores; None where the checkpoint names none."""
+        ...
+
+    def build(self, base: Checkpoint, *, dtype: torch.dtype, device: torch.device, seed: int) -> Skeleton:
+        """The network with base's weights. ModelError where it cannot be built, MismatchError where they do not fit."""
+        ...
+
+    def load(
+        self,
+        model: nn.Module,
+        checkpoint: Checkpoint,
+        *,
+        dtype: torch.dtype,
+        device: torch.device,
+        graft: Graft | None = None,
+    ) -> LoadedState:
+        """Another checkpoint's tensors under the network's names. MismatchError naming everything that does not fit."""
+        ...
+
+    def model_names(self, checkpoint: Checkpoint) -> Mapping[str, str]:
+        """The network's name of each tensor whose name in the file is known to be another spelling of it.
+
+        Empty where the library has no spellings of its own.
+        """
+        ...

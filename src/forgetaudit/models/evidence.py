@@ -1,0 +1,136 @@
+"""What the files beside a checkpoint say about its network, read without torch and without running code."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from forgetaudit.errors import ModelError
+from forgetaudit.models.sidecars import folder_of, read_sidecar
+
+__all__ = ["Evidence", "find_evidence", "is_adapter"]
+
+_OWN_CODE = (
+    "pass --model path.py:callable, a function that returns the network, or set model in forgetaudit.toml"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Which library builds the network, and by what name of its own; `sentence` is what is printed.
+
+    `config` is the JSON object that says so, in `folder`. `class_names` are the labels in the model's order, None
+    where it has none or only placeholders.
+    """
+
+    library: str
+    model: str
+    sentence: str
+    folder: Path
+    config: Mapping[str, Any]
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of the classes, in the order of the scores."""
+        if self.library == "timm":
+            return _timm_labels(self.config)
+        return label_names(self.config)
+
+    @property
+    def wants_code(self) -> bool:
+        """The config names Python files of its own folder or of the Hub."""
+        return bool(self.config.get("auto_map"))
+
+
+def is_adapter(path: Path) -> bool:
+    """Whether `path` is a PEFT adapter, or a file of one."""
+    return (folder_of(path) / "adapter_config.json").is_file() and not _has_own_weights(path)
+
+
+def _has_own_weights(path: Path) -> bool:
+    """A file that is not the adapter's own, or a folder that holds a whole model, too."""
+    if path.is_dir():
+        return any((path / name).exists() for name in ("model.safetensors", "model.safetensors.index.json"))
+    return not path.name.startswith("adapter_model.")
+
+
+def find_evidence(path: Path) -> Evidence:
+    """What the files beside the weights at `path` say. ModelError where they say nothing, or what cannot be built."""
+    folder = folder_of(path)
+    _refuse_other_layouts(folder)
+    config = read_sidecar(folder, "config.json")
+    if config is None:
+        raise ModelError(
+            f"nothing says which network {path.name} belongs to",
+            details=[f"there is no config.json in {folder}"],
+            hint=_OWN_CODE,
+        )
+    _refuse_by_name(folder, config)
+    if isinstance(config.get("architecture"), str) and "pretrained_cfg" in config:
+        return _evidence("timm", config["architecture"], "architecture", folder, config)
+    named = config.get("architectures")
+    if isinstance(named, list) and named and isinstance(named[0], str):
+        return _evidence("transformers", named[0], "architectures", folder, config)
+    raise ModelError(
+        f"{folder / 'config.json'} names no network",
+        details=["it has neither architectures (transformers) nor architecture and pretrained_cfg (timm)"],
+        hint=_OWN_CODE,
+    )
+
+
+def label_names(config: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """id2label in the order of the ids; None where it is missing, has gaps, or holds only LABEL_0, LABEL_1."""
+    found = config.get("id2label")
+    if not isinstance(found, dict) or not found:
+        return None
+    names = [found.get(str(index), found.get(index)) for index in range(len(found))]
+    if any(not isinstance(name, str) for name in names):
+        return None
+    if all(name == f"LABEL_{index}" for index, name in enumerate(names)):
+        return None
+    return tuple(str(name) for name in names)
+
+
+def _timm_labels(config: Mapping[str, Any]) -> tuple[str, ...] | None:
+    names = config.get("label_names")
+    if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
+        return tuple(names)
+    return None
+
+
+def _evidence(library: str, model: str, key: str, folder: Path, config: Mapping[str, Any]) -> Evidence:
+    return Evidence(
+        library=library,
+        model=model,
+        sentence=f"{key} in {folder.name}/config.json, built by {library}",
+        folder=folder,
+        config=config,
+    )
+
+
+def _refuse_other_layouts(folder: Path) -> None:
+    # Before config.json, which these folders have, too: it speaks of a part only.
+    for name, library in (("modules.json", "sentence-transformers"), ("model_index.json", "diffusers")):
+        if (folder / name).is_file():
+            raise ModelError(
+                f"{folder} is a {library} model ({name}), which forgetaudit does not build",
+                details=["the weights alone can be compared: leave out --data"],
+                hint=_OWN_CODE,
+            )
+
+
+def _refuse_by_name(folder: Path, config: Mapping[str, Any]) -> None:
+    if "_class_name" in config:
+        raise ModelError(
+            f"{folder} is a diffusers model ({config['_class_name']}), which forgetaudit does not build",
+            details=["the weights alone can be compared: leave out --data"],
+            hint=_OWN_CODE,
+        )
+    quantised = config.get("quantization_config")
+    if quantised is not None:
+        method = quantised.get("quant_method", "unknown") if isinstance(quantised, dict) else "unknown"
+        raise ModelError(
+            f"{folder} holds quantised weights ({method}), which are not run",
+            details=["their rounding would read as forgetting"],
+            hint="pass the weights before they were quantised, or dequantise them: model.dequantize()",
+        )

@@ -1,0 +1,129 @@
+"""A checkpoint's tensors under the names of a network, by where its library puts them."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from forgetaudit.checkpoints.checkpoint import Checkpoint
+from forgetaudit.errors import MismatchError, listing
+from forgetaudit.models.architecture import Graft
+from forgetaudit.models.loading import LoadedState, converted, read_tensor
+from forgetaudit.models.probing import Landing, Loader
+
+__all__ = ["fill", "hang"]
+
+
+def fill(
+    landing: Landing,
+    checkpoint: Checkpoint,
+    load: Loader,
+    *,
+    dtype: torch.dtype,
+    device: torch.device,
+    graft: Graft | None,
+    notes: tuple[str, ...] = (),
+) -> LoadedState:
+    """Every parameter and buffer; floating ones in `dtype`. Names that are tied share one tensor.
+
+    MismatchError with every name that found no place, but for what `graft` may take from base.
+    """
+    dtypes = {name: tensor.dtype for name, tensor in landing.model.state_dict().items()}
+    replaced = {name for name in dtypes if graft is not None and graft.always and name in graft.names}
+    absent = [name for name in (*landing.missing, *landing.mismatched) if name not in replaced]
+    replaced |= {name for name in absent if graft is not None and name in graft.names}
+    _refuse_misfits(checkpoint, landing, kept=replaced)
+    read: dict[str, Tensor] = {}
+    state: dict[str, Tensor] = {}
+    for name, source in landing.sources.items():
+        if name in replaced:
+            continue
+        if source not in read:
+            read[source] = converted(read_tensor(checkpoint, source), dtypes[name], dtype).to(device)
+        state[name] = read[source]
+    state |= _computed(landing, checkpoint, load, dtypes, dtype, device, without=replaced)
+    if graft is not None:
+        state |= {name: graft.base[name] for name in replaced}
+    return LoadedState(
+        state=state,
+        model_names=landing.model_names,
+        grafted=tuple(name for name in dtypes if name in replaced),
+        steps=(*landing.steps, *_renamed(landing, checkpoint)),
+        notes=notes,
+    )
+
+
+def hang(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Put the tensors into the network in place of what hangs there; one tensor of several names stays one."""
+    parameters: dict[int, nn.Parameter] = {}
+    for path, module in model.named_modules(remove_duplicate=False):
+        prefix = f"{path}." if path else ""
+        for key in list(module._parameters):
+            if (tensor := state.get(prefix + key)) is not None:
+                can_learn = tensor.is_floating_point()
+                parameters.setdefault(id(tensor), nn.Parameter(tensor, requires_grad=can_learn))
+                setattr(module, key, parameters[id(tensor)])
+        for key in list(module._buffers):
+            if (tensor := state.get(prefix + key)) is not None:
+                setattr(module, key, tensor)
+
+
+def _computed(
+    landing: Landing,
+    checkpoint: Checkpoint,
+    load: Loader,
+    dtypes: Mapping[str, torch.dtype],
+    dtype: torch.dtype,
+    device: torch.device,
+    *,
+    without: set[str],
+) -> dict[str, Tensor]:
+    """What the loader puts together itself, from the tensors as they are."""
+    wanted = [name for name in landing.computed if name not in without]
+    if not wanted:
+        return {}
+    tensors = {
+        tried: read_tensor(checkpoint, name).to(dtype)
+        if _is_floating(checkpoint, name)
+        else read_tensor(checkpoint, name)
+        for name, tried in landing.tried.items()
+    }
+    made = load(tensors).model.state_dict()
+    return {name: converted(made[name], dtypes[name], dtype).to(device) for name in wanted}
+
+
+def _is_floating(checkpoint: Checkpoint, name: str) -> bool:
+    dtype: torch.dtype = getattr(torch, checkpoint.tensors[name].dtype)
+    return dtype.is_floating_point
+
+
+def _renamed(landing: Landing, checkpoint: Checkpoint) -> tuple[str, ...]:
+    n_renamed = sum(landing.tried[source] != name for source, name in landing.model_names.items())
+    if not n_renamed:
+        return ()
+    return (
+        f"renamed {n_renamed} of {len(checkpoint.tensors)} tensors of {checkpoint.path.name}, as its library does",
+    )
+
+
+def _refuse_misfits(checkpoint: Checkpoint, landing: Landing, *, kept: set[str]) -> None:
+    """All of the names in one message: half a list would have to be asked for again."""
+    shapes = {name: list(tensor.shape) for name, tensor in landing.model.state_dict().items()}
+    missing = [name for name in landing.missing if name not in kept]
+    odd = [f"{name} {shapes.get(name, '')}" for name in landing.mismatched if name not in kept]
+    unexpected = [] if kept else list(landing.unexpected)
+    details = [
+        listing(label, names, shown=len(names))
+        for label, names in (
+            ("missing in the file", missing),
+            ("in the file but not in the model", unexpected),
+            ("with another shape than the model's", odd),
+        )
+        if names
+    ]
+    if details:
+        raise MismatchError(
+            f"{checkpoint.path} does not fit the model",
+            details=[*details, *landing.steps],
+            hint="pass weights of the network that config.json names, or the config that belongs to them",
+        )

@@ -1,0 +1,63 @@
+"""A network that a function of the user's returns."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from forgetaudit.checkpoints.checkpoint import Checkpoint
+from forgetaudit.models.architecture import Graft, Preparation, Skeleton
+from forgetaudit.models.factory import build_model
+from forgetaudit.models.loading import LoadedState, load_state
+from forgetaudit.plan import ModelPlan
+
+__all__ = ["CallableArchitecture"]
+
+
+class CallableArchitecture:
+    """See `forgetaudit.models.architecture.Architecture`. Its classes have no names of their own."""
+
+    class_names: tuple[str, ...] | None = None
+
+    def __init__(self, plan: ModelPlan) -> None:
+        factory = plan.factory
+        self.name = factory if isinstance(factory, str) else getattr(factory, "__qualname__", repr(factory))
+        self.evidence = plan.evidence
+        self._plan = plan
+
+    def build(self, base: Checkpoint, *, dtype: torch.dtype, device: torch.device, seed: int) -> Skeleton:
+        """Call the function, and load base into what it returns."""
+        plan = self._plan
+        built = build_model(plan.factory, directory=plan.directory, evidence=plan.evidence, seed=seed)
+        built.model.to(device)
+        preparation = (
+            Preparation(preprocess=built.preprocess, said="the model's own preprocess")
+            if built.preprocess
+            else Preparation()
+        )
+        loaded = self.load(built.model, base, dtype=dtype, device=device)
+        return Skeleton(model=built.model, base=loaded, preparation=preparation)
+
+    def load(
+        self,
+        model: nn.Module,
+        checkpoint: Checkpoint,
+        *,
+        dtype: torch.dtype,
+        device: torch.device,
+        graft: Graft | None = None,
+    ) -> LoadedState:
+        """By name and shape, wrappers of names removed."""
+        return load_state(
+            model,
+            checkpoint,
+            dtype=dtype,
+            device=device,
+            graft_from=None if graft is None else graft.base,
+            graft=() if graft is None else graft.names,
+            always_graft=graft is not None and graft.always,
+        )
+
+    def model_names(self, checkpoint: Checkpoint) -> Mapping[str, str]:  # noqa: ARG002
+        """None: the names are the user's own."""
+        return {}

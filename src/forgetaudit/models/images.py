@@ -1,0 +1,92 @@
+"""Images as a model of transformers wants them, by base's preprocessor_config.json, with PIL and numpy."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from forgetaudit.errors import DataError, ModelError
+from forgetaudit.models.config_differences import changed
+from forgetaudit.models.extras import import_extra
+from forgetaudit.models.quiet import quiet_transformers
+from forgetaudit.models.sidecars import read_sidecar
+
+__all__ = ["ImagePreparation", "processor_differences"]
+
+PROCESSOR_FILE = "preprocessor_config.json"
+_WITHOUT_EFFECT = {"image_processor_type", "feature_extractor_type", "processor_class", "_processor_class"}
+
+
+class ImagePreparation:
+    """One image → (c, h, w) float32. An array is taken as it is: it has been prepared already.
+
+    The processor is the library's for PIL, whether or not torchvision is there: the two differ in the last bits.
+    """
+
+    def __init__(self, folder: Path, config: Any) -> None:
+        self._folder = folder
+        self._channels = getattr(config, "num_channels", None)
+        self._processor = _processor(folder)
+        self.said = _said(folder, self._processor)
+
+    def __call__(self, content: Image.Image | np.ndarray[Any, Any]) -> Tensor:
+        """ModelError where there is no processor; DataError where it cannot take the image."""
+        if isinstance(content, np.ndarray):
+            return torch.from_numpy(np.ascontiguousarray(content, dtype=np.float32))
+        if self._processor is None:
+            raise ModelError(
+                f"{self._folder} has no {PROCESSOR_FILE}, so nothing says how an image is prepared for it",
+                hint="copy that file from the model it was trained from; a wrong one would read as forgetting",
+            )
+        image = content.convert("L" if self._channels == 1 else "RGB")
+        try:
+            pixels = self._processor(image, return_tensors="np")["pixel_values"][0]
+        except (ValueError, TypeError, KeyError) as error:
+            raise DataError(
+                f"the image processor of {self._folder.name} cannot take an image of {content.size}, {content.mode}",
+                details=[str(error).splitlines()[0]],
+                hint=f"check {self._folder / PROCESSOR_FILE} against the images",
+            ) from error
+        return torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32))
+
+
+def processor_differences(base: Path, tuned: Path) -> tuple[str, ...]:
+    """A sentence on what tuned's processor does otherwise; base's is used for both."""
+    one, two = read_sidecar(base, PROCESSOR_FILE), read_sidecar(tuned, PROCESSOR_FILE)
+    if one is None or two is None:
+        return ()
+    told = changed(one, two, without=_WITHOUT_EFFECT)
+    return (f"its image processor differs: {told}; base's was used for both",) if told else ()
+
+
+def _processor(folder: Path) -> Any:
+    if not (folder / PROCESSOR_FILE).is_file():
+        return None
+    transformers: Any = import_extra("transformers", needed_for=folder.name)
+    try:
+        with quiet_transformers():
+            return transformers.AutoImageProcessor.from_pretrained(
+                str(folder), local_files_only=True, trust_remote_code=False, backend="pil"
+            )
+    except Exception as error:
+        raise ModelError(
+            f"the image processor of {folder} cannot be made",
+            details=[f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"],
+            hint=f"restore the {PROCESSOR_FILE} that was saved with the weights",
+        ) from error
+
+
+def _said(folder: Path, processor: Any) -> str:
+    if processor is None:
+        return f"none: {folder.name} has no {PROCESSOR_FILE}"
+    settings: Mapping[str, Any] = processor.to_dict()
+    told = [
+        f"{key} {settings[key]}"
+        for key in ("size", "image_mean", "image_std")
+        if settings.get(key) is not None
+    ]
+    return f"base's {type(processor).__name__} for all ({', '.join(told)})"

@@ -1,0 +1,98 @@
+"""Where a library puts each tensor of a file: asked of its own loader, with stand-ins that take no memory.
+
+A stand-in has the shape of the tensor and the memory of one element. The loader assigns what it only renames, so its
+memory tells which tensor it was; what it computes anew (experts stacked into one tensor) lies in memory of its own.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from forgetaudit.checkpoints.checkpoint import TensorInfo
+
+__all__ = ["Landing", "Loaded", "Loader", "probe"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What the library's loader returned: the network, and the names it could not place."""
+
+    model: nn.Module
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    mismatched: tuple[str, ...]
+
+
+Loader = Callable[[dict[str, Tensor]], Loaded]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landing:
+    """Where the tensors of one file land.
+
+    `sources` gives the file's name for each name of the network that takes a tensor as it is; `computed` are the
+    names whose tensors the loader puts together from several, or changes. `model` holds the stand-ins. `tried` gives
+    the name under which each of the file's was offered; `steps` say what was changed for that.
+    """
+
+    model: nn.Module
+    sources: Mapping[str, str]
+    computed: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    mismatched: tuple[str, ...]
+    tried: Mapping[str, str] = field(default_factory=dict)
+    steps: tuple[str, ...] = ()
+
+    @property
+    def model_names(self) -> dict[str, str]:
+        """The network's name of each of the file's tensors; the first, where several share it."""
+        names: dict[str, str] = {}
+        for name, source in self.sources.items():
+            names.setdefault(source, name)
+        return names
+
+    @property
+    def n_misfits(self) -> int:
+        """How many names found no place."""
+        return len(self.missing) + len(self.unexpected) + len(self.mismatched)
+
+
+def probe(tensors: Mapping[str, TensorInfo], load: Loader) -> Landing:
+    """Load stand-ins for `tensors` (by the names to be tried), and see where they come to hang."""
+    stand_ins = {name: _stand_in(info) for name, info in tensors.items()}
+    source = {tensor.data_ptr(): name for name, tensor in stand_ins.items()}
+    loaded = load(dict(stand_ins))
+    absent = {*loaded.missing, *loaded.mismatched}
+    sources: dict[str, str] = {}
+    computed: list[str] = []
+    for name, tensor in loaded.model.state_dict().items():
+        if name in absent:
+            continue
+        found = source.get(tensor.data_ptr())
+        if found is not None and tuple(tensor.shape) == tensors[found].shape:
+            sources[name] = found
+        else:
+            computed.append(name)
+    return Landing(
+        model=loaded.model,
+        sources=sources,
+        computed=tuple(computed),
+        missing=loaded.missing,
+        unexpected=loaded.unexpected,
+        mismatched=loaded.mismatched,
+    )
+
+
+def _stand_in(info: TensorInfo) -> Tensor:
+    """Of the shape of the tensor, in the memory of one element; empty tensors have none to tell them by."""
+    one = torch.zeros((), dtype=_dtype(info.dtype))
+    return one.expand(info.shape)
+
+
+def _dtype(name: str) -> torch.dtype:
+    """float32 for every floating type, so that the loader converts nothing."""
+    dtype: torch.dtype = getattr(torch, name)
+    return torch.float32 if dtype.is_floating_point else dtype

@@ -1,0 +1,184 @@
+"""Texts as a model of transformers wants them: base's tokenizer for every variant, and tuned's compared with it."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from forgetaudit.errors import MismatchError, ModelError, listing
+from forgetaudit.models.extras import import_extra
+from forgetaudit.models.quiet import quiet_transformers
+from forgetaudit.models.sidecars import read_sidecar
+
+__all__ = ["TextPreparation", "tokenizer_differences"]
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+    "vocab.json",
+    "tokenizer.model",
+    "spiece.model",
+)
+
+
+class TextPreparation:
+    """Texts, or pairs of texts → the model's arguments: input_ids and attention_mask, padded right to the longest.
+
+    Only what the model was made for is passed: token_type_ids only where its config has more than one type, because
+    a GPT-2 adds an embedding for them without a word. `n_truncated` counts the texts that were cut to `longest`.
+    """
+
+    def __init__(self, folder: Path, config: Any, model: nn.Module) -> None:
+        self._folder = folder
+        self.tokenizer = _tokenizer(folder)
+        self.longest = _longest(self.tokenizer, config)
+        self.n_truncated = 0
+        takes = set(inspect.signature(model.forward).parameters)
+        with_types = int(getattr(config, "type_vocab_size", 0) or 0) > 1
+        self._passed = takes - (set() if with_types else {"token_type_ids"})
+        self.said = self._prepare_padding(model)
+
+    def __call__(self, texts: Sequence[str] | Sequence[tuple[str, str]]) -> Mapping[str, Tensor]:
+        """(n, t) int64 tensors by argument. ModelError where base has no tokenizer."""
+        if self.tokenizer is None:
+            raise ModelError(
+                f"{self._folder} has no tokenizer, so nothing says how text is read for it",
+                hint="copy tokenizer.json and tokenizer_config.json from the model it was trained from",
+            )
+        given = list(texts)
+        pairs = bool(given) and not isinstance(given[0], str)
+        columns = (
+            [[pair[0] for pair in given], [pair[1] for pair in given]] if pairs else [[*map(str, given)]]
+        )
+        with quiet_transformers():
+            encoded = self.tokenizer(
+                *columns, padding=True, truncation=True, max_length=self.longest, return_tensors="pt"
+            )
+            self._count_truncated(columns, encoded["attention_mask"])
+        return {name: tensor.clone() for name, tensor in encoded.items() if name in self._passed}
+
+    def _count_truncated(self, columns: Sequence[list[str]], mask: Tensor) -> None:
+        """Only texts that fill the context can have been cut; those are read again without a limit."""
+        for row in (mask.sum(dim=1) >= self.longest).nonzero().flatten().tolist():
+            whole = self.tokenizer(*[column[row] for column in columns], truncation=False)["input_ids"]
+            self.n_truncated += len(whole) > self.longest
+
+    def _prepare_padding(self, model: nn.Module) -> str:
+        if self.tokenizer is None:
+            return f"none: {self._folder.name} has no tokenizer"
+        said = f"base's tokenizer for all, at most {self.longest:,} tokens"
+        # The attention mask and a causal model's last token are right with it in every architecture.
+        self.tokenizer.padding_side = "right"
+        if self.tokenizer.pad_token_id is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token or self.tokenizer.unk_token
+            said += f", padded with {self.tokenizer.pad_token}"
+        # How a causal classifier finds the last token of each text.
+        whole: Any = model.config
+        for config in (whole, getattr(whole, "text_config", None)):
+            if config is not None and getattr(config, "pad_token_id", None) is None:
+                config.pad_token_id = self.tokenizer.pad_token_id
+        return said
+
+
+def tokenizer_differences(base: Path, tuned: Path) -> tuple[str, ...]:
+    """Sentences on what tuned's tokenizer does otherwise; base's is used for both.
+
+    MismatchError where one token has two ids: tuned would be shown other words than those it was trained on.
+    """
+    one, two = read_sidecar(base, "tokenizer.json"), read_sidecar(tuned, "tokenizer.json")
+    notes = []
+    if one is not None and two is not None:
+        _refuse_other_ids(base, tuned, _vocabulary(one), _vocabulary(two))
+        notes += _parts(one, two)
+    settings = [read_sidecar(folder, "tokenizer_config.json") for folder in (base, tuned)]
+    if settings[0] is not None and settings[1] is not None:
+        notes += _settings(settings[0], settings[1])
+    return tuple(f"its tokenizer differs: {note}; base's was used for both" for note in notes)
+
+
+def _refuse_other_ids(base: Path, tuned: Path, one: Mapping[str, int], two: Mapping[str, int]) -> None:
+    moved = [token for token, number in one.items() if two.get(token, number) != number]
+    if moved:
+        raise MismatchError(
+            f"the tokenizers of base and tuned give {len(moved):,} tokens different ids",
+            details=[
+                listing(
+                    "different", [f"{token!r} {one[token]} and {two[token]}" for token in moved], shown=3
+                ),
+                f"read from {base / 'tokenizer.json'} and {tuned / 'tokenizer.json'}",
+            ],
+            hint="fine-tune with base's tokenizer: no input means the same to both of these",
+        )
+
+
+def _vocabulary(tokenizer: Mapping[str, Any]) -> dict[str, int]:
+    """Token → id, of word pieces, byte pairs and unigrams, and of the added tokens."""
+    model = tokenizer.get("model") or {}
+    vocabulary = model.get("vocab") or {}
+    if isinstance(vocabulary, list):  # unigrams: (token, score) in the order of the ids
+        vocabulary = {entry[0]: number for number, entry in enumerate(vocabulary)}
+    added = {entry["content"]: entry["id"] for entry in tokenizer.get("added_tokens") or []}
+    return {**vocabulary, **added}
+
+
+def _parts(one: Mapping[str, Any], two: Mapping[str, Any]) -> list[str]:
+    vocabularies = _vocabulary(one), _vocabulary(two)
+    notes = []
+    if new := [token for token in vocabularies[1] if token not in vocabularies[0]]:
+        notes.append(listing("new tokens", new, shown=3))
+    if gone := [token for token in vocabularies[0] if token not in vocabularies[1]]:
+        notes.append(listing("tokens it lacks", gone, shown=3))
+    if (one.get("model") or {}).get("merges") != (two.get("model") or {}).get("merges"):
+        notes.append("other merges")
+    parts = ("normalizer", "pre_tokenizer", "post_processor")
+    return notes + [f"another {part.replace('_', '-')}" for part in parts if one.get(part) != two.get(part)]
+
+
+_SETTINGS = (
+    "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token", "model_max_length",
+    "do_lower_case", "add_bos_token", "add_eos_token", "add_prefix_space", "chat_template",
+)  # fmt: skip
+
+
+def _settings(one: Mapping[str, Any], two: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{key} {one.get(key)!r:.60} → {two.get(key)!r:.60}"
+        if key != "chat_template"
+        else "another chat template"
+        for key in _SETTINGS
+        if one.get(key) != two.get(key)
+    ]
+
+
+def _tokenizer(folder: Path) -> Any:
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        return None
+    transformers: Any = import_extra("transformers", needed_for=folder.name)
+    try:
+        with quiet_transformers():
+            return transformers.AutoTokenizer.from_pretrained(
+                str(folder), local_files_only=True, trust_remote_code=False
+            )
+    except Exception as error:
+        raise ModelError(
+            f"the tokenizer of {folder} cannot be made",
+            details=[f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"],
+            hint="restore the tokenizer files that were saved with the weights",
+        ) from error
+
+
+def _longest(tokenizer: Any, config: Any) -> int:
+    """The fewest of what the tokenizer allows and the positions that the network has."""
+    limits = [getattr(tokenizer, "model_max_length", None), getattr(config, "max_position_embeddings", None)]
+    if limits[1] is not None and getattr(config, "model_type", "") in _OFFSET_POSITIONS:
+        limits[1] -= _OFFSET_POSITIONS[config.model_type]
+    # Tokenizers without a limit say 10^30.
+    known = [int(limit) for limit in limits if limit is not None and limit < 10**9]
+    return min(known, default=512)
+
+
+# Their first positions stand for padding.
+_OFFSET_POSITIONS = {"roberta": 2, "xlm-roberta": 2, "camembert": 2, "longformer": 2}
