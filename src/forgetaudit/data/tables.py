@@ -76,7 +76,8 @@ def _renamed(table: pa.Table, path: Path) -> pa.Table:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise DataError(f"{path.name} has more than one column {twice}", hint="rename all but one of them")
-    return table.rename_columns(names)
+    # Renaming forgets what the file says of its columns, such as the names of classes.
+    return table if names == table.column_names else table.rename_columns(names)
 
 
 def _read_arrow(path: Path) -> pa.Table:
