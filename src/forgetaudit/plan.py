@@ -39,6 +39,7 @@ class DataPlan:
 class Settings:
     """How the models are run. None means: decided from the machine or the model, and said in the report."""
 
+    task: str | None = None
     layers: tuple[str, ...] = ()
     pool: str = "mean"
     head: str = "auto"

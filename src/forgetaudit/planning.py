@@ -9,8 +9,9 @@ from forgetaudit.data.arguments import parse_data
 from forgetaudit.errors import ConfigError, UnreadableCheckpoint, UsageError
 from forgetaudit.plan import DataPlan, ModelPlan
 from forgetaudit.policy import FailWhen, OnInconclusive, Policy, Rule, RuleKind, drop_limit, plain_limit
+from forgetaudit.tasks.registry import find_task
 
-__all__ = ["GateWords", "load_config", "plan_data", "plan_model", "plan_policy", "variant_names"]
+__all__ = ["GateWords", "load_config", "plan_data", "plan_model", "plan_policy", "plan_task", "variant_names"]
 
 
 def load_config(path: Path | None, *, ignore: bool) -> Config:
@@ -67,6 +68,11 @@ def plan_data(
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(f"--data {twice[0]} was passed twice", hint=f"name them: --data first={twice[0]}")
     return tuple(plans)
+
+
+def plan_task(name: str | None) -> str | None:
+    """The task asked for, known before anything is opened; nothing is imported yet. UsageError naming those known."""
+    return None if name is None else find_task(name).name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,6 @@ from forgetaudit.report.parts import Absent, Estimate, Measured, estimate_from
 from forgetaudit.stats.cka import linear_cka
 from forgetaudit.stats.confusion import ConfusionCounts
 from forgetaudit.stats.flips import FlipCounts
-from forgetaudit.tasks.classification import Classification
 from forgetaudit.values import NotMeasured
 
 __all__ = ["Behaviour", "measure_behaviour"]
@@ -53,7 +52,6 @@ def measure_behaviour(
     network: Network, data: OpenedData, plan: AuditPlan, weighed: Mapping[str, Weighed], progress: Progress
 ) -> Behaviour:
     """Run every variant over the examples, once, and read off what became of them."""
-    task = Classification(data.class_names, network.preparation.preprocess)
     stream = Stream(
         network.skeleton,
         network.variants,
@@ -62,9 +60,9 @@ def measure_behaviour(
         reuse=plan.settings.reuse,
         progress=progress,
     )
-    ledger = Ledger(plan.names, task, plan.settings.seed)
+    ledger = Ledger(plan.names, data.task, plan.settings.seed)
     with network.limited_threads(), progress.phase("evaluating", len(data.examples), "examples") as advance:
-        for step in stream.run(in_batches(data.in_order(), plan.settings.batch_size, task.collate)):
+        for step in stream.run(in_batches(data.examples, plan.settings.batch_size, data.task.collate)):
             ledger.take_in(step)
             advance(len(step.batch))
     assert ledger.confusion is not None  # noqa: S101
@@ -93,7 +91,7 @@ def _unusable(counts: ConfusionCounts, data: OpenedData) -> Unusable | None:
     """Why base's behaviour on these data cannot show forgetting, if so."""
     moved = find_wrong_label_map(*counts.matrices())
     if moved is not None:
-        names = data.class_names
+        names = data.task.class_names
         pairs = [f"{names[a] if names else a} as {b}" for a, b in moved.moved]
         more = f", … {len(pairs) - 3} more" if len(pairs) > 3 else ""
         return Unusable(
@@ -120,7 +118,7 @@ def _source_section(
         data=data.plan.name,
         variant=name,
         n=flips.n,
-        task="classification",
+        task=data.task_name,
         accuracy=Accuracy(
             base=flips.n_right_base / flips.n,
             tuned=flips.n_right_tuned / flips.n,
@@ -132,7 +130,7 @@ def _source_section(
         known=known,
         unusable=unusable,
         nonfinite=dict(tally.n_without_answer),
-        per_class=tuple(_per_class(flips, data.class_names)),
+        per_class=tuple(_per_class(flips, data.task.class_names)),
     )
 
 

@@ -43,7 +43,7 @@ def compare(plan: AuditPlan, *, progress: Progress = SILENT) -> AuditReport:
         weighed = {name: weigh(name, base, other, plan.policy, progress) for name, other in tuned.items()}
         clock.lap("weights")
         network = _network(plan, base, tuned, progress) if data else None
-        data = [opened.matched(network.class_names) for opened in data if network]
+        data = [opened.for_network(network, plan.settings.task) for opened in data if network]
         clock.lap("model")
         behaviours = [
             measure_behaviour(network, opened, plan, weighed, progress) for opened in data if network

@@ -1,17 +1,18 @@
 """What goes into an audit, opened and described: checkpoints and data."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from forgetaudit.audits.class_names import Matching, match_classes
+from forgetaudit.audits.network import Network
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.checkpoints.digest import digest
-from forgetaudit.data.examples import Example, Examples
+from forgetaudit.data.examples import Examples
 from forgetaudit.data.readers import open_examples
 from forgetaudit.errors import DataError
 from forgetaudit.plan import DataPlan, Settings
 from forgetaudit.report.inputs import DataInput, Digest, FileInput
 from forgetaudit.report.parts import Absent
+from forgetaudit.tasks.registry import ChosenTask, make_task
+from forgetaudit.tasks.task import Setting, Task
 from forgetaudit.values import NotMeasured
 
 __all__ = ["OpenedData", "describe_file", "open_data"]
@@ -19,48 +20,53 @@ __all__ = ["OpenedData", "describe_file", "open_data"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedData:
-    """A source data set, its examples at hand."""
+    """A source data set, its examples at hand, and the task that they set the network, once that is known."""
 
     plan: DataPlan
     examples: Examples
-    matching: Matching | None = None
+    chosen: ChosenTask | None = None
 
-    def matched(self, model: tuple[str, ...] | None) -> "OpenedData":
-        """The same data, their labels brought to the classes of a model. DataError where they are none of them."""
-        if not self.examples.labelled:
-            return self
-        found = match_classes(self.examples.class_names, model, where=self.plan.name)
-        return replace(self, matching=found)
+    def for_network(self, network: Network, task: str | None) -> "OpenedData":
+        """The same data with the task called `task`, or the one that data and network are made for.
+
+        DataError where data and network do not fit each other, their classes included.
+        """
+        setting = Setting(
+            data=self.plan.name,
+            model=network.described.name,
+            of_text=self.examples.of_text,
+            class_names=self.examples.class_names,
+            labels_present=self.examples.labels_present,
+            model_class_names=network.class_names,
+            preprocess=network.preparation.preprocess,
+            encode=network.preparation.encode,
+        )
+        return replace(self, chosen=make_task(task, setting))
 
     @property
-    def class_names(self) -> tuple[str, ...] | None:
-        """What the labels of `in_order` are called."""
-        return self.examples.class_names if self.matching is None else self.matching.class_names
+    def task(self) -> Task:
+        """What the network is asked."""
+        assert self.chosen is not None  # noqa: S101
+        return self.chosen.task
 
-    def in_order(self) -> Iterator[Example]:
-        """The examples, labelled as the model counts its classes."""
-        ids = None if self.matching is None else self.matching.ids
-        for example in self.examples:
-            if ids is None or example.label is None:
-                yield example
-            else:
-                yield replace(example, label=ids[example.label])
+    @property
+    def task_name(self) -> str:
+        """What the report calls it."""
+        assert self.chosen is not None  # noqa: S101
+        return self.chosen.name
 
     def described(self) -> DataInput:
-        """For the report: what was read, and every decision on the way."""
+        """For the report, after the run: what was read, and every decision on the way."""
         examples = self.examples
+        said = () if self.chosen is None else (self.chosen.decision, *self.chosen.task.decisions())
         return DataInput(
             data=self.plan.name,
             where=self.plan.where,
             n=len(examples),
             fingerprint=examples.fingerprint,
             classes=examples.class_names,
-            decisions=(self.plan.decision, *examples.decisions, *self._matched()),
+            decisions=(self.plan.decision, *examples.decisions, *said),
         )
-
-    def _matched(self) -> tuple[str, ...]:
-        said = None if self.matching is None else self.matching.decision
-        return () if said is None else (said,)
 
 
 def open_data(plan: DataPlan, settings: Settings) -> OpenedData:

@@ -24,6 +24,7 @@ def compare(
     tuned: options.Tuned,
     data: options.Data = None,
     model: options.Model = None,
+    task: options.Task = None,
     input_column: options.InputColumn = None,
     label_column: options.LabelColumn = None,
     layers: options.Layers = None,
@@ -62,11 +63,13 @@ def compare(
         tuned=tuple(tuned),
         names=planning.variant_names(base, tuned),
         model=planning.plan_model(model, settled),
-        data=planning.plan_data(data or [], settled, input_column=input_column, label_column=label_column),
+        data=planning.plan_data(
+            data or [], settled, input_column=",".join(input_column or ()) or None, label_column=label_column
+        ),
         settings=Settings(
-            layers=tuple(layers or ()), pool=pool, head=head, limit=limit, batch_size=batch_size, device=device,
-            dtype=dtype, threads=threads, seed=seed, reuse=reuse, hash_whole=hash_whole,
-            trust_remote_code=trust_remote_code,
+            task=planning.plan_task(task), layers=tuple(layers or ()), pool=pool, head=head, limit=limit,
+            batch_size=batch_size, device=device, dtype=dtype, threads=threads, seed=seed, reuse=reuse,
+            hash_whole=hash_whole, trust_remote_code=trust_remote_code,
         ),
         policy=planning.plan_policy(
             planning.GateWords(
@@ -96,6 +99,7 @@ def _refuse_idle_options(plan: AuditPlan, *, model_typed: bool) -> None:
     settings, default = plan.settings, Settings()
     idle = {
         "--model": model_typed,
+        "--task": settings.task is not None,
         "--layers": bool(settings.layers),
         "--pool": settings.pool != default.pool,
         "--head": settings.head != default.head,

@@ -35,8 +35,19 @@ Model = Annotated[
         help="The function that returns the network, without arguments.",
     ),
 ]
+Task = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        metavar="NAME|MODULE:OBJECT",
+        help="What the network is asked: classification, or a task of yours; seen in the data otherwise.",
+    ),
+]
 InputColumn = Annotated[
-    str | None, typer.Option("--input-column", metavar="NAME", help="The column to look at.")
+    list[str] | None,
+    typer.Option(
+        "--input-column", metavar="NAME", help="The column to look at; twice for two texts judged together."
+    ),
 ]
 LabelColumn = Annotated[
     str | None, typer.Option("--label-column", metavar="NAME", help="The column of labels.")

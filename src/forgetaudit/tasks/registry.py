@@ -1,0 +1,72 @@
+"""Which task an audit is about: named by `--task`, or seen in the data and the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from forgetaudit.errors import UsageError
+from forgetaudit.plugins import Part, find_part
+
+if TYPE_CHECKING:
+    from forgetaudit.tasks.task import Setting, Task
+
+__all__ = ["ENTRY_POINTS", "TASKS", "ChosenTask", "find_task", "make_task"]
+
+# Each takes a Setting and returns a Task.
+TASKS = {"classification": "forgetaudit.tasks.classifying:classification"}
+ENTRY_POINTS = "forgetaudit.task"
+METHODS = ("collate", "score", "decisions")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenTask:
+    """A task, its name in the report, and why it was chosen."""
+
+    name: str
+    task: Task
+    decision: str
+
+
+def find_task(name: str) -> Part:
+    """The task that `--task` calls `name`, not imported yet. UsageError naming those known."""
+    return find_part(name, TASKS, group=ENTRY_POINTS, option="--task")
+
+
+def make_task(name: str | None, setting: Setting) -> ChosenTask:
+    """The task called `name`, else the one that data and model are made for.
+
+    DataError where data and model do not fit each other; UsageError where what was pointed at makes no task.
+    """
+    part = find_task(name or "classification")
+    task = _made(part, setting)
+    if name is not None:
+        decision = f"task {part.name}: asked for, {part.origin}"
+    else:
+        decision = f"task {part.name}: the data have labels" + (", of texts" if setting.of_text else "")
+    return ChosenTask(name=part.name, task=task, decision=decision)
+
+
+def _made(part: Part, setting: Setting) -> Task:
+    """An object that is a task already is taken as it is; else it is called with the setting."""
+    found = part.load()
+    is_task = not isinstance(found, type) and not _lacking(found)
+    if not is_task and not callable(found):
+        raise _no_task(part, found)
+    made: Task = found if is_task else found(setting)
+    if _lacking(made):
+        raise _no_task(part, made)
+    return made
+
+
+def _lacking(candidate: Any) -> list[str]:
+    lacking = [name for name in METHODS if not callable(getattr(candidate, name, None))]
+    return [*lacking, *([] if hasattr(candidate, "class_names") else ["class_names"])]
+
+
+def _no_task(part: Part, found: Any) -> UsageError:
+    return UsageError(
+        f"--task {part.name} is no task but {type(found).__name__}",
+        details=[f"it lacks {', '.join(_lacking(found))}"],
+        hint="point at a function of a Setting that returns a Task (forgetaudit.tasks.task)",
+    )

@@ -1,0 +1,108 @@
+"""From a model's scores for k answers to right and wrong: what every task of choosing among classes shares."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from forgetaudit.data.batches import Batch
+from forgetaudit.data.examples import Example
+from forgetaudit.errors import DataError, ModelError, listing
+from forgetaudit.tasks.task import Outcomes
+
+__all__ = ["labels_of", "score_classes", "told_shape"]
+
+NO_ANSWER = -1
+
+
+def labels_of(examples: Sequence[Example], label_map: Sequence[int] | None = None) -> Tensor | None:
+    """(n,) the examples' labels; `label_map` gives the model's class for each of the data's.
+
+    None where no example has one; DataError where only some have.
+    """
+    labels = [example.label for example in examples if example.label is not None]
+    if not labels:
+        return None
+    if len(labels) < len(examples):
+        n_without = len(examples) - len(labels)
+        raise DataError(
+            f"{n_without} of {len(examples)} examples have no label", hint="label all or leave out"
+        )
+    mapped = labels if label_map is None else [label_map[label] for label in labels]
+    return torch.tensor(mapped, dtype=torch.int64)
+
+
+def score_classes(outputs: Any, batch: Batch) -> Outcomes:
+    """Scores (n, k) -> outcomes: the first of the highest scores is predicted; −log softmax in float64.
+
+    A row with a NaN or +∞, or of −∞ alone, has no answer: predicted −1, not correct, nll NaN. (−∞ beside
+    finite scores is how a model rules a class out.) ModelError where the outputs hold no (n, k) scores;
+    DataError where a label is none of the k classes, or there is none.
+    """
+    scores = _scores(outputs, len(batch))
+    labels = _checked_labels(batch, k=scores.shape[1])
+    answered = ~np.isnan(scores).any(axis=1) & np.isfinite(scores.max(axis=1))
+    predicted = np.where(answered, scores.argmax(axis=1), NO_ANSWER)
+    nll = np.full(len(scores), np.nan)
+    nll[answered] = _nll_nats(scores[answered], labels[answered])
+    return Outcomes(predicted=predicted, correct=predicted == labels, nll=nll, n_classes=scores.shape[1])
+
+
+def told_shape(shape: Sequence[int]) -> str:
+    """(2, 3), as a person writes it."""
+    return f"({', '.join(str(side) for side in shape)})"
+
+
+def _scores(outputs: Any, n: int) -> NDArray[np.float64]:
+    """The (n, k) scores among what a model returned: itself, `.logits`, or the first of a tuple."""
+    found = _tensor_in(outputs)
+    if found is None:
+        told = type(outputs).__name__
+        raise ModelError(
+            f"the model returned no scores but {told}",
+            hint="a classifier returns a tensor (n, k), or an object with .logits",
+        )
+    if found.ndim != 2 or found.shape[0] != n or found.shape[1] < 2 or found.is_complex():
+        raise ModelError(
+            f"the model returned {told_shape(found.shape)} for {n} examples",
+            hint=f"a classifier returns scores ({n}, k), one for each of k ≥ 2 classes",
+        )
+    scores: NDArray[np.float64] = found.detach().cpu().double().numpy()
+    return scores
+
+
+def _tensor_in(outputs: Any) -> Tensor | None:
+    if isinstance(outputs, Tensor):
+        return outputs
+    logits = outputs.get("logits") if isinstance(outputs, Mapping) else getattr(outputs, "logits", None)
+    if isinstance(logits, Tensor):
+        return logits
+    values = list(outputs.values()) if isinstance(outputs, Mapping) else outputs
+    if isinstance(values, list | tuple) and values and (len(values) == 1 or isinstance(outputs, tuple)):
+        return values[0] if isinstance(values[0], Tensor) else None
+    return None
+
+
+def _checked_labels(batch: Batch, *, k: int) -> NDArray[np.int64]:
+    if batch.labels is None:
+        raise DataError("the examples have no labels", hint="name their column with --label-column")
+    labels: NDArray[np.int64] = batch.labels.cpu().numpy()
+    strange = sorted({int(label) for label in labels if not 0 <= label < k})
+    if strange:
+        raise DataError(
+            f"the model knows {k} classes, 0 to {k - 1}, and the data have others",
+            details=[listing("labels", [str(label) for label in strange], shown=5)],
+            hint="pass data with the model's classes, or the right --label-column",
+        )
+    return labels
+
+
+def _nll_nats(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """−log softmax at the labels, the largest score taken off first so that nothing overflows."""
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    of_label = np.take_along_axis(shifted, labels[:, None], axis=1)[:, 0]
+    nll: NDArray[np.float64] = np.log(np.exp(shifted).sum(axis=1)) - of_label
+    return nll
