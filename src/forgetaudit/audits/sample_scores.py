@@ -111,7 +111,9 @@ def _increase(base: Sequence[float], tuned: Sequence[float], lengths: Sequence[f
 
 def _log_loss(pairs: Sequence[Pair]) -> LogLoss:
     """Of the right answer's text, where the logs hold its log-likelihood for every document."""
-    base, tuned = ([side.log_loss for side in sides] for sides in zip(*((p.base, p.tuned) for p in pairs), strict=True))
+    base, tuned = (
+        [side.log_loss for side in sides] for sides in zip(*((p.base, p.tuned) for p in pairs), strict=True)
+    )
     before = [value for value in base if value is not None]
     after = [value for value in tuned if value is not None]
     reason = _why_no_log_loss(pairs, len(before), len(after), [*before, *after])
@@ -166,7 +168,9 @@ def _unusable(data: str, pairs: Sequence[Pair], metric: Metric, n_right: int) ->
     )
     if not check.at_chance:
         return None
-    guess = f"guessing gets {100 * check.chance:.1f} %" if check.chance > 0.01 else "too few for a loss to show"
+    guess = (
+        f"guessing gets {100 * check.chance:.1f} %" if check.chance > 0.01 else "too few for a loss to show"
+    )
     return Unusable(
         id="base-at-chance",
         reason=f"base is at chance on {data}: {100 * check.accuracy:.1f} % right, {guess}"

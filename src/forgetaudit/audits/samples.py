@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from forgetaudit.audits.provenance import Clock, gate_settings, versions
@@ -11,7 +12,6 @@ from forgetaudit.logs.answers import Log
 from forgetaudit.logs.lm_eval import read_log
 from forgetaudit.logs.metrics import ChosenMetric, choose_metric
 from forgetaudit.logs.pairing import Pair, choose_filter, pair_answers, task_of
-from forgetaudit.plan import SamplesPlan
 from forgetaudit.policy import Policy, RuleKind
 from forgetaudit.progress import SILENT, Progress
 from forgetaudit.report.behaviour import SourceSection
@@ -23,12 +23,24 @@ from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import Finding, Verdict
 
-__all__ = ["compare_samples"]
+__all__ = ["SamplesPlan", "compare_samples"]
 
 _NO_MODEL = Absent(not_measured="logs of answers were compared (--samples), and no model was run")
 _NO_FEATURES = Absent(not_measured="logs of answers (--samples) hold no features")
 _NO_WEIGHTS = Absent(not_measured="logs of answers (--samples) hold no weights")
 _TUNED = VariantName(name="tuned")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplesPlan:
+    """What a comparison of logs will read and judge. `metric` and `filter` are None where the logs decide."""
+
+    base: Path
+    tuned: Path
+    metric: str | None = None
+    filter: str | None = None
+    policy: Policy = field(default_factory=Policy)
+    config: str | None = None
 
 
 def compare_samples(plan: SamplesPlan, *, progress: Progress = SILENT) -> AuditReport:
@@ -45,7 +57,8 @@ def compare_samples(plan: SamplesPlan, *, progress: Progress = SILENT) -> AuditR
     pairs = pair_answers(base, tuned, filter_)
     if len(pairs) < 2:
         raise DataError(
-            "the logs hold one document, from which nothing can be concluded", hint="run lm-eval on a few hundred"
+            "the logs hold one document, from which nothing can be concluded",
+            hint="run lm-eval on a few hundred",
         )
     names = [name for name in base.filters[filter_].metrics if name in tuned.filters[filter_].metrics]
     chosen = choose_metric(pairs, names, plan.metric)
@@ -182,7 +195,5 @@ def _hashes(pairs: Sequence[Pair]) -> str:
 
 def _fingerprint(pairs: Sequence[Pair]) -> str:
     """Of what was asked, whatever was answered and in whatever order it was logged."""
-    asked = sorted(
-        f"{pair.base.doc_hash} {pair.base.prompt_hash} {pair.base.target_hash}" for pair in pairs
-    )
+    asked = sorted(f"{pair.base.doc_hash} {pair.base.prompt_hash} {pair.base.target_hash}" for pair in pairs)
     return hashlib.sha256("\n".join(asked).encode()).hexdigest()

@@ -1,12 +1,14 @@
 """compare BASE TUNED…: options to a plan, the plan to a report, the report to the screen, the verdict to a code."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import typer
 
 from forgetaudit import planning
+from forgetaudit.audits.samples import compare_samples
 from forgetaudit.cli import console, options
+from forgetaudit.cli import samples as sample_options
 from forgetaudit.cli.outputs import OutputRequest, parse_outputs, write_outputs
 from forgetaudit.errors import UsageError
 from forgetaudit.plan import AuditPlan, Settings
@@ -20,8 +22,9 @@ __all__ = ["compare"]
 
 
 def compare(
-    base: options.Base,
-    tuned: options.Tuned,
+    context: typer.Context,
+    base: options.Base = None,
+    tuned: options.Tuned = None,
     data: options.Data = None,
     model: options.Model = None,
     task: options.Task = None,
@@ -39,6 +42,9 @@ def compare(
     reuse: options.Reuse = True,
     hash_whole: options.HashWhole = False,
     trust_remote_code: options.TrustRemoteCode = False,
+    samples: sample_options.Samples = None,
+    metric: sample_options.Metric = None,
+    filter_: sample_options.Filter = None,
     max_drop: options.MaxDrop = None,
     min_cka: options.MinCka = None,
     max_distance: options.MaxDistance = None,
@@ -58,6 +64,25 @@ def compare(
     """What TUNED forgot of the source task that BASE could do: accuracy drop, feature drift, weight distance."""
     requests = parse_outputs(output or [])
     settled = planning.load_config(config, ignore=no_config)
+    policy = planning.plan_policy(
+        planning.GateWords(
+            max_drop=max_drop, min_cka=min_cka, max_distance=max_distance, frozen=tuple(frozen or ()),
+            confidence=confidence, min_samples=min_samples, fail_when=fail_when, on_inconclusive=on_inconclusive,
+        ),
+        settled,
+    )  # fmt: skip
+    if samples is not None:
+        logs = sample_options.plan_samples(
+            context, samples, metric=metric, filter_=filter_, policy=policy, config=settled
+        )
+        if dry_run:
+            _say(sample_options.described(logs))
+            return
+        report = compare_samples(logs, progress=console.StderrProgress(quiet=quiet))
+        raise typer.Exit(_tell(report, requests, quiet=quiet, verbose=verbose, no_fail=no_fail))
+    sample_options.refuse_without_samples(context)
+    if base is None or not tuned:
+        raise sample_options.missing_checkpoint("BASE" if base is None else "TUNED…")
     plan = AuditPlan(
         base=base,
         tuned=tuple(tuned),
@@ -71,25 +96,22 @@ def compare(
             batch_size=batch_size, device=device, dtype=dtype, threads=threads, seed=seed, reuse=reuse,
             hash_whole=hash_whole, trust_remote_code=trust_remote_code,
         ),
-        policy=planning.plan_policy(
-            planning.GateWords(
-                max_drop=max_drop, min_cka=min_cka, max_distance=max_distance, frozen=tuple(frozen or ()),
-                confidence=confidence, min_samples=min_samples, fail_when=fail_when,
-                on_inconclusive=on_inconclusive,
-            ),
-            settled,
-        ),
+        policy=policy,
         config=None if settled.path is None else settled.path.name,
     )  # fmt: skip
     _refuse_idle_options(plan, model_typed=model is not None)
     if dry_run:
-        console.write_out("".join(f"{line}\n" for line in _described(plan)))
+        _say(_described(plan))
         return
     # The heavy imports wake up here, not for --help.
     from forgetaudit.audits.compare import compare as audit
 
     report = audit(plan, progress=console.StderrProgress(quiet=quiet))
     raise typer.Exit(_tell(report, requests, quiet=quiet, verbose=verbose, no_fail=no_fail))
+
+
+def _say(lines: Iterable[str]) -> None:
+    console.write_out("".join(f"{line}\n" for line in lines))
 
 
 def _refuse_idle_options(plan: AuditPlan, *, model_typed: bool) -> None:
@@ -130,9 +152,7 @@ def _described(plan: AuditPlan) -> Iterator[str]:
         yield "data     none: only the weights would be compared"
     if plan.model is not None and plan.data:
         yield f"model    {plan.model.factory} ({plan.model.evidence})"
-    for rule in plan.policy.rules:
-        wanted = ", ".join(rule.patterns) or (f"{rule.limit:g}" + (" of base" if rule.relative else ""))
-        yield f"rule     {rule.name} {wanted}, level {rule.level}"
+    yield from sample_options.described_rules(plan.policy)
     yield f"config   {plan.config or 'none'}"
 
 

@@ -10,13 +10,13 @@ __all__: list[str] = []
 _RUN, _GATE, _OUT = "How it is run", "Gate", "Output"
 
 Base = Annotated[
-    Path,
+    Path | None,
     typer.Argument(
         metavar="BASE", help="The checkpoint that the fine-tune started from.", show_default=False
     ),
 ]
 Tuned = Annotated[
-    list[Path],
+    list[Path] | None,
     typer.Argument(metavar="TUNED…", help="The fine-tuned checkpoint, or several.", show_default=False),
 ]
 Data = Annotated[
