@@ -70,6 +70,8 @@ def source_section(data: str, pairs: Sequence[Pair], metric: Metric) -> SourceSe
 
 def score_section(data: str, metric: Metric) -> ScoreSection:
     """A number for each document: both means, and the paired difference tuned − base with its interval."""
+    if metric.is_binary:
+        return _share_section(data, metric)
     unit, divisor = _LOG_LOSSES.get(metric.name, (None, 1.0))
     sign = 1.0 if unit is None else -1 / divisor
     base, tuned = ([sign * _amount(value) for value in side] for side in (metric.base, metric.tuned))
@@ -84,6 +86,22 @@ def score_section(data: str, metric: Metric) -> ScoreSection:
         base=math.fsum(base) / total,
         tuned=math.fsum(tuned) / total,
         increase=_increase(base, tuned, lengths),
+    )
+
+
+def _share_section(data: str, metric: Metric) -> ScoreSection:
+    """Of a metric that is right or wrong but does not decide: shares, with Tango's limits."""
+    sides, n = Counter(zip(metric.base, metric.tuned, strict=True)), len(metric.base)
+    forgotten, gained, kept = sides[1.0, 0.0], sides[0.0, 1.0], sides[1.0, 1.0]
+    return ScoreSection(
+        data=data,
+        variant="tuned",
+        metric=metric.name,
+        unit=None,
+        n=n,
+        base=(kept + forgotten) / n,
+        tuned=(kept + gained) / n,
+        increase=estimate_from(tango(gained, forgotten, n, confidence=SHOWN_CONFIDENCE, sides=2)),
     )
 
 
@@ -168,15 +186,12 @@ def _unusable(data: str, pairs: Sequence[Pair], metric: Metric, n_right: int) ->
     )
     if not check.at_chance:
         return None
-    guess = (
-        f"guessing gets {100 * check.chance:.1f} %" if check.chance > 0.01 else "too few for a loss to show"
-    )
-    return Unusable(
-        id="base-at-chance",
-        reason=f"base is at chance on {data}: {100 * check.accuracy:.1f} % right, {guess}"
-        if check.chance > 0.01
-        else f"base cannot do {data}: {100 * check.accuracy:.1f} % right, {guess}",
-    )
+    right = f"{100 * check.accuracy:.1f} % right"
+    if check.chance > 0.01:
+        reason = f"base is at chance on {data}: {right}, guessing gets {100 * check.chance:.1f} %"
+    else:
+        reason = f"base cannot do {data}: {right}, too few for a loss to show"
+    return Unusable(id="base-at-chance", reason=reason)
 
 
 def _n_options(pairs: Sequence[Pair]) -> int:

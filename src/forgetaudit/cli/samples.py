@@ -138,12 +138,11 @@ def _typed(context: typer.Context, names: set[str]) -> Sequence[str]:
     for parameter in context.command.params:
         source = context.get_parameter_source(str(parameter.name))
         if parameter.name in names and source is not None and source.name == "COMMANDLINE":
-            option = [word for word in (*parameter.opts, *parameter.secondary_opts) if word.startswith("--")]
-            word = option[0] if option else parameter.human_readable_name
-            found.append(_as_typed(word, context, str(parameter.name)))
+            option = next((word for word in parameter.opts if word.startswith("--")), None)
+            found.append(_as_typed(option or str(parameter.name).upper(), context, str(parameter.name)))
     return found
 
 
 def _as_typed(word: str, context: typer.Context, name: str) -> str:
-    """A switch that is on unless it is turned off was typed as --no-…"""
+    """A switch that is on unless it is turned off was typed with --no."""
     return f"--no-{word[2:]}" if context.params.get(name) is False and word.startswith("--") else word

@@ -51,8 +51,8 @@ def _title(report: AuditReport, subject: Subject) -> Line:
         subject.variant,
     )
     base = report.inputs.base.path
-    # Runs of one model differ in their names; logs of one task, each in the folder of its model, in the folder's.
-    shown = _tail if _tail(base) != _tail(tuned) else _last_two
+    told = (shown for shown in (_model_of_log, _tail, _last_two) if shown(base) != shown(tuned))
+    shown = next(told, _tail)
     files = f"{shown(base)} → {shown(tuned)}"
     measured = subject.source or next(iter(subject.scores), None)
     on = f"   {measured.data} · {numbers.count(measured.n)} examples" if measured else ""
@@ -61,6 +61,12 @@ def _title(report: AuditReport, subject: Subject) -> Line:
 
 def _tail(path: str) -> str:
     return path.replace("\\", "/").rstrip("/").rpartition("/")[2]
+
+
+def _model_of_log(path: str) -> str:
+    """lm-eval names a log for its task and time, and the folder for the model."""
+    folder = _tail(path[: -len(_tail(path))])
+    return folder if folder and _tail(path).startswith("samples_") else _tail(path)
 
 
 def _last_two(path: str) -> str:
@@ -231,6 +237,8 @@ def _provenance(report: AuditReport, exit_note: str) -> Iterator[Line]:
     if not isinstance(model, Absent):
         parts.append(f"model {model.name} ({model.evidence})")
     parts += [f"data {data.fingerprint[:8]}…" for data in report.inputs.data]
+    if "samples" in settings:
+        parts.append(f"{settings['samples']} metric {settings['metric']}, filter {settings['filter']}")
     if "device" in settings:
         parts += [f"{settings['device']} {settings['dtype']}", f"seed {settings['seed']}"]
     yield [(" · ".join(parts), "dim")]

@@ -34,6 +34,7 @@ IDENTS = (
     "gain-proved",
     "head-replaced",
     "identical",
+    "identical-logs",
     "labels-do-not-fit",
     "layer-drifts-most",
     "loss-in-head",
