@@ -47,7 +47,7 @@ def find_part(
     if where and attribute.isidentifier():
         folder = directory or Path.cwd()
         return Part(name=name, origin="pointed at", load=lambda: _attribute(name, option, folder))
-    known = [*built_in, *sorted(installed)]
+    known = [*built_in, *sorted(installed.keys() - built_in.keys())]
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"pass one of them, or {option} module:object"
     raise UsageError(f"{option} {name} is not known", details=[f"known: {', '.join(known)}"], hint=hint)

@@ -74,7 +74,8 @@ class Examples:
     @property
     def labels_present(self) -> frozenset[int]:
         """The class ids that the chosen rows have; empty where there are no labels."""
-        return frozenset(int(self._labels[row]) for row in self._rows) if self._labels else frozenset()
+        labels = self._labels
+        return frozenset() if labels is None else frozenset(int(labels[row]) for row in self._rows)
 
     @property
     def fingerprint(self) -> str:

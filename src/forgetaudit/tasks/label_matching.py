@@ -119,10 +119,12 @@ def _said(data: Sequence[str], model: Sequence[str], label_map: Sequence[int]) -
     moved = [(number, place) for number, place in matched if number != place]
     shown = ", ".join(f"{data[number]} {number} → {place}" for number, place in moved[:3])
     more = f", … {len(moved) - 3} more" if len(moved) > 3 else ""
-    parts = [f"{len(matched)} of the data's {len(data)} classes are among the model's {len(model)}"]
-    parts += [f"renumbered {shown}{more}"] if moved else []
-    if empty := len(data) - len(matched):
-        parts.append(f"{empty} without examples are none of the model's")
+    renumbered = f"renumbered {shown}{more}" if moved else "in its order"
+    if len(matched) == len(data) == len(model):
+        return f"labels by name: the model's {len(model)} classes, {renumbered}"
+    parts = [f"{len(matched)} of the model's {len(model)} classes, {renumbered}"]
+    if n_empty := len(data) - len(matched):
+        parts.append(f"{n_empty} more in the data, without examples, are none of the model's")
     return f"labels by name: {'; '.join(parts)}"
 
 
@@ -142,13 +144,13 @@ def _unmatched(
         )
     free = [other for place, other in enumerate(model) if place not in taken]
     near = {_plain(other): other for other in free}
-    close = [match for one in lost for match in get_close_matches(_plain(one), near, n=1)]
+    close = [(one, near[match]) for one in lost for match in get_close_matches(_plain(one), near, n=1)]
     details = [listing(f"only in {name}", [*lost], shown=5)]
     details += [listing("only in the model", free, shown=5)] if free else []
     return DataError(
         f"{len(lost)} of the {len(data)} classes of {name} are none of the model's",
         details=details,
-        hint=f"rename {lost[0]} if it is the model's {near[close[0]]}, or leave its examples out"
+        hint=f"rename {close[0][0]} if it is the model's {close[0][1]}, or leave its examples out"
         if close
         else f"leave out the examples of {lost[0]}, or rename it to the model's name for it",
     )
