@@ -10,8 +10,7 @@ from forgetaudit.audits.inputs import OpenedData, describe_file, open_data
 from forgetaudit.audits.network import Network, build_network
 from forgetaudit.audits.weighing import Weighed, weigh, weight_section
 from forgetaudit.checkpoints.checkpoint import Checkpoint
-from forgetaudit.checkpoints.formats import open_checkpoint
-from forgetaudit.models.recognition import recognise
+from forgetaudit.models.opening import Family
 from forgetaudit.plan import AuditPlan
 from forgetaudit.progress import SILENT, Progress
 from forgetaudit.report.findings import Facts, find
@@ -34,15 +33,19 @@ def compare(plan: AuditPlan, *, progress: Progress = SILENT) -> AuditReport:
     clock = _Clock()
     with ExitStack() as files:
         data = [open_data(data_plan, plan.settings) for data_plan in plan.data]
-        base = files.enter_context(open_checkpoint(plan.base))
+        family = Family(plan)
+        base = files.enter_context(family.open_base())
         tuned = {
-            name: files.enter_context(open_checkpoint(path))
+            name: files.enter_context(family.open_tuned(path))
             for name, path in zip(plan.names, plan.tuned, strict=True)
         }
         clock.lap("open")
-        weighed = {name: weigh(name, base, other, plan.policy, progress) for name, other in tuned.items()}
+        weighed = {
+            name: weigh(name, base, other, plan.policy, progress, model_names=family.model_names)
+            for name, other in tuned.items()
+        }
         clock.lap("weights")
-        network = _network(plan, base, tuned, progress) if data else None
+        network = _network(family, plan, base, tuned, progress) if data else None
         data = [opened.for_network(network, plan.settings.task) for opened in data if network]
         clock.lap("model")
         behaviours = [
@@ -52,8 +55,10 @@ def compare(plan: AuditPlan, *, progress: Progress = SILENT) -> AuditReport:
         return _report(plan, base, tuned, weighed, network, data, behaviours, clock)
 
 
-def _network(plan: AuditPlan, base: Checkpoint, tuned: dict[str, Checkpoint], progress: Progress) -> Network:
-    architecture = recognise(plan)
+def _network(
+    family: Family, plan: AuditPlan, base: Checkpoint, tuned: dict[str, Checkpoint], progress: Progress
+) -> Network:
+    architecture = family.architecture
     if plan.model is None or plan.model.evidence != "--model":
         progress.note(f"running {architecture.name}, named by {architecture.evidence}")
     return build_network(architecture, plan, base, tuned)

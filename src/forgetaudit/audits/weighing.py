@@ -4,8 +4,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from forgetaudit.audits.naming import ModelNames, align_through_model
 from forgetaudit.audits.network import Network
-from forgetaudit.checkpoints.align import NameAlignment, align
+from forgetaudit.checkpoints.align import NameAlignment
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.policy import Policy, RuleKind
 from forgetaudit.progress import Progress
@@ -37,9 +38,20 @@ class Weighed:
         return all(row.change in ("identical", "renamed") for row in self.changes.tensors)
 
 
-def weigh(name: str, base: Checkpoint, tuned: Checkpoint, policy: Policy, progress: Progress) -> Weighed:
-    """Read both files once. MismatchError if they are not versions of one network; UsageError for an idle pattern."""
-    alignment = align(base, tuned)
+def weigh(
+    name: str,
+    base: Checkpoint,
+    tuned: Checkpoint,
+    policy: Policy,
+    progress: Progress,
+    *,
+    model_names: ModelNames = lambda _: {},
+) -> Weighed:
+    """Read both files once. MismatchError if they are not versions of one network; UsageError for an idle pattern.
+
+    `model_names` is asked where the files spell their names differently.
+    """
+    alignment = align_through_model(base, tuned, model_names)
     changes = measure_weights(base, tuned, alignment, progress)
     for rule in policy.rules:
         if rule.kind is RuleKind.FROZEN:

@@ -1,6 +1,7 @@
 """A checkpoint's tensors under the names of a network, by where its library puts them."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -22,10 +23,12 @@ def fill(
     dtype: torch.dtype,
     device: torch.device,
     graft: Graft | None,
+    shared: Mapping[str, Tensor] = MappingProxyType({}),
     notes: tuple[str, ...] = (),
 ) -> LoadedState:
     """Every parameter and buffer; floating ones in `dtype`. Names that are tied share one tensor.
 
+    `shared` are tensors that are known to be those of the file, and need not be read: by the network's names.
     MismatchError with every name that found no place, but for what `graft` may take from base.
     """
     dtypes = {name: tensor.dtype for name, tensor in landing.model.state_dict().items()}
@@ -38,6 +41,8 @@ def fill(
     for name, source in landing.sources.items():
         if name in replaced:
             continue
+        if name in shared:
+            read.setdefault(source, shared[name])
         if source not in read:
             read[source] = converted(read_tensor(checkpoint, source), dtypes[name], dtype).to(device)
         state[name] = read[source]

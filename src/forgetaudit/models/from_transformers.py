@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.errors import MismatchError, ModelError
+from forgetaudit.models.adapters import AdaptedCheckpoint
 from forgetaudit.models.architecture import Graft, Preparation, Skeleton
 from forgetaudit.models.config_differences import config_differences
 from forgetaudit.models.evidence import Evidence, label_names
@@ -41,10 +43,12 @@ class TransformersArchitecture:
         self._class = _model_class(evidence, trust_remote_code=trust_remote_code)
         self._config = _config(self._class, evidence)
         self._landings: dict[Checkpoint, Landing] = {}
+        self._base: tuple[Checkpoint, LoadedState] | None = None
 
     def build(self, base: Checkpoint, *, dtype: torch.dtype, device: torch.device, seed: int) -> Skeleton:  # noqa: ARG002
         """The network with base's weights; nothing in it is random, so `seed` plays no part."""
         loaded = self.load(self._landing(base).model, base, dtype=dtype, device=device)
+        self._base = base, loaded
         model = self._landing(base).model
         hang(model, loaded.state)
         model.to(device)
@@ -66,7 +70,32 @@ class TransformersArchitecture:
         if graft is not None and (other := self._other_labels(checkpoint)):
             graft = Graft(names=graft.names, base=graft.base, always=True)
             notes = (*notes, other)
-        return fill(landing, checkpoint, self._load, dtype=dtype, device=device, graft=graft, notes=notes)
+        return fill(
+            landing,
+            checkpoint,
+            self._load,
+            dtype=dtype,
+            device=device,
+            graft=graft,
+            shared=self._shared(checkpoint),
+            notes=notes,
+        )
+
+    def adapted(self, base: Checkpoint, path: Path, *, closes_base: bool = False) -> AdaptedCheckpoint:
+        """The PEFT adapter at `path` on `base`, as a whole checkpoint."""
+        return AdaptedCheckpoint(base, path, find_landing(base, self._load), closes_base=closes_base)
+
+    def _shared(self, checkpoint: Checkpoint) -> Mapping[str, Tensor]:
+        """Base's own tensors, by the network's names, where `checkpoint` is an adapter that leaves them alone."""
+        if self._base is None or not isinstance(checkpoint, AdaptedCheckpoint):
+            return {}
+        other, loaded = self._base
+        here, there = checkpoint.untouched, frozenset(self._landing(other).sources)
+        if isinstance(other, AdaptedCheckpoint):
+            there = other.untouched
+        elif checkpoint.base is not other:
+            return {}
+        return {name: loaded.state[name] for name in here if name in there and name in loaded.state}
 
     def model_names(self, checkpoint: Checkpoint) -> Mapping[str, str]:
         """As the library renames: ViT's files have the names of transformers 4, its modules those of 5."""
