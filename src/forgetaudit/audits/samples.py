@@ -14,7 +14,7 @@ from forgetaudit.logs.metrics import ChosenMetric, choose_metric
 from forgetaudit.logs.pairing import Pair, choose_filter, pair_answers, task_of
 from forgetaudit.policy import Policy, RuleKind
 from forgetaudit.progress import SILENT, Progress
-from forgetaudit.report.behaviour import SourceSection
+from forgetaudit.report.behaviour import ScoreSection, SourceSection
 from forgetaudit.report.facts import finding
 from forgetaudit.report.findings import Facts, find
 from forgetaudit.report.gate import judge
@@ -50,7 +50,7 @@ def compare_samples(plan: SamplesPlan, *, progress: Progress = SILENT) -> AuditR
     filter or metric must be chosen, or a limit on accuracy meets a metric that is not right or wrong.
     """
     clock = Clock()
-    base, tuned = (_read(log, progress) for log in (plan.base, plan.tuned))
+    base, tuned = _read(plan.base, "base", progress), _read(plan.tuned, "tuned", progress)
     clock.lap("read")
     data = task_of(base, tuned) or "samples"
     filter_, why_filter = choose_filter(base, tuned, plan.filter)
@@ -68,9 +68,9 @@ def compare_samples(plan: SamplesPlan, *, progress: Progress = SILENT) -> AuditR
     return _report(plan, (base, tuned), data, pairs, chosen, (filter_, why_filter), clock)
 
 
-def _read(path: Path, progress: Progress) -> Log:
+def _read(path: Path, name: str, progress: Progress) -> Log:
     size = path.stat().st_size if path.is_file() else 0
-    with progress.phase(f"reading {path.name}", size, "bytes") as advance:
+    with progress.phase(f"reading the log of {name}", size, "bytes") as advance:
         return read_log(path, advance)
 
 
@@ -104,7 +104,10 @@ def _report(
         if metric.is_binary
         else Absent(not_measured=f"{metric.name} is a number for each example, not right or wrong")
     )
-    scored = chosen.others if metric.is_binary else (metric, *chosen.others)
+    scores = [
+        score_section(data, other)
+        for other in (chosen.others if metric.is_binary else (metric, *chosen.others))
+    ]
     verdict = judge(
         plan.policy, source=source, features=_NO_FEATURES, weights=_NO_WEIGHTS, variants=(_TUNED.name,)
     )
@@ -129,9 +132,18 @@ def _report(
         source=source,
         features=_NO_FEATURES,
         weights=_NO_WEIGHTS,
-        scores=tuple(score_section(data, other) for other in scored),
+        scores=tuple(score for score in scores if not _told_already(score, source)),
         findings=_findings(logs, source, verdict),
         run=clock.laps(),
+    )
+
+
+def _told_already(score: ScoreSection, source: tuple[SourceSection, ...] | Absent) -> bool:
+    """lm-eval's perplexity of single answers is the log loss that stands beside the accuracy."""
+    return (
+        score.unit == "nats/example"
+        and not isinstance(source, Absent)
+        and not isinstance(source[0].nll.increase, Absent)
     )
 
 

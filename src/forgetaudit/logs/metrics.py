@@ -112,6 +112,10 @@ def _default(usable: dict[str, Metric], reasons: dict[str, str]) -> tuple[str, s
         if name in usable:
             rest = [other for other in others if other != name]
             return name, f"also there: {', '.join(rest)}" if rest else "the only one"
+    if usable and all(isinstance(metric.base[0], PerUnit) for metric in usable.values()):
+        return others[0], f"the same log-likelihoods as {', '.join(others[1:])}" if others[
+            1:
+        ] else "the only one"
     if len(usable) == 1:
         return others[0], "the only one that is a number for each document" if reasons else "the only one"
     if not usable:

@@ -87,7 +87,7 @@ def _sentence(subject: Subject, mine: Sequence[RuleResult], outcome: str) -> str
     if source is None and subject.weights is not None:
         return f"only the weights were compared; {_moved(subject.weights)}"
     if source is None:
-        return "; ".join(score_words(score) for score in subject.scores)
+        return score_words(subject.scores[0]) if subject.scores else "nothing was measured"
     if source.unusable:
         return source.unusable.reason
     judged = next((rule for rule in mine if rule.rule == "accuracy"), None)
@@ -125,10 +125,11 @@ def _bound(rule: RuleResult | None, outcome: str) -> str:
 
 def score_words(score: ScoreSection) -> str:
     """A score that is not right or wrong, as in `f1 fell from 0.612 to 0.561`; surely, or within noise."""
-    base, tuned, change = score.base, score.tuned, score.increase
-    if base == tuned:
-        return f"{score.metric} is unchanged at {numbers.unit(base)}"
-    said = f"{score.metric} {'fell' if tuned < base else 'rose'} from {numbers.unit(base)} to {numbers.unit(tuned)}"
+    base, tuned, change = numbers.unit(score.base), numbers.unit(score.tuned), score.increase
+    unit = f" {score.unit}" if score.unit else ""
+    if score.base == score.tuned:
+        return f"{score.metric} is unchanged at {base}{unit}"
+    said = f"{score.metric} {'fell' if score.tuned < score.base else 'rose'} from {base} to {tuned}{unit}"
     if isinstance(change, Absent) or change.low is None or change.high is None:
         return said
     return said if change.low > 0 or change.high < 0 else f"{said}, within noise"

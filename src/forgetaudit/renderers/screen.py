@@ -7,7 +7,7 @@ from forgetaudit.renderers.headline import Subject, rule_words, rules_of, subjec
 from forgetaudit.renderers.layer_table import layer_table
 from forgetaudit.renderers.lines import LABEL, Line
 from forgetaudit.report.behaviour import ScoreSection, SourceSection
-from forgetaudit.report.parts import Absent
+from forgetaudit.report.parts import Absent, Measured
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import Finding
 
@@ -81,7 +81,9 @@ def _row(label: str, text: str, style: str = "") -> Line:
 def _behaviour(report: AuditReport, subject: Subject) -> Iterator[Line]:
     source = subject.source
     if source is None and subject.scores:
-        yield from (_score(score) for score in subject.scores)
+        first, *others = subject.scores
+        yield _score(first, "  change, two-sided 95 %")
+        yield from (_score(score) for score in others)
         yield []
         return
     if source is None:
@@ -98,12 +100,14 @@ def _behaviour(report: AuditReport, subject: Subject) -> Iterator[Line]:
     both = f"{numbers.percent(source.accuracy.base)} → {numbers.percent(source.accuracy.tuned)}"
     change = numbers.signed_points(source.accuracy.base - source.accuracy.tuned)
     sides = "  drop, two-sided 95 %" if span else ""
-    yield _row(source.metric, f"{both}   {change} pt{span}{sides}")
+    yield _row(f"{source.metric} ", f"{both}   {change} pt{span}{sides}")
     flips = source.flips
     yield _row(
         "", f"forgotten {flips.forgotten} · gained {flips.gained} · kept {flips.kept} · missed {flips.missed}"
     )
-    yield _row("log loss", _log_loss(source))
+    # A log's likelihoods of whole answers are large: without its interval a change says little.
+    change = _change(source.nll.increase) if subject.weights is None else ""
+    yield _row("log loss", _log_loss(source) + change)
     yield from (_score(score) for score in subject.scores)
     if source.per_class:
         yield _row("classes", _classes(source))
@@ -116,18 +120,18 @@ def _limit(value: float | None) -> str:
     return ("−" if value < 0 else "") + numbers.points(value)
 
 
-def _score(score: ScoreSection) -> Line:
-    change = score.increase
-    span = (
-        f"  [{numbers.signed(change.low)}, {numbers.signed(change.high)}]  change, two-sided 95 %"
-        if not isinstance(change, Absent) and change.low is not None and change.high is not None
-        else ""
-    )
-    moved = numbers.signed(score.tuned - score.base)
+def _score(score: ScoreSection, words: str = "") -> Line:
     unit = f" {score.unit}" if score.unit else ""
-    return _row(
-        f"{score.metric} ", f"{numbers.unit(score.base)} → {numbers.unit(score.tuned)}{unit}   {moved}{span}"
-    )
+    both = f"{numbers.unit(score.base)} → {numbers.unit(score.tuned)}{unit}"
+    return _row(f"{score.metric} ", f"{both}{_change(score.increase)}{words}")
+
+
+def _change(increase: Measured) -> str:
+    """With its interval; nothing where it was not measured."""
+    if isinstance(increase, Absent) or increase.low is None or increase.high is None:
+        return ""
+    low, high = numbers.unit(increase.low), numbers.unit(increase.high)
+    return f"   {numbers.signed(increase.estimate)}  [{low}, {high}]"
 
 
 def _log_loss(source: SourceSection) -> str:
