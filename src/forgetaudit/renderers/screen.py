@@ -82,7 +82,7 @@ def _behaviour(report: AuditReport, subject: Subject) -> Iterator[Line]:
     source = subject.source
     if source is None and subject.scores:
         first, *others = subject.scores
-        yield _score(first, "  change, two-sided 95 %")
+        yield _score(first, "  two-sided 95 %")
         yield from (_score(score) for score in others)
         yield []
         return
