@@ -6,6 +6,8 @@ import typer
 
 from forgetaudit import __version__
 from forgetaudit.cli.compare import compare
+from forgetaudit.cli.doctor import doctor
+from forgetaudit.cli.inspect import inspect
 
 __all__ = ["app"]
 
@@ -35,3 +37,5 @@ def _root(
 
 
 app.command()(compare)
+app.command()(inspect)
+app.command()(doctor)

@@ -10,7 +10,7 @@ from forgetaudit.checkpoints.formats import open_checkpoint
 from forgetaudit.errors import MismatchError, ModelError, UnreadableCheckpoint
 from forgetaudit.models.sidecars import folder_of, read_sidecar
 
-__all__ = ["adapter_config", "find_base", "open_adapter_weights", "said_of_base"]
+__all__ = ["adapter_config", "find_base", "open_adapter_weights", "said_of_base", "told_settings"]
 
 CONFIG = "adapter_config.json"
 _WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")

@@ -6,20 +6,28 @@ from types import ModuleType
 
 from forgetaudit.errors import ModelError
 
-__all__ = ["TIMM_RECIPE", "extra_of", "import_extra", "is_installed"]
+__all__ = ["import_extra", "is_installed", "recipe"]
 
 # The library → the extra of forgetaudit that brings it.
-_EXTRAS = {"transformers": "transformers", "peft": "transformers", "timm": "timm"}
-
-# A plain `pip install timm` replaces torch by the newest one, and CUDA with it (see docs of each).
-TIMM_RECIPE = (
-    "pip install --no-deps torchvision==0.28.0 timm==1.0.31  (for torch 2.13; another torch has its own pair)"
+_EXTRAS = {
+    "transformers": "transformers",
+    "peft": "transformers",
+    "lm_eval": "lm-eval",
+    "lightning": "lightning",
+}
+# A plain `pip install timm` brings the newest torchvision, which replaces torch by the newest one.
+_TIMM_RECIPE = (
+    "pip install --no-deps torchvision==0.28.0 timm==1.0.31 (a pair for torch 2.13; each torch has its own)"
 )
 
 
-def extra_of(library: str) -> str:
-    """The extra that brings `library`."""
-    return _EXTRAS.get(library, library)
+def recipe(library: str) -> str:
+    """The command that installs `library`."""
+    if library in ("timm", "torchvision"):
+        return _TIMM_RECIPE
+    return (
+        f"pip install 'forgetaudit[{_EXTRAS[library]}]'" if library in _EXTRAS else f"pip install {library}"
+    )
 
 
 def is_installed(library: str) -> bool:
@@ -30,8 +38,7 @@ def is_installed(library: str) -> bool:
 def import_extra(library: str, *, needed_for: str) -> ModuleType:
     """The library. ModelError with the command that installs it, or with what it said when it broke."""
     if not is_installed(library):
-        hint = TIMM_RECIPE if library == "timm" else f"pip install 'forgetaudit[{extra_of(library)}]'"
-        raise ModelError(f"{needed_for} needs {library}, which is not installed", hint=hint)
+        raise ModelError(f"{needed_for} needs {library}, which is not installed", hint=recipe(library))
     try:
         return importlib.import_module(library)
     except Exception as error:

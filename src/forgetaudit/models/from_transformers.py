@@ -1,5 +1,6 @@
 """A network of transformers, by the class that config.json names; its weights enter through our own reader."""
 
+import contextlib
 import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from forgetaudit.models.quantised import refuse_quantised
 from forgetaudit.models.quiet import quiet_transformers
 from forgetaudit.models.sidecars import folder_of, read_sidecar
 from forgetaudit.models.texts import TextPreparation, tokenizer_differences
+from forgetaudit.models.torchvision_repair import import_torchvision
 
 __all__ = ["TransformersArchitecture"]
 
@@ -158,6 +160,9 @@ class TransformersArchitecture:
 
 
 def _model_class(evidence: Evidence, *, trust_remote_code: bool) -> Any:
+    # One that is installed and broken takes the library's image models with it; what else ails it, the library says.
+    with contextlib.suppress(Exception):
+        import_torchvision()
     transformers: Any = import_extra("transformers", needed_for=f"{evidence.folder.name} ({evidence.model})")
     try:
         found = getattr(transformers, evidence.model, None)

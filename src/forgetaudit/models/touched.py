@@ -86,8 +86,11 @@ def _saved(place: str, module: Any) -> dict[str, Touched]:
 
 def _tuned(place: str, module: Any, trained: Mapping[str, Tensor]) -> dict[str, Touched]:
     inner: nn.Module = module.get_base_layer()
-    names = {key: f"{place}.{key}" for key, tensor in inner._parameters.items() if tensor is not None}
-    shapes = {f"{place}.{key}": tuple(t.shape) for key, t in inner._parameters.items() if t is not None}
+    present = {key: tensor for key, tensor in inner._parameters.items() if tensor is not None}
+    if not any(getattr(module, "lora_bias", {"": True}).values()) and f"{place}.bias" not in trained:
+        present.pop("bias", None)  # LoRA leaves it alone
+    names = {key: f"{place}.{key}" for key in present}
+    shapes = {f"{place}.{key}": tuple(tensor.shape) for key, tensor in present.items()}
     mine = {name: trained[name] for name in names.values() if name in trained}
     layer = Touched(layer=module, names=names, trained=mine, shapes=shapes)
     return dict.fromkeys(names.values(), layer)

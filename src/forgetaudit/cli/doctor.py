@@ -1,0 +1,124 @@
+"""doctor: what is installed, what is broken, and what each extra would add."""
+
+import importlib
+import importlib.metadata
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import typer
+
+from forgetaudit import __version__
+from forgetaudit.cli import console
+from forgetaudit.models.extras import is_installed, recipe
+
+__all__ = ["doctor"]
+
+# The distribution → the module that is imported.
+_CORE = {
+    "torch": "torch", "safetensors": "safetensors", "datasets": "datasets", "numpy": "numpy", "scipy": "scipy",
+    "pydantic": "pydantic", "typer": "typer", "rich": "rich", "jinja2": "jinja2", "pillow": "PIL",
+}  # fmt: skip
+_EXTRA = {
+    "transformers": "models, tokenizers and image processors of Hugging Face directories",
+    "peft": "LoRA, DoRA, IA³ and other adapters",
+    "timm": "models of timm directories",
+    "lm_eval": "tasks of lm-eval",
+    "lightning": "callbacks for training with Lightning",
+}
+
+REFUSED = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """One library: `state` is "installed", "repaired", "broken" or "missing"; `said` says more."""
+
+    name: str
+    state: str
+    version: str
+    said: str = ""
+
+
+def doctor() -> None:
+    """Check the installation: Python, torch, what each extra adds, and what is broken."""
+    core = [_look(name, module) for name, module in _CORE.items()]
+    console.write_out("".join(f"{line}\n" for line in _told(core)))
+    if any(found.state in ("broken", "missing") for found in core):
+        raise typer.Exit(REFUSED)
+
+
+def _told(core: list[_Found]) -> Iterator[str]:
+    yield f"forgetaudit {__version__}, Python {platform.python_version()} ({sys.executable})"
+    yield f"torch        {_torch()}"
+    for found in core:
+        if found.state != "installed":
+            yield _line(found)
+    yield f"core         {sum(found.state == 'installed' for found in core)} of {len(core)} installed"
+    for found in (_torchvision(), *(_look(name, name) for name in _EXTRA)):
+        yield _line(found)
+
+
+def _line(found: _Found) -> str:
+    said = f": {found.said}" if found.said else ""
+    return f"{found.name:<13}{found.state}{' ' + found.version if found.version else ''}{said}"
+
+
+def _look(name: str, module: str) -> _Found:
+    """Imported, not only found: a library that breaks does so on import."""
+    if not is_installed(module):
+        adds = f"adds {_EXTRA[name]}; " if name in _EXTRA else ""
+        return _Found(name=name, state="missing", version="", said=adds + recipe(name))
+    version = _version(name)
+    try:
+        importlib.import_module(module)
+    except Exception as error:
+        said = (str(error).strip().splitlines() or [""])[0][:160]
+        return _Found(
+            name=name, state="broken", version=version, said=f"{type(error).__name__}: {said}; {recipe(name)}"
+        )
+    return _Found(name=name, state="installed", version=version)
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _torch() -> str:
+    if not is_installed("torch"):
+        return "missing"
+    try:
+        from forgetaudit.models.machine import told_torch
+    except Exception as error:
+        return f"broken: {type(error).__name__}"
+    return told_torch()
+
+
+def _torchvision() -> _Found:
+    """Not needed. But where it is there and broken, it takes transformers' and timm's image models with it."""
+    if not is_installed("torchvision"):
+        return _Found(name="torchvision", state="missing", version="", said="not needed but for timm")
+    from forgetaudit.models.torchvision_repair import import_torchvision, is_the_known_break
+
+    version = _version("torchvision")
+    try:
+        importlib.import_module("torchvision")
+    except Exception as error:
+        if not is_the_known_break(error):
+            said = (str(error).splitlines() or [""])[0][:160]
+            return _Found(
+                name="torchvision", state="broken", version=version, said=f"{said}; {recipe('timm')}"
+            )
+    else:
+        return _Found(name="torchvision", state="installed", version=version)
+    try:
+        import_torchvision()
+    except Exception as error:
+        said = (str(error).splitlines() or [""])[0][:160]
+        return _Found(name="torchvision", state="broken", version=version, said=f"{said}; {recipe('timm')}")
+    said = "its operators do not load beside this torch; forgetaudit declares them while it runs"
+    return _Found(name="torchvision", state="repaired", version=version, said=said)
