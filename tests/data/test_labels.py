@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forgetaudit.data.labels import natural_order, order_decision, read_labels
+from forgetaudit.data.labels import names_beside, natural_order, order_decision, read_labels
 from forgetaudit.errors import DataError
 
 
@@ -76,3 +76,13 @@ def test_labels_beyond_the_names_are_refused() -> None:
 def test_what_is_neither_number_nor_name_is_refused_with_its_row(value: object) -> None:
     with pytest.raises(DataError, match=r"y .* in row 1 is not a class"):
         read_labels([0, value], None, "y")
+
+
+def test_a_column_beside_names_the_numbers_only_where_each_has_one_name_of_its_own() -> None:
+    assert names_beside([1, 0, 1], ["pos", "neg", "pos"]) == ("neg", "pos")
+    assert names_beside([1, 0, 1], ["pos", "neg", "neg"]) is None
+    assert names_beside([1, 0], ["same", "same"]) is None
+    assert names_beside([2, 0], ["pos", "neg"]) is None
+    assert names_beside([0, None], ["neg", "pos"]) is None
+    assert names_beside([0, 1], ["neg", None]) is None
+    assert names_beside([], []) is None

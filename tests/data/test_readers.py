@@ -172,6 +172,14 @@ def test_text_files_are_data_where_there_is_nothing_else(tmp_path: Path, class_f
     assert open_examples("folders", directory=tmp_path).class_names == tuple("0123456789")
 
 
+def test_class_names_are_taken_from_the_column_beside_the_numbers(tmp_path: Path) -> None:
+    rows = [{"text": t, "label": n, "label_text": w} for t, n, w in [("a", 1, "pos"), ("b", 0, "neg")]]
+    (tmp_path / "val.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = open_examples("val.jsonl", directory=tmp_path)
+    assert (found.class_names, labels(found), inputs(found)) == (("neg", "pos"), [1, 0], ["a", "b"])
+    assert "classes named by column label_text" in found.decisions
+
+
 def test_a_row_without_a_text_is_refused_with_its_row() -> None:
     held = datasets.Dataset.from_dict({"text": ["a", None], "label": [0, 1]})
     with pytest.raises(DataError, match="text in row 1 of src_val is empty"):

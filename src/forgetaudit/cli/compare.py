@@ -152,6 +152,8 @@ def _described(plan: AuditPlan) -> Iterator[str]:
         yield "data     none: only the weights would be compared"
     if plan.model is not None and plan.data:
         yield f"model    {plan.model.factory} ({plan.model.evidence})"
+    if plan.settings.task is not None:
+        yield f"task     {plan.settings.task}"
     yield from sample_options.described_rules(plan.policy)
     yield f"config   {plan.config or 'none'}"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from forgetaudit.errors import DataError, listing
 
-__all__ = ["Labels", "natural_order", "order_decision", "read_labels"]
+__all__ = ["Labels", "names_beside", "natural_order", "order_decision", "read_labels"]
 
 # Labels are kept as int64; csv and json can write any number, infinity included.
 LARGEST_ID = 2**53
@@ -66,6 +66,20 @@ def read_labels(
     _refuse_nameless(ids, class_names, column)
     decision = order_decision(class_names, named_by) if named_by else _declared(class_names)
     return Labels(ids=ids, class_names=class_names, decision=decision)
+
+
+def names_beside(values: Sequence[Any], spelt: Sequence[Any]) -> tuple[str, ...] | None:
+    """The class names that a second column gives to whole numbers.
+
+    None unless each of 0 to k − 1 has one of its own.
+    """
+    rows = list(zip(values, spelt, strict=True))
+    if not all(isinstance(value, int) and isinstance(name, str) for value, name in rows):
+        return None
+    pairs = sorted({(int(value), str(name)) for value, name in rows})
+    names = tuple(name for _, name in pairs)
+    one_each = [value for value, _ in pairs] == list(range(len(pairs))) and len({*names}) == len(names)
+    return names if one_each and names else None
 
 
 def _from_names(values: Sequence[str]) -> Labels:

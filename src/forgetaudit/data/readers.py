@@ -10,17 +10,17 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from forgetaudit.data.arguments import HUB, missing
 from forgetaudit.data.columns import Column, Kind, choose_columns
 from forgetaudit.data.examples import Examples, Input, sample
 from forgetaudit.data.features import described_column
 from forgetaudit.data.folders import NO_SPLITS, Folder, look_into, read_image_folder
-from forgetaudit.data.labels import read_labels
+from forgetaudit.data.labels import Labels, names_beside, read_labels
 from forgetaudit.data.sources import ArraySource, Source, TableSource
 from forgetaudit.data.splits import choose_split
 from forgetaudit.data.tables import TABLE_SUFFIXES, read_arrays, read_tables
@@ -82,28 +82,39 @@ def _choose(source: Source, where: str, decisions: list[str], choice: Choice) ->
     columns = choose_columns(
         source.columns, input_column=choice.input_column, label_column=choice.label_column
     )
-    labels = None
-    if columns.label is not None:
-        label = columns.label
-        labels = read_labels(
-            source.values(label.name), label.class_names, label.name, named_by=label.named_by
-        )
-    hidden = [f"{columns.label.name} is empty or -1 in every row"] if columns.label and labels is None else []
+    labels, said = _labels(source, columns.label)
     rows, drawn = sample(len(source), choice.limit, choice.seed)
     return Examples(
         partial(_read, source, columns.inputs),
         rows,
         labels=labels.ids if labels else None,
         class_names=labels.class_names if labels else None,
-        decisions=(
-            *decisions,
-            columns.decision,
-            *hidden,
-            *([labels.decision] if labels else []),
-            drawn,
-        ),
+        decisions=(*decisions, columns.decision, *said, drawn),
         of_text=columns.inputs[0].kind is Kind.TEXT,
     )
+
+
+def _labels(source: Source, label: Column | None) -> tuple[Labels | None, list[str]]:
+    """The labels of all rows, None where there are none, and sentences on them."""
+    if label is None:
+        return None, []
+    values = source.values(label.name)
+    named, beside = _named_beside(source, label, values)
+    labels = read_labels(values, named.class_names, label.name, named_by=label.named_by)
+    if labels is None:
+        return None, [f"{label.name} is empty or -1 in every row"]
+    return labels, [*beside, labels.decision]
+
+
+def _named_beside(source: Source, label: Column, values: Sequence[Any]) -> tuple[Column, list[str]]:
+    """Numbers without names may have them in a column beside: label_text, as SetFit writes it, or label_name."""
+    if label.kind is Kind.INTEGER and label.class_names is None:
+        for column in source.columns:
+            if column.kind is Kind.TEXT and column.name in (f"{label.name}_text", f"{label.name}_name"):
+                names = names_beside(values, source.values(column.name))
+                if names is not None:
+                    return replace(label, class_names=names), [f"classes named by column {column.name}"]
+    return label, []
 
 
 def _read(source: Source, inputs: Sequence[Column], row: int) -> Input:

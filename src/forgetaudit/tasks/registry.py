@@ -43,7 +43,8 @@ def make_task(name: str | None, setting: Setting) -> ChosenTask:
     if name is not None:
         decision = f"task {part.name}: asked for, {part.origin}"
     else:
-        decision = f"task {part.name}: the data have labels" + (", of texts" if setting.of_text else "")
+        of_what = " of texts" if setting.of_text else ""
+        decision = f"task {part.name}{of_what}: the data have labels"
     return ChosenTask(name=part.name, task=task, decision=decision)
 
 
