@@ -121,7 +121,7 @@ class TransformersArchitecture:
                     ignore_mismatched_sizes=True,
                     dtype=floating,
                 )
-            except (ImportError, ValueError, RuntimeError, AttributeError) as error:
+            except Exception as error:  # a config can be wrong in any way, and the library checks few of them
                 raise _translated(f"{self.name} cannot be built", error) from error
         return Loaded(
             model=model,
