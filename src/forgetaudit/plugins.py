@@ -22,10 +22,11 @@ __all__ = ["Part", "find_part"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A part that was found by its `name`; `load` imports it. `origin` says where it is from."""
+    """A part that was found by its `name`; `load` imports it. `origin` says where it is from, `ours` if it is ours."""
 
     name: str
     origin: str
+    ours: bool
     load: Callable[[], Any]
 
 
@@ -39,14 +40,16 @@ def find_part(
     UsageError naming those known.
     """
     if name in built_in:
-        return Part(name=name, origin="built in", load=lambda: _attribute(built_in[name], option, None))
+        return Part(
+            name=name, origin="built in", ours=True, load=lambda: _attribute(built_in[name], option, None)
+        )
     installed = {entry.name: entry for entry in entry_points(group=group)}
     if name in installed:
         return _installed(name, installed[name], option)
     where, _, attribute = name.rpartition(":")
     if where and attribute.isidentifier():
         folder = directory or Path.cwd()
-        return Part(name=name, origin="pointed at", load=lambda: _attribute(name, option, folder))
+        return Part(name=name, origin="pointed at", ours=False, load=lambda: _attribute(name, option, folder))
     known = [*built_in, *sorted(installed.keys() - built_in.keys())]
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"pass one of them, or {option} module:object"
@@ -60,7 +63,7 @@ def _installed(name: str, entry: EntryPoint, option: str) -> Part:
         with _told(f"{option} {name} ({entry.value}) cannot be imported", "update or remove that package"):
             return entry.load()
 
-    return Part(name=name, origin=origin, load=load)
+    return Part(name=name, origin=origin, ours=False, load=load)
 
 
 def _attribute(reference: str, option: str, directory: Path | None) -> Any:

@@ -120,7 +120,8 @@ def test_a_task_of_the_users_own_is_made_from_the_setting(
     assert batch.labels is not None
     assert batch.labels.tolist() == [1]
     assert chosen.decision == "task own_tasks.py:Halved: asked for, pointed at"
-    assert isinstance(make_task("own_tasks.py:ready", setting()).task, Classification)
+    ready = make_task("own_tasks.py:ready", setting()).task
+    assert (ready.class_names, ready.decisions()) == (None, ())
 
 
 @pytest.mark.parametrize(
@@ -135,3 +136,14 @@ def test_what_makes_no_task_is_refused_with_what_it_lacks(
         make_task(name, setting())
     assert refusal.value.fact == f"--task {name} is no task but {kind}"
     assert refusal.value.details == ("it lacks collate, score, decisions, class_names",)
+
+
+def test_a_task_that_cannot_be_made_is_told_with_what_it_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_tasks.py").write_text("def task(setting): return setting.nothing\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as refusal:
+        make_task("own_tasks.py:task", setting())
+    assert refusal.value.fact == "--task own_tasks.py:task raised an error"
+    assert refusal.value.details == ("AttributeError: 'Setting' object has no attribute 'nothing'",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from forgetaudit.errors import UsageError
+from forgetaudit.errors import AuditError, UsageError
 from forgetaudit.plugins import Part, find_part
 
 if TYPE_CHECKING:
@@ -54,10 +54,29 @@ def _made(part: Part, setting: Setting) -> Task:
     is_task = not isinstance(found, type) and not _lacking(found)
     if not is_task and not callable(found):
         raise _no_task(part, found)
-    made: Task = found if is_task else found(setting)
+    made: Task = found if is_task else _called(part, found, setting)
     if _lacking(made):
         raise _no_task(part, made)
-    return made
+    if part.ours:
+        return made
+    from forgetaudit.tasks.own_task import OwnTask
+
+    return OwnTask(part.name, made)
+
+
+def _called(part: Part, found: Any, setting: Setting) -> Any:
+    try:
+        return found(setting)
+    except AuditError:
+        raise
+    except Exception as error:
+        if part.ours:
+            raise
+        raise UsageError(
+            f"--task {part.name} raised an error",
+            details=[f"{type(error).__name__}: {error}"],
+            hint="it is called with a Setting (forgetaudit.tasks.task)",
+        ) from error
 
 
 def _lacking(candidate: Any) -> list[str]:
