@@ -34,7 +34,7 @@ class Answer:
 
     `doc_hash` identifies the document's content, `doc_id` its place in the data. The log loss of the right answer
     is in nats, of its text given the prompt, and None where the log does not tell it. `n_options` is None where
-    the answer is open. `fields` are the document's columns.
+    the answer is open.
     """
 
     line: int
@@ -42,7 +42,6 @@ class Answer:
     doc_hash: str
     prompt_hash: str | None
     target_hash: str | None
-    fields: frozenset[str]
     kind: Kind
     n_options: int | None
     log_loss: float | None

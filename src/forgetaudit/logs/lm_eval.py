@@ -1,7 +1,7 @@
 """Read what `lm_eval --log_samples` writes: one JSON object a document and filter."""
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,15 +34,17 @@ def read_log(path: Path, advance: Callable[[int], None]) -> Log:
     fingerprint = Fingerprint()
     rows: dict[str, list[Answer]] = defaultdict(list)
     metrics: dict[str, dict[str, None]] = defaultdict(dict)
+    columns: dict[frozenset[str], None] = {}
     for at, line in read_lines(path, fingerprint, advance):
         answer = _answer(path, at, line)
         filter_ = str(line.get("filter", "none"))
         rows[filter_].append(answer)
         metrics[filter_].update(dict.fromkeys(answer.scores))
+        columns[_columns(line)] = None
     if not rows:
         raise DataError(f"{path} holds no samples", hint="run lm-eval again with --log_samples")
     for filter_, answers in rows.items():
-        _refuse_mixed_tasks(path, answers)
+        _refuse_mixed_tasks(path, answers, list(columns))
         _refuse_repeats(path, filter_, answers)
     named = LOG_NAME.fullmatch(path.name)
     return Log(
@@ -62,19 +64,22 @@ def _answer(path: Path, at: int, line: Mapping[str, Any]) -> Answer:
     if not isinstance(doc_hash, str) or not doc_hash:
         raise _no_hash(path, at, line)
     kind = kind_of(line)
-    doc = line.get("doc")
     return Answer(
         line=at,
         doc_id=str(line.get("doc_id", at)),
         doc_hash=doc_hash,
         prompt_hash=_text(line.get("prompt_hash")),
         target_hash=_text(line.get("target_hash")),
-        fields=frozenset(doc) if isinstance(doc, dict) else frozenset(),
         kind=kind,
         n_options=n_options_of(line, kind),
         log_loss=log_loss_of(line, kind),
         scores={name: _score(name, line.get(name)) for name in _metrics(line)},
     )
+
+
+def _columns(line: Mapping[str, Any]) -> frozenset[str]:
+    doc = line.get("doc")
+    return frozenset(doc) if isinstance(doc, dict) else frozenset()
 
 
 def _text(value: object) -> str | None:
@@ -112,17 +117,15 @@ def _no_hash(path: Path, at: int, line: Mapping[str, Any]) -> DataError:
     )
 
 
-def _refuse_mixed_tasks(path: Path, answers: list[Answer]) -> None:
+def _refuse_mixed_tasks(path: Path, answers: list[Answer], columns: list[frozenset[str]]) -> None:
     """Documents of one task have the same columns, and each its own place."""
-    columns = Counter(answer.fields for answer in answers)
     hashes: dict[str, set[str]] = defaultdict(set)
     for answer in answers:
         hashes[answer.doc_id].add(answer.doc_hash)
     if shared := [doc_id for doc_id, found in hashes.items() if len(found) > 1]:
         detail = listing("doc_ids that stand for several documents", shared, shown=5)
     elif len(columns) > 1:
-        first, second = list(columns)[:2]
-        only = sorted(first ^ second)
+        only = sorted(columns[0] ^ columns[1])
         detail = listing("columns that only some documents have", only, shown=5)
     else:
         return
