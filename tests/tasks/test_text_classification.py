@@ -92,10 +92,13 @@ def test_texts_that_were_cut_are_counted_and_others_are_not() -> None:
 
 def test_what_was_cut_of_another_data_set_is_not_counted_here() -> None:
     encode = Letters()
-    TextClassification(None, encode).collate(examples("abcdefgh", "abcdefgh"))
-    second = TextClassification(None, encode, said=("labels by name",))
+    first, second = (TextClassification(None, encode, said=("by name",)) for _ in range(2))
+    first.collate(examples("abcdefgh", "abcdefgh"))
     second.collate(examples("abc"))
-    assert second.decisions() == ("labels by name",)
+    second.collate(examples("abcdefgh"))
+    first.collate(examples("abc"))
+    assert [task.decisions()[1][:8] for task in (first, second)] == ["2 of 3 t", "1 of 2 t"]
+    assert TextClassification(None, encode, said=("by name",)).decisions() == ("by name",)
 
 
 def test_a_tokenizer_that_counts_nothing_is_no_reason_to_say_something() -> None:

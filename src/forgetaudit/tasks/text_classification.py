@@ -36,15 +36,17 @@ class TextClassification:
         self._encode = encode
         self._label_map = label_map
         self._n_seen = 0
-        # One tokenizer may serve several data sets.
-        self._n_cut_before = self._count_cut()
+        self._n_cut = 0
 
     def collate(self, examples: list[Example]) -> Batch:
         """Arguments by name, each (n, t), t the longest text's; `mask` is the attention mask.
 
         DataError where an example is no text; ModelError where `encode` gives something else than (n, t).
         """
+        # One tokenizer may serve several data sets, in turns.
+        n_cut_before = self._count_cut()
         encoded = {name: tensor.clone() for name, tensor in self._encode(_texts(examples)).items()}
+        self._n_cut += self._count_cut() - n_cut_before
         _refuse_misshapen(encoded, len(examples))
         self._n_seen += len(examples)
         return Batch(
@@ -60,11 +62,10 @@ class TextClassification:
 
     def decisions(self) -> tuple[str, ...]:
         """What was `said` beforehand, and how many of the texts that came were longer than the model reads."""
-        n_cut = self._count_cut() - self._n_cut_before
         longest = getattr(self._encode, "longest", None)
         limit = "the model reads" if longest is None else f"the {longest:,} tokens that the model reads"
-        cut = (f"{n_cut:,} of {self._n_seen:,} texts were longer than {limit}, and cut",) if n_cut else ()
-        return (*self._said, *cut)
+        said = f"{self._n_cut:,} of {self._n_seen:,} texts were longer than {limit}, and cut"
+        return (*self._said, said) if self._n_cut else self._said
 
     def _count_cut(self) -> int:
         return int(getattr(self._encode, "n_truncated", 0))
