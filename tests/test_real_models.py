@@ -1,0 +1,164 @@
+"""Two paths and a data set, nothing else: trained networks of transformers, with forgetting that is real."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from tests.conftest import Run
+from transformers import (
+    AutoTokenizer,
+    BertForSequenceClassification,
+    ViTForImageClassification,
+    ViTImageProcessorPil,
+)
+
+FIXTURES = Path(__file__).parent / "fixtures"
+DIGITS = FIXTURES / "data" / "digits_val.parquet"
+TEXTS = FIXTURES / "data" / "bert_val.parquet"
+
+Compare = Callable[..., tuple[Run, dict[str, Any]]]
+
+
+@pytest.fixture
+def compared(forgetaudit: Callable[..., Run], tmp_path: Path) -> Compare:
+    """Compares two paths, in an empty folder without a config: the run and its JSON report."""
+
+    def run(*words: str | Path) -> tuple[Run, dict[str, Any]]:
+        report = tmp_path / "report.json"
+        done = forgetaudit("compare", *words, "--output", f"json={report}", cwd=tmp_path)
+        return done, json.loads(report.read_text()) if report.exists() else {}
+
+    return run
+
+
+def rows(path: Path) -> datasets.Dataset:
+    return datasets.Dataset.from_parquet(str(path), keep_in_memory=True)
+
+
+def right(network: Any, inputs: Any, data: datasets.Dataset) -> torch.Tensor:
+    """A plain loop's answers, its labels matched by name."""
+    names = data.features["label"].names
+    wanted = torch.tensor([network.config.label2id[names[label]] for label in data["label"]])
+    with torch.no_grad():
+        return network.eval()(**inputs).logits.argmax(dim=1) == wanted
+
+
+def digits_right(folder: Path) -> torch.Tensor:
+    data, processor = rows(DIGITS), ViTImageProcessorPil.from_pretrained(FIXTURES / "vit" / "base")
+    images = [image.convert("RGB") for image in data["image"]]
+    return right(
+        ViTForImageClassification.from_pretrained(folder), processor(images, return_tensors="pt"), data
+    )
+
+
+def texts_right(network: Any) -> torch.Tensor:
+    data, tokenizer = rows(TEXTS), AutoTokenizer.from_pretrained(FIXTURES / "bert" / "base")
+    encoded = tokenizer(list(data["text"]), padding=True, truncation=True, max_length=64, return_tensors="pt")
+    return right(network, encoded, data)
+
+
+def flips(report: dict[str, Any]) -> tuple[int, int]:
+    found = report["source"][0]["flips"]
+    return found["forgotten"], found["gained"]
+
+
+def test_two_vits_are_compared_as_a_plain_loop_would(compared: Compare) -> None:
+    done, report = compared(FIXTURES / "vit" / "base", FIXTURES / "vit" / "tuned", "--data", DIGITS)
+    assert done.code == 0
+    base, tuned = (digits_right(FIXTURES / "vit" / name) for name in ("base", "tuned"))
+    assert flips(report) == (int((base & ~tuned).sum()), int((tuned & ~base).sum()))
+    assert report["source"][0]["accuracy"]["base"] == pytest.approx(base.double().mean().item())
+    assert report["source"][0]["accuracy"]["drop"]["estimate"] > 0.2
+    assert report["inputs"]["model"]["name"] == "ViTForImageClassification"
+    assert "config.json" in report["inputs"]["model"]["evidence"]
+    stages = [layer["stage"] for layer in report["weights"][0]["layers"]]
+    assert stages == ["stem", "block", "block", "block", "block", "head"]
+
+
+def test_one_vit_saved_in_two_ways_is_renamed_and_not_missing(compared: Compare) -> None:
+    tuned = FIXTURES / "vit" / "tuned"
+    done, report = compared(
+        tuned, FIXTURES / "vit" / "tuned-state.pt", "--data", FIXTURES / "data" / "digits_turned.parquet"
+    )
+    assert done.code == 0
+    (weights,) = report["weights"]
+    assert weights["total"]["distance"] == 0
+    assert weights["identical"]
+    assert {row["change"] for row in weights["tensors"]} == {"identical", "renamed"}
+    assert any("renamed 48 names" in step for step in weights["alignment"])
+    assert flips(report) == (0, 0)
+
+
+def test_two_text_classifiers_are_compared_as_a_plain_loop_would(compared: Compare) -> None:
+    done, report = compared(FIXTURES / "bert" / "base", FIXTURES / "bert" / "tuned", "--data", TEXTS)
+    assert done.code == 0
+    base, tuned = (
+        texts_right(BertForSequenceClassification.from_pretrained(FIXTURES / "bert" / name))
+        for name in ("base", "tuned")
+    )
+    assert flips(report) == (int((base & ~tuned).sum()), int((tuned & ~base).sum()))
+    assert any("were longer than the 64 tokens" in said for said in report["inputs"]["data"][0]["decisions"])
+
+
+def test_a_head_of_other_classes_is_replaced_by_bases_and_said(compared: Compare) -> None:
+    done, report = compared(FIXTURES / "bert" / "base", FIXTURES / "bert" / "tuned-newhead", "--data", TEXTS)
+    assert done.code == 0
+    assert set(report["variants"][1]["grafted"]) == {"classifier.weight", "classifier.bias"}
+    assert any("base's head was grafted" in note for note in report["inputs"]["model"]["notes"])
+
+
+def test_an_adapter_is_audited_on_its_base(compared: Compare, tmp_path: Path) -> None:
+    network = BertForSequenceClassification.from_pretrained(FIXTURES / "bert" / "base")
+    torch.manual_seed(0)
+    adapted = get_peft_model(
+        network, LoraConfig(r=4, target_modules=["query", "value"], init_lora_weights=False)
+    )
+    adapted.save_pretrained(tmp_path / "adapter")
+    done, report = compared(FIXTURES / "bert" / "base", tmp_path / "adapter", "--data", TEXTS)
+    assert done.code == 0
+    base = texts_right(BertForSequenceClassification.from_pretrained(FIXTURES / "bert" / "base"))
+    network = BertForSequenceClassification.from_pretrained(FIXTURES / "bert" / "base")
+    tuned = texts_right(PeftModel.from_pretrained(network, tmp_path / "adapter"))
+    assert flips(report) == (int((base & ~tuned).sum()), int((tuned & ~base).sum()))
+    (weights,) = report["weights"]
+    changed = {row["name"] for row in weights["tensors"] if row["change"] == "changed"}
+    assert changed == {
+        f"bert.encoder.layer.{layer}.attention.self.{key}.weight"
+        for layer in (0, 1)
+        for key in ("query", "value")
+    }
+    assert "4 tensors merged in float32 as PEFT merges them" in " ".join(
+        report["inputs"]["tuned"][0]["notes"]
+    )
+
+
+@pytest.mark.parametrize("kind", ["lora", "dora", "rslora", "ia3", "lora-bias-modules"])
+def test_the_weights_of_every_trained_adapter_are_measured(compared: Compare, kind: str) -> None:
+    done, report = compared(FIXTURES / "llama" / "base", FIXTURES / "llama" / kind)
+    assert done.code == 0
+    total = report["weights"][0]["total"]
+    assert 0 < total["relative"] < 1
+    assert total["n_identical"] > 0
+
+
+def test_an_adapter_moves_the_weights_as_its_merged_copy_does(compared: Compare) -> None:
+    base = FIXTURES / "llama" / "base"
+    (_, adapter), (_, merged) = (
+        compared(base, FIXTURES / "llama" / name) for name in ("lora", "lora-merged")
+    )
+    one, two = (report["weights"][0]["total"]["distance"] for report in (adapter, merged))
+    assert one == pytest.approx(two, rel=1e-5)
+
+
+def test_reuse_changes_no_digit_of_a_network_of_the_library(compared: Compare) -> None:
+    words = (FIXTURES / "vit" / "base", FIXTURES / "vit" / "tuned", "--data", DIGITS, "--limit", "200")
+    (_, with_reuse), (_, without) = compared(*words), compared(*words, "--no-reuse")
+    for report in (with_reuse, without):
+        report.pop("run")
+        report["inputs"]["settings"].pop("reuse")
+    assert with_reuse == without
