@@ -54,3 +54,11 @@ def test_bars_have_a_fixed_scale_and_show_that_there_is_something() -> None:
     assert numbers.bar(0, 4) == ""
     assert numbers.bar(1e-9, 4) == "▏"
     assert numbers.bar(7, 4) == "███›"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(-0.0512, "−0.051"), (0.15, "+0.150"), (0.0001, "+<0.001"), (0.0, "0"), (1.0, "+1.000")],
+)
+def test_a_change_carries_its_sign_and_never_rounds_to_nothing(value: float, said: str) -> None:
+    assert numbers.signed(value) == said
