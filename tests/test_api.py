@@ -2,6 +2,7 @@
 
 import importlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,44 @@ def test_a_named_config_is_read_and_no_other(sample: Path, monkeypatch: pytest.M
         settings=forgetaudit.Settings(limit=100),
     )  # fmt: skip
     assert [variant.name for variant in report.variants] == ["base", "tuned", "lowlr"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"dtype": "float33"}, "dtype 'float33' is unknown.*did you mean float32"),
+        ({"head": "foo"}, "head 'foo' is unknown.*the known are auto, own, base"),
+        ({"pool": None}, "pool None is unknown"),
+        ({"batch_size": 0}, "batch_size 0 is not a whole number from 1 to"),
+        ({"batch_size": 2.5}, "batch_size 2.5 is not a whole number"),
+        ({"limit": 1}, "limit 1 is not a whole number from 2 to"),
+        ({"threads": True}, "threads True is not a whole number"),
+        ({"seed": 2**64}, "seed 18446744073709551616 is not a whole number from 0 to"),
+        ({"layers": "stem"}, "layers='stem' is not a list of texts"),
+        ({"layers": [1]}, "is not a list of texts"),
+    ],
+)
+def test_settings_that_say_nothing_are_refused_where_they_are_made(settings: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=f"(?s){said}"):
+        forgetaudit.Settings(**settings)
+    assert forgetaudit.Settings(layers=["stem"], seed=2**64 - 1).layers == ("stem",)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"tuned": []}, "there is no tuned checkpoint"),
+        ({"frozen": "stem"}, "frozen='stem' is not a list of texts"),
+        ({"model": 3}, "neither a function nor a text"),
+        ({"max_distance": float("inf")}, "is not a number of 0 or more"),
+    ],
+)
+def test_arguments_that_cannot_be_meant_are_refused(
+    sample: Path, monkeypatch: pytest.MonkeyPatch, words: Any, said: str
+) -> None:
+    monkeypatch.chdir(sample)
+    with pytest.raises(UsageError, match=said):
+        forgetaudit.compare(**{"base": "base.safetensors", "tuned": "tuned.safetensors", **words})
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"schema": "forgetaudit.report/99"}', "no json"])

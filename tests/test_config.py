@@ -8,6 +8,8 @@ from forgetaudit.config import find_config, read_config
 from forgetaudit.errors import ConfigError
 from forgetaudit.policy import FailWhen, Level, OnInconclusive, RuleKind
 
+MIN_SAMPLES = "[gate.rules]\naccuracy = {{ max-drop = '2pt', min-samples = {} }}"
+
 
 def written(folder: Path, text: str, name: str = "forgetaudit.toml") -> Path:
     path = folder / name
@@ -80,6 +82,21 @@ def test_geometry_warns_unless_the_file_says_fail(tmp_path: Path) -> None:
         ("[gate.rules]\ncka = { min = 2 }", "not a number from -1 to 1", "pass a number"),
         ("[gate.rules]\ncka = { min = 0.5, level = 'error' }", "level 'error' is unknown", "fail or warn"),
         ("[gate.rules]\nfrozen = { tensors = 'stem.*' }", "not a list of tensor names", '["stem.*"]'),
+        ("[gate.rules]\ncka = { min = 0.5, level = ['fail'] }", "level ['fail'] is unknown", "fail or warn"),
+        ("[gate.rules]\ncka = { min = nan }", "nan is not a number from -1 to 1", "pass a number"),
+        ("[gate.rules]\ndistance = { max = inf }", "inf is not a number of 0 or more", "pass a number"),
+        (
+            f"[gate.rules]\ndistance = {{ max = 1{'0' * 400} }}",
+            "is not a number of 0 or more",
+            "pass a number",
+        ),
+        (MIN_SAMPLES.format("inf"), "min-samples inf is not a whole number from 2 to", "pass a number"),
+        (MIN_SAMPLES.format("2.7"), "min-samples 2.7 is not a whole number from 2 to", "pass a number"),
+        (MIN_SAMPLES.format("9" * 30), "is not a whole number from 2 to", "pass a number"),
+        ("[gate]\nmin-samples = inf", "gate.min-samples", "README"),
+        ("[gate]\nmin-samples = 2.7", "gate.min-samples", "README"),
+        (f"[gate]\nmin-samples = {'9' * 30}", "gate.min-samples", "README"),
+        ("[gate]\nconfidence = nan", "gate.confidence", "README"),
         ("model = ", "not valid TOML", "--no-config"),
     ],
 )

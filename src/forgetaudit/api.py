@@ -6,7 +6,8 @@ from typing import Any
 
 from forgetaudit import planning
 from forgetaudit.config import Config, read_config
-from forgetaudit.plan import AuditPlan, ModelPlan, Settings
+from forgetaudit.errors import UsageError
+from forgetaudit.plan import AuditPlan, ModelPlan, Settings, texts
 from forgetaudit.progress import SILENT, Progress
 from forgetaudit.report.report import AuditReport
 
@@ -37,8 +38,10 @@ def compare(
     settled = Config(directory=Path.cwd()) if config is None else read_config(Path(config))
     several = [tuned] if isinstance(tuned, str | Path) else list(tuned)
     paths = tuple(Path(path) for path in several)
+    if not paths:
+        raise UsageError("there is no tuned checkpoint to compare with base", hint="pass one, or several")
     words = planning.GateWords(
-        max_drop=max_drop, min_cka=min_cka, max_distance=max_distance, frozen=tuple(frozen)
+        max_drop=max_drop, min_cka=min_cka, max_distance=max_distance, frozen=texts(frozen, "frozen")
     )
     plan = AuditPlan(
         base=Path(base),
@@ -60,4 +63,9 @@ def compare(
 def _model(model: str | Callable[[], Any] | None, config: Config) -> ModelPlan | None:
     if model is None or isinstance(model, str):
         return planning.plan_model(model, config)
+    if not callable(model):
+        raise UsageError(
+            f"model={model!r} is neither a function nor a text",
+            hint="pass a function that returns the network, or its name, as in digits.py:build",
+        )
     return ModelPlan(factory=model, directory=Path.cwd(), evidence="a function")

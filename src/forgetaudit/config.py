@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from forgetaudit.errors import ConfigError, UsageError
 from forgetaudit.policy import (
+    MOST_EXAMPLES,
     FailWhen,
     Level,
     OnInconclusive,
@@ -18,6 +19,7 @@ from forgetaudit.policy import (
     RuleKind,
     drop_limit,
     plain_limit,
+    whole_limit,
 )
 
 __all__ = ["Config", "find_config", "read_config"]
@@ -44,7 +46,7 @@ class GateSection(_Section):
     """[gate]: how sure a verdict has to be, and its rules."""
 
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    min_samples: int = Field(default=200, ge=2)
+    min_samples: int = Field(default=200, ge=2, le=MOST_EXAMPLES)
     fail_when: Literal["likely", "proven"] = "likely"
     on_inconclusive: Literal["warn", "fail", "pass"] = "warn"
     rules: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -196,7 +198,7 @@ def _only_known(body: dict[str, Any], known: set[str], needed: str, place: str) 
 
 
 def _choice(value: object, place: str) -> Level:
-    if value not in set(Level):
+    if value not in list(Level):
         raise ConfigError(f"{place}: level {value!r} is unknown", hint="level is fail or warn")
     return Level(str(value))
 
@@ -210,7 +212,9 @@ def _limited(
             limit, relative = drop_limit(value, option)
             fewest = body.get("min-samples")
             min_samples = (
-                None if fewest is None else int(plain_limit(fewest, f"{place}.min-samples", low=2, high=None))
+                None
+                if fewest is None
+                else whole_limit(fewest, f"{place}.min-samples", low=2, high=MOST_EXAMPLES)
             )
             return Rule(kind=kind, limit=limit, relative=relative, level=level, min_samples=min_samples)
         case RuleKind.CKA:

@@ -1,13 +1,27 @@
 """AuditPlan: everything a run will do, decided before anything is opened."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from forgetaudit.policy import Policy
+from forgetaudit.errors import UsageError
+from forgetaudit.policy import MOST_EXAMPLES, Policy, whole_limit
 
-__all__ = ["AuditPlan", "DataPlan", "ModelPlan", "Settings"]
+__all__ = ["AuditPlan", "DataPlan", "ModelPlan", "Settings", "texts", "utf8"]
+
+POOLS = ("mean", "flatten")
+HEADS = ("auto", "own", "base")
+DTYPES = ("float32", "bfloat16", "float16", "float64")
+# What torch takes as a seed.
+LARGEST_SEED = 2**64 - 1
+MOST_THREADS = 4096
+
+
+def utf8(text: str) -> str:
+    """`text` as every report can hold it: the bytes of a file name that are not UTF-8 become escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +49,26 @@ class DataPlan:
     label_column: str | None = None
 
 
+def texts(value: object, name: str) -> tuple[str, ...]:
+    """A list of texts. UsageError for one text, which would be read letter by letter, and for anything else."""
+    if isinstance(value, (list, tuple)) and all(isinstance(text, str) for text in value):
+        return tuple(value)
+    raise UsageError(f"{name}={value!r} is not a list of texts", hint=f'pass a list, as in {name}=["stem"]')
+
+
+def _refuse_unknown(name: str, value: object, known: Sequence[str]) -> None:
+    if value not in known:
+        near = get_close_matches(str(value), known, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(f"{name} {value!r} is unknown", hint=f"{hint}the known are {', '.join(known)}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How the models are run. None means: decided from the machine or the model, and said in the report."""
+    """How the models are run. None means: decided from the machine or the model, and said in the report.
+
+    UsageError for a value that is not known, a count that is not a whole number, or one text where a list belongs.
+    """
 
     task: str | None = None
     layers: tuple[str, ...] = ()
@@ -52,6 +83,19 @@ class Settings:
     reuse: bool = True
     hash_whole: bool = False
     trust_remote_code: bool = False
+
+    def __post_init__(self) -> None:
+        _refuse_unknown("pool", self.pool, POOLS)
+        _refuse_unknown("head", self.head, HEADS)
+        if self.dtype is not None:
+            _refuse_unknown("dtype", self.dtype, DTYPES)
+        object.__setattr__(self, "layers", texts(self.layers, "layers"))
+        whole_limit(self.batch_size, "batch_size", low=1, high=MOST_EXAMPLES)
+        whole_limit(self.seed, "seed", low=0, high=LARGEST_SEED)
+        if self.limit is not None:
+            whole_limit(self.limit, "limit", low=2, high=MOST_EXAMPLES)
+        if self.threads is not None:
+            whole_limit(self.threads, "threads", low=1, high=MOST_THREADS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,7 @@
 """Words to a plan: the command line over the config, every decision taken before anything is opened."""
 
+import importlib.util
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,8 +9,18 @@ from pathlib import Path
 from forgetaudit.config import Config, find_config, read_config
 from forgetaudit.data.arguments import parse_data
 from forgetaudit.errors import ConfigError, UnreadableCheckpoint, UsageError
-from forgetaudit.plan import DataPlan, ModelPlan
-from forgetaudit.policy import FailWhen, OnInconclusive, Policy, Rule, RuleKind, drop_limit, plain_limit
+from forgetaudit.plan import DataPlan, ModelPlan, utf8
+from forgetaudit.policy import (
+    MOST_EXAMPLES,
+    FailWhen,
+    OnInconclusive,
+    Policy,
+    Rule,
+    RuleKind,
+    drop_limit,
+    plain_limit,
+    whole_limit,
+)
 from forgetaudit.tasks.registry import find_task
 
 __all__ = ["GateWords", "load_config", "plan_data", "plan_model", "plan_policy", "plan_task", "variant_names"]
@@ -32,14 +44,40 @@ def plan_model(option: str | None, config: Config) -> ModelPlan | None:
     if config.model is None or config.path is None:
         return None
     where = config.model.rpartition(":")[0]
-    if where.endswith(".py"):
-        file = (config.directory / where).resolve()
-        if not file.is_relative_to(config.directory.resolve()):
-            raise ConfigError(
-                f"{config.path.name}: model {config.model} lies outside the folder of the config",
-                hint=f"if you trust that file, pass --model {config.model}",
-            )
+    if not (
+        _inside(config.directory / where, config.directory)
+        if where.endswith(".py")
+        else _module_inside(where.partition(".")[0], config.directory)
+    ):
+        raise ConfigError(
+            f"{config.path.name}: model {config.model} lies outside the folder of the config",
+            hint=f"if you trust it, pass --model {config.model}",
+        )
     return ModelPlan(factory=config.model, directory=config.directory, evidence=config.path.name)
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def _module_inside(package: str, folder: Path) -> bool:
+    """Whether importing the top-level `package` would run code of `folder`, and not what is installed. Runs nothing."""
+    before = list(sys.path)
+    # As it is when the model is built.
+    sys.path.insert(0, str(folder))
+    try:
+        spec = importlib.util.find_spec(package) if package else None
+    except (ImportError, ValueError):
+        return False
+    finally:
+        sys.path[:] = before
+    if spec is None:
+        return False
+    places = [Path(place) for place in spec.submodule_search_locations or ()]
+    if spec.has_location and spec.origin is not None:
+        places.append(Path(spec.origin))
+    installed = {"site-packages", "dist-packages"}
+    return bool(places) and all(_inside(p, folder) and not installed & set(p.parts) for p in places)
 
 
 def plan_data(
@@ -55,10 +93,10 @@ def plan_data(
         )
         plans.append(
             DataPlan(
-                name=found.name,
+                name=utf8(found.name),
                 where=found.where,
                 directory=found.directory,
-                decision=found.decision,
+                decision=utf8(found.decision),
                 split=found.split,
                 input_column=input_column or found.input_column,
                 label_column=label_column or found.label_column,
@@ -94,18 +132,36 @@ def plan_policy(words: GateWords, config: Config) -> Policy:
     typed = _typed_rules(words)
     names = {rule.name for rule in typed}
     rules = (*(rule for rule in config.policy.rules if rule.name not in names), *typed)
+    _refuse_idle_gate(words, rules)
     policy = replace(config.policy, rules=rules)
     if words.confidence is not None:
         if not 0.5 < words.confidence < 1:
             raise UsageError(f"--confidence {words.confidence:g} is not between 0.5 and 1", hint="pass 0.95")
         policy = replace(policy, confidence=words.confidence)
     if words.min_samples is not None:
-        policy = replace(policy, min_samples=words.min_samples)
+        fewest = whole_limit(words.min_samples, "--min-samples", low=2, high=MOST_EXAMPLES)
+        policy = replace(policy, min_samples=fewest)
     if words.fail_when is not None:
         policy = replace(policy, fail_when=FailWhen(words.fail_when))
     if words.on_inconclusive is not None:
         policy = replace(policy, on_inconclusive=OnInconclusive(words.on_inconclusive))
     return policy
+
+
+def _refuse_idle_gate(words: GateWords, rules: Sequence[Rule]) -> None:
+    """How sure a verdict has to be says nothing where there is no rule to be judged."""
+    idle = {
+        "--confidence": words.confidence,
+        "--min-samples": words.min_samples,
+        "--fail-when": words.fail_when,
+        "--on-inconclusive": words.on_inconclusive,
+    }
+    typed = [option for option, value in idle.items() if value is not None]
+    if typed and not rules:
+        raise UsageError(
+            f"{', '.join(typed)} {'needs' if len(typed) == 1 else 'need'} a rule, and there is none",
+            hint="set a limit, as in --max-drop 2pt, or leave it out",
+        )
 
 
 def _typed_rules(words: GateWords) -> list[Rule]:
@@ -125,18 +181,28 @@ def _typed_rules(words: GateWords) -> list[Rule]:
 
 
 def variant_names(base: Path, tuned: Sequence[Path]) -> tuple[str, ...]:
-    """`tuned` for one; for several their stems, with the folder where stems are alike. Paths must exist."""
+    """`tuned` for one; for several their stems, with the folder where stems are alike. Paths must exist.
+
+    All differ, and none is `base`: results are kept by name.
+    """
     for path in (base, *tuned):
         if not path.exists() and not path.is_symlink():
             raise _no_such_checkpoint(path)
     if len(tuned) == 1:
         return ("tuned",)
-    stems = [path.stem if path.is_file() else path.name for path in tuned]
-    if len(set(stems)) < len(stems) or "base" in stems:
-        stems = [f"{path.parent.name}/{stem}".lstrip("/") for path, stem in zip(tuned, stems, strict=True)]
-    if len(set(stems)) < len(stems):
-        stems = [f"{stem} ({number})" for number, stem in enumerate(stems, start=1)]
-    return tuple(stems)
+    whole = [path.absolute() for path in tuned]
+    names = [utf8(path.stem if path.is_file() else path.name) for path in whole]
+    if _ambiguous(names):
+        names = [
+            f"{utf8(path.parent.name)}/{name}".lstrip("/") for path, name in zip(whole, names, strict=True)
+        ]
+    if _ambiguous(names):
+        names = [f"{name} ({number})" for number, name in enumerate(names, start=1)]
+    return tuple(names)
+
+
+def _ambiguous(names: Sequence[str]) -> bool:
+    return len(set(names)) < len(names) or "base" in names or "" in names
 
 
 def _no_such_checkpoint(path: Path) -> UnreadableCheckpoint:

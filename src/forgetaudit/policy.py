@@ -1,6 +1,7 @@
 """The gate's rules, as values: what is limited, how far, and what a broken limit means."""
 
 import re
+import sys
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -8,6 +9,7 @@ from fnmatch import fnmatchcase
 from forgetaudit.errors import UsageError
 
 __all__ = [
+    "MOST_EXAMPLES",
     "FailWhen",
     "Level",
     "OnInconclusive",
@@ -17,7 +19,11 @@ __all__ = [
     "covers",
     "drop_limit",
     "plain_limit",
+    "whole_limit",
 ]
+
+# More than any data set holds, and exact as a float.
+MOST_EXAMPLES = 10**12
 
 
 class RuleKind(StrEnum):
@@ -115,9 +121,19 @@ def _digits(text: object) -> str:
 
 
 def plain_limit(value: object, option: str, *, low: float, high: float | None) -> float:
-    """A bare number within [low, high]; UsageError with the range otherwise."""
+    """A bare finite number within [low, high]; UsageError with the range otherwise."""
     number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-    if number is None or not low <= number or (high is not None and number > high):
+    top = sys.float_info.max if high is None else high
+    # Compared before it is converted: a whole number may be too large for a float. Nothing is true of nan.
+    if number is None or not low <= number <= top:
         span = f"from {low:g} to {high:g}" if high is not None else f"of {low:g} or more"
         raise UsageError(f"{option} {value} is not a number {span}", hint=f"pass a number {span}")
     return float(number)
+
+
+def whole_limit(value: object, option: str, *, low: int, high: int) -> int:
+    """A whole number within [low, high]; UsageError with the range otherwise."""
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        span = f"from {low:,} to {high:,}"
+        raise UsageError(f"{option} {value} is not a whole number {span}", hint=f"pass a number {span}")
+    return value
