@@ -238,3 +238,31 @@ def test_without_data_the_weights_are_compared_and_a_rule_on_accuracy_cannot_pas
     )
     assert run.code == 3
     assert "not measured: no data were passed (--data)" in run.out
+
+
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float16"])
+def test_the_models_run_in_the_dtype_that_is_asked_for(audited: Any, dtype: str) -> None:
+    _, report = audited("tuned.safetensors", "--dtype", dtype, "--limit", "100")
+    assert report["inputs"]["settings"]["dtype"] == dtype
+    assert report["source"][0]["accuracy"]["base"] > 0.95
+
+
+def test_code_that_exits_does_not_decide_the_exit_code(forgetaudit: Any, workplace: Path) -> None:
+    source = "import sys\nfrom digits import DigitNet\nclass Leaves(DigitNet):\n    def forward(self, x):\n        sys.exit(0)\n"
+    (workplace / "leaves.py").write_text(
+        source + "def build():\n    return Leaves()\ndef gone():\n    sys.exit(0)\n"
+    )
+    for factory in ("build", "gone"):
+        words = ["compare", "base.safetensors", "tuned.safetensors", "--data", "src_val"]
+        run = forgetaudit(*words, "--model", f"leaves.py:{factory}", cwd=workplace)
+        assert run.code == 2
+        assert "SystemExit: 0" in run.err
+
+
+def test_what_a_forward_prints_is_not_part_of_the_report(forgetaudit: Any, workplace: Path) -> None:
+    source = "from digits import DigitNet\nclass Talks(DigitNet):\n    def forward(self, x):\n        print('hello')\n"
+    (workplace / "talks.py").write_text(source + "        return super().forward(x)\nbuild = Talks\n")
+    words = ["compare", "base.safetensors", "tuned.safetensors", "--data", "src_val", "--limit", "70"]
+    run = forgetaudit(*words, "--model", "talks.py:build", cwd=workplace)
+    assert "hello" not in run.out
+    assert "hello" in run.err

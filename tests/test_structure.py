@@ -11,7 +11,7 @@ import pytest
 SRC = Path(__file__).parent.parent / "src" / "forgetaudit"
 
 ROWS = [
-    {"errors", "values"},
+    {"errors", "values", "wording"},
     {"policy", "inference"},
     {"checkpoints", "data", "logs", "stats", "report", "plan", "plugins", "progress"},
     {"models", "tasks", "renderers", "config"},
@@ -29,6 +29,7 @@ DOORS = {
     "safetensors": ["checkpoints."],
     "datasets": ["data.readers", "data.features"],
     "transformers": ["models.", "integrations."],
+    "peft": ["models."],
     "timm": ["models."],
     "torch": [
         "stats.", "models.", "engine.", "tasks.", "audits.", "data.batches", "checkpoints.torch_file",

@@ -112,3 +112,23 @@ def test_a_pattern_that_matches_nothing_is_refused_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="layers matches no layer") as refused:
         select_layers(ResNetLike(), ["layers"])
     assert "layer1" in str(refused.value.hint)
+
+
+class Normalised(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = ResNetLike()
+
+
+def test_a_network_inside_a_wrapper_is_watched_as_if_it_stood_alone() -> None:
+    assert list(found(Normalised())) == [f"net.{name}" for name in found(ResNetLike())]
+
+
+class HeadFirst(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head, self.a, self.b = nn.Linear(4, 2), nn.Linear(3, 4), nn.Linear(4, 4)
+
+
+def test_a_head_is_known_by_its_name_wherever_it_is_registered() -> None:
+    assert found(HeadFirst()) == {"head": "head", "a": "stem", "b": "block"}

@@ -102,3 +102,12 @@ def test_a_counter_of_batches_that_an_old_file_lacks_is_no_obstacle(tmp_path: Pa
     state = net().state_dict()
     state.pop("body.1.num_batches_tracked")
     assert "body.1.num_batches_tracked" in loaded(tmp_path, net(), state).state
+
+
+def test_grafting_a_head_does_not_hide_what_lies_outside_it(tmp_path: Path) -> None:
+    state = net(classes=7).state_dict() | {"block9.weight": torch.zeros(2)}
+    with pytest.raises(MismatchError, match="does not fit the model") as refused:
+        loaded(tmp_path, net(), state, graft_from=net().state_dict(), graft=HEAD)
+    assert "block9.weight" in str(refused.value)
+    inside = net(classes=7).state_dict() | {"head.scale": torch.zeros(2)}
+    assert set(loaded(tmp_path, net(), inside, graft_from=net().state_dict(), graft=HEAD).grafted) == HEAD

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.report import builders
 
-from forgetaudit.policy import Policy, Rule, RuleKind
+from forgetaudit.policy import Level, Policy, Rule, RuleKind
 from forgetaudit.renderers.headline import headline
 from forgetaudit.renderers.terminal import render
 from forgetaudit.report.behaviour import Unusable
@@ -32,9 +32,7 @@ def test_the_verdict_comes_first() -> None:
     assert lines[0].startswith(
         "forgetaudit compare  base.safetensors → tuned.safetensors   val · 500 examples"
     )
-    assert lines[1].startswith(
-        "FAIL  source accuracy fell 5.0 pt, at least 3.2 (one-sided 95 %); limit 2 pt"
-    )
+    assert lines[1].startswith("FAIL  source accuracy fell 5.0 pt, at least 3.2 (one-sided 95 %); limit 2 pt")
 
 
 @pytest.mark.parametrize(
@@ -107,3 +105,17 @@ def test_a_buffer_that_moved_under_frozen_weights_is_shown_in_its_layer() -> Non
         )
     )
     assert "but 2 buffers moved" in text
+
+
+def test_a_gain_has_no_limit_of_its_own() -> None:
+    line = headline(judged(DROP, source=(builders.source(3, 9, 300),)))
+    assert "rose 2.0 pt, a loss of at most" in line
+
+
+def test_a_broken_warning_is_told_first_and_again() -> None:
+    warn = Rule(kind=RuleKind.ACCURACY, limit=0.02, level=Level.WARN)
+    lines = render(judged(warn)).splitlines()
+    assert lines[1].startswith(
+        "PASS  source accuracy fell 5.0 pt, at least 3.2 (one-sided 95 %); limit 2 pt, exceeded"
+    )
+    assert any(line.startswith("warn  accuracy") for line in lines)

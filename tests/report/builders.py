@@ -88,9 +88,17 @@ def row(name: str, change: str = "changed", **values: Any) -> TensorRow:
     return TensorRow(name=name, change=change, **(standard | values))
 
 
-def layer(name: str, *, identical: int = 0, buffers: int = 0, buffers_identical: int = 0) -> LayerWeights:
+def layer(
+    name: str,
+    *,
+    identical: int = 0,
+    buffers: int = 0,
+    buffers_identical: int = 0,
+    stage: str = "block",
+    cast: int = 0,
+) -> LayerWeights:
     return LayerWeights(
-        layer=name, stage="block", parameters=total(2, identical), running=total(buffers, buffers_identical),
+        layer=name, stage=stage, n_cast=cast, parameters=total(2, identical), running=total(buffers, buffers_identical),
         n_counters=0, n_counters_identical=0,
     )  # fmt: skip
 

@@ -44,6 +44,8 @@ def interval(low: float, high: float) -> Any:
 
 EXACT = builders.features(builders.drift("block1", 1), builders.drift("block2", 1))
 NEAR = builders.features(builders.drift("block1", 1), builders.drift("block2", 0.97))
+HEAD_ONLY = builders.weights(builders.layer("block1", identical=2), builders.layer("head", stage="head"))
+PART = builders.features(builders.drift("block1", 0.97), builders.drift("block2", Absent(not_measured="NaN")))
 FAR = builders.features(builders.drift("block1", 0.9), builders.drift("block2", 0.6))
 
 
@@ -84,7 +86,7 @@ def test_an_ordinary_fine_tune_without_data_gives_no_finding() -> None:
         ("drop-proved", {"source": (interval(0.01, 0.05),)}),
         ("drop-not-proved", {"source": (interval(-0.01, 0.05),)}),
         ("gain-proved", {"source": (interval(-0.05, -0.01),)}),
-        ("loss-in-head", {"source": (interval(0.05, 0.1),), "features": (EXACT,)}),
+        ("loss-in-head", {"source": (interval(0.05, 0.1),), "features": (EXACT,), "weights": HEAD_ONLY}),
         ("layer-drifts-most", {"source": (interval(0.05, 0.1),), "features": (FAR,)}),
         ("drift-does-not-show", {"source": (interval(0.05, 0.1),), "features": (NEAR,)}),
     ],
@@ -102,11 +104,19 @@ def test_what_is_there_is_found(ident: str, parts: dict[str, Any]) -> None:
         ("only-a-cast", {"weights": builders.weights(identical=True, rows=(builders.row("a", "identical"),))}),
         ("exploded-weights", {"weights": builders.weights(rows=(builders.row("a", role="running statistic", relative=1e20),))}),
         ("zeroed-weights", {"weights": builders.weights(rows=(builders.row("a", relative=1.0),))}),
-        ("frozen-part-verified", {"weights": builders.weights(builders.layer("stem"), builders.layer("b", identical=2))}),
+        (
+            "frozen-part-verified",
+            {
+                "weights": builders.weights(builders.layer("block1"), builders.layer("block2", identical=2)),
+                "source": (interval(0, 0.1),), "features": (FAR,),
+            },
+        ),
+        ("frozen-part-verified", {"weights": builders.weights(builders.layer("stem", identical=2, cast=1))}),
+        ("loss-in-head", {"source": (interval(0.05, 0.1),), "features": (EXACT,)}),
+        ("drift-does-not-show", {"source": (interval(0.05, 0.1),), "features": (PART,)}),
         ("frozen-buffers-moved", {"weights": builders.weights(builders.layer("stem", buffers=2))}),
         ("frozen-buffers-moved", {"weights": builders.weights(builders.layer("s", identical=2, buffers=2, buffers_identical=2))}),
-        ("loss-in-head", {"source": (interval(0.05, 0.1),), "features": (NEAR,)}),
-        ("loss-in-head", {"source": (interval(-0.01, 0.1),), "features": (EXACT,)}),
+        ("loss-in-head", {"source": (interval(-0.01, 0.1),), "features": (EXACT,), "weights": HEAD_ONLY}),
         ("drift-does-not-show", {"source": (interval(0.05, 0.1),), "features": (EXACT,)}),
         ("drift-does-not-show", {"source": (interval(0.05, 0.1),), "features": (FAR,)}),
         ("drop-proved", {"source": (builders.source(0, 0, 9, known=True),)}),
@@ -146,3 +156,18 @@ def test_every_finding_that_the_code_can_give_is_listed() -> None:
     text = "".join(path.read_text("utf-8") for path in folder.glob("*_findings.py"))
     named = set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', text))
     assert named <= set(IDENTS)
+
+
+def test_base_weights_that_are_not_finite_are_found_too() -> None:
+    weights = builders.weights(rows=(builders.row("a", n_nonfinite_base=1),))
+    assert found(weights=weights)["nonfinite-weights"].title == "1 weight of base NaN or infinite, in a"
+
+
+def test_an_asked_for_head_is_not_called_another_head() -> None:
+    variant = VariantName(name="tuned", grafted=("head.weight",), graft_asked=True)
+    assert "as asked" in found(variant=variant)["head-replaced"].title
+
+
+def test_small_losses_are_not_rounded_to_none() -> None:
+    title = found(source=(interval(0.0002, 0.01),))["drop-proved"].title
+    assert title == "the loss is real: <0.1 to 1.0 points of source accuracy"

@@ -150,3 +150,40 @@ def test_unusable_data_refuse_the_audit_whatever_the_policy(ident: Any) -> None:
     for rules in ((), (ACCURACY,), (CKA,)):
         found = verdict(*rules, source=(section,), on_inconclusive=OnInconclusive.PASS)
         assert (found.outcome, found.exit_code) == ("refused", 2)
+
+
+def test_a_warning_that_cannot_be_decided_does_not_change_the_exit_code_either() -> None:
+    warn = Rule(kind=RuleKind.ACCURACY, limit=0.02, level=Level.WARN)
+    found = verdict(warn, source=(builders.source(20, 20, 300),), on_inconclusive=OnInconclusive.FAIL)
+    assert (found.rules[0].outcome, found.exit_code) == ("inconclusive", 0)
+
+
+def test_a_distance_of_a_layer_that_is_not_there_is_not_that_of_the_whole() -> None:
+    rule = Rule(kind=RuleKind.DISTANCE, limit=0.01, where="block9")
+    found = verdict(rule, weights=(builders.weights(builders.layer("block1")),))
+    assert found.outcome == "inconclusive"
+    assert "block9 is none of the layers" in found.rules[0].reason
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (builders.row("a", n_nonfinite=1), "NaN or infinite"),
+        (
+            builders.row("a", relative=1.0, one_minus_cosine=Absent(not_measured="tuned is zero")),
+            "nothing but zeros",
+        ),
+        (builders.row("a", relative=1e9), "far out of scale"),
+    ],
+)
+def test_damaged_weights_pass_nothing(row: Any, said: str) -> None:
+    weights = (builders.weights(rows=(row,), relative=0.05),)
+    found = verdict(DISTANCE, ACCURACY, Rule(kind=RuleKind.FROZEN, patterns=("b",)), weights=weights)
+    assert found.outcome == "inconclusive"
+    assert all(said in rule.reason for rule in found.rules)
+
+
+def test_a_cast_is_not_called_bit_identical() -> None:
+    rows = (builders.row("stem.a", "cast"), builders.row("stem.b", "identical"))
+    found = verdict(FROZEN, weights=(builders.weights(rows=rows),))
+    assert found.rules[0].reason == "2 tensors, every one bit-identical up to a cast (1 cast)"

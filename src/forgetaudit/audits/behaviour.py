@@ -1,6 +1,8 @@
 """Behaviour and features on one data set: one stream, every variant, dissolved into sums, read off at the end."""
 
+import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 
 from forgetaudit.audits.inputs import OpenedData
@@ -61,15 +63,22 @@ def measure_behaviour(
         progress=progress,
     )
     ledger = Ledger(plan.names, data.task, plan.settings.seed)
-    with network.limited_threads(), progress.phase("evaluating", len(data.examples), "examples") as advance:
-        for step in stream.run(in_batches(data.examples, plan.settings.batch_size, data.task.collate)):
+    examples = in_batches(data.examples, plan.settings.batch_size, data.task.collate)
+    batches = (batch.with_floats(network.dtype) for batch in examples)
+    with (
+        network.limited_threads(),
+        # What a forward prints is not part of the report.
+        redirect_stdout(sys.stderr),
+        progress.phase("evaluating", len(data.examples), "examples") as advance,
+    ):
+        for step in stream.run(batches):
             ledger.take_in(step)
             advance(len(step.batch))
     assert ledger.confusion is not None  # noqa: S101
     unusable = _unusable(ledger.confusion.read(), data)
     return Behaviour(
         source=tuple(
-            _source_section(name, tally, data, known=_known(weighed[name], network, name), unusable=unusable)
+            _source_section(name, tally, data, known=weighed[name].identical, unusable=unusable)
             for name, tally in ledger.tallies.items()
         ),
         features=tuple(
@@ -80,11 +89,6 @@ def measure_behaviour(
             _rivals(first, second, flips.read(), data) for (first, second), flips in ledger.rivals.items()
         ),
     )
-
-
-def _known(weighed: Weighed, network: Network, name: str) -> bool:
-    """Every parameter and buffer is bit-identical, and the head is its own: the drop is exactly 0."""
-    return weighed.identical and not network.grafted[name]
 
 
 def _unusable(counts: ConfusionCounts, data: OpenedData) -> Unusable | None:

@@ -27,8 +27,8 @@ NO_DATA = "no data were passed (--data)"
 def compare(plan: AuditPlan, *, progress: Progress = SILENT) -> AuditReport:
     """Compare every tuned checkpoint of the plan with base, on the same examples, and judge the result.
 
-    Weights come first: they need no model, fail fast, and prove from the bytes what cannot have changed. AuditError
-    where the audit cannot be done as asked.
+    Weights come before the model: they need none, and prove from the bytes what cannot have changed. AuditError where
+    the audit cannot be done as asked.
     """
     clock = _Clock()
     with ExitStack() as files:
@@ -81,7 +81,7 @@ def _report(
         tuple(section for behaviour in behaviours for section in behaviour.features) if data else absent
     )
     weights = tuple(weight_section(one, network) for one in weighed.values())
-    variants = (VariantName(name="base"), *(_variant(name, network) for name in plan.names))
+    variants = (VariantName(name="base"), *(_variant(name, plan, network) for name in plan.names))
     verdict = judge(plan.policy, source=source, features=features, weights=weights)
     facts = [
         Facts(
@@ -118,8 +118,9 @@ def _report(
     )
 
 
-def _variant(name: str, network: Network | None) -> VariantName:
-    return VariantName(name=name, grafted=network.grafted[name] if network else ())
+def _variant(name: str, plan: AuditPlan, network: Network | None) -> VariantName:
+    grafted = network.grafted[name] if network else ()
+    return VariantName(name=name, grafted=grafted, graft_asked=bool(grafted) and plan.settings.head == "base")
 
 
 def _settings(plan: AuditPlan, network: Network | None) -> dict[str, object]:

@@ -13,7 +13,7 @@ from forgetaudit.progress import Progress
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.weights import LayerWeights, TensorRow, WeightSection, WeightTotal
 from forgetaudit.values import NotMeasured
-from forgetaudit.weights.changes import Role, TensorChange, WeightChanges
+from forgetaudit.weights.changes import Change, Role, TensorChange, WeightChanges
 from forgetaudit.weights.distance import measure_weights
 from forgetaudit.weights.frozen import check_frozen
 from forgetaudit.weights.groups import Group, by_layer, total
@@ -34,7 +34,7 @@ class Weighed:
 
     @property
     def identical(self) -> bool:
-        """Every tensor has base's bytes, under base's name or another."""
+        """Every tensor has base's bytes, under base's name or another: any drop is exactly 0."""
         return all(row.change in ("identical", "renamed") for row in self.changes.tensors)
 
 
@@ -86,6 +86,9 @@ def _layers(weighed: Weighed, network: Network | None) -> list[LayerWeights]:
     if network is None:
         # Files hold their tensors in any order; names that end in numbers are in the network's.
         groups = tuple(sorted(groups, key=lambda group: _natural(group.name)))
+    else:
+        order = {path: place for place, (path, _) in enumerate(network.skeleton.named_modules())}
+        groups = tuple(sorted(groups, key=lambda group: order.get(group.name, len(order))))
     return [_layer(group, stages.get(group.name, "rest")) for group in groups]
 
 
@@ -102,20 +105,33 @@ def _layer(group: Group, stage: str) -> LayerWeights:
         running=_total(group.tensors, group.statistics, Role.STATISTIC),
         n_counters=len(counters),
         n_counters_identical=sum(row.is_unchanged for row in counters),
+        n_cast=sum(row.change is Change.CAST for row in group.tensors),
     )
 
 
 def _total(rows: Sequence[TensorChange], sums: Sums, role: Role) -> WeightTotal:
     mine = [row for row in rows if row.role is role]
+    absent = None if any(row.sums for row in mine) else Absent(not_measured=_why_nothing(mine, role))
     return WeightTotal(
         n_tensors=len(mine),
         n_identical=sum(row.is_unchanged for row in mine),
         n_elements=sums.n_elements,
-        distance=_number(sums.distance),
-        relative=_number(sums.relative),
-        one_minus_cosine=_number(sums.one_minus_cosine),
-        max_abs=_number(sums.max_abs),
+        distance=absent or _number(sums.distance),
+        relative=absent or _number(sums.relative),
+        one_minus_cosine=absent or _number(sums.one_minus_cosine),
+        max_abs=absent or _number(sums.max_abs),
     )
+
+
+def _why_nothing(rows: Sequence[TensorChange], role: Role) -> str:
+    """Nothing could be subtracted: there is nothing, or it is on one side only, or in another shape."""
+    words = {
+        Change.RESHAPED: "another shape than base's",
+        Change.ONLY_BASE: "only in base",
+        Change.ONLY_TUNED: "only in tuned",
+    }
+    reasons = dict.fromkeys(words.get(row.change, row.reason or row.change.value) for row in rows)
+    return ", ".join(reasons) or f"no {role.value}"
 
 
 def _row(row: TensorChange) -> TensorRow:
@@ -136,6 +152,7 @@ def _row(row: TensorChange) -> TensorRow:
         one_minus_cosine=_number(sums.one_minus_cosine) if sums else absent,
         max_abs=_number(sums.max_abs) if sums else absent,
         n_nonfinite=sums.n_nonfinite_tuned if sums else 0,
+        n_nonfinite_base=sums.n_nonfinite_base if sums else 0,
     )
 
 

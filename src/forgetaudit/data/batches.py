@@ -35,6 +35,15 @@ class Batch:
         """The same batch with its tensors on `device`."""
         return self._map(self.ids, lambda tensor: tensor.to(device))
 
+    def with_floats(self, dtype: torch.dtype) -> "Batch":
+        """The same batch with the model's floating arguments in `dtype`; ids and masks of integers stay as they are."""
+        args, kwargs = pytree.tree_map_only(
+            Tensor,
+            lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor,
+            (self.args, dict(self.kwargs)),
+        )
+        return Batch(ids=self.ids, args=args, kwargs=kwargs, labels=self.labels, mask=self.mask)
+
     def halves(self) -> tuple["Batch", "Batch"]:
         """The first and the second half, in fresh tensors: a view's alignment changes the last bits of a matmul."""
         middle = (len(self) + 1) // 2

@@ -17,6 +17,7 @@ from forgetaudit.engine.own_tensors import MOST_COPIED_BYTES, OwnTensors
 from forgetaudit.engine.taps import Journal, Read, Tap, Wrapper, runs_hooks, wrapped
 from forgetaudit.engine.variants import Variant, slots
 from forgetaudit.errors import AuditError, ModelError
+from forgetaudit.models.factory import place_of
 
 __all__ = ["Carried", "Moment", "Passes", "Result", "Watch", "is_out_of_memory"]
 
@@ -207,13 +208,15 @@ def _named(variant: Variant, batch: Batch) -> Iterator[None]:
         yield
     except AuditError:
         raise
-    except Exception as error:
+    # sys.exit in a forward would otherwise end the audit with an exit code that means something else.
+    except (Exception, SystemExit) as error:
         if is_out_of_memory(error):
             raise
         first, last = batch.ids[0], batch.ids[-1]
         raise ModelError(
             f"the model failed with the weights of {variant.name}, on examples {first} to {last}",
             details=[f"{type(error).__name__}: {error}"],
+            hint=place_of(error),
         ) from error
 
 

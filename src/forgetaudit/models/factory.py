@@ -17,7 +17,7 @@ from torch import nn
 
 from forgetaudit.errors import ModelError
 
-__all__ = ["Built", "build_model"]
+__all__ = ["Built", "build_model", "place_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +73,11 @@ def _module(where: str, directory: Path) -> ModuleType:
             f"--model {where}: there is no module {error.name}",
             hint="install it, or name a file: path.py:callable",
         ) from error
-    except Exception as error:
-        raise ModelError(f"{where} cannot be imported", details=[_said(error)], hint=_place(error)) from error
+    # sys.exit in a user's file would otherwise end the audit with an exit code that means something else.
+    except (Exception, SystemExit) as error:
+        raise ModelError(
+            f"{where} cannot be imported", details=[_said(error)], hint=place_of(error)
+        ) from error
 
 
 def _from_file(path: Path) -> ModuleType:
@@ -131,8 +134,10 @@ def _call(function: Callable[[], object], factory: str) -> nn.Module:
             )
     try:
         model = function()
-    except Exception as error:
-        raise ModelError(f"{factory} raised an error", details=[_said(error)], hint=_place(error)) from error
+    except (Exception, SystemExit) as error:
+        raise ModelError(
+            f"{factory} raised an error", details=[_said(error)], hint=place_of(error)
+        ) from error
     if not isinstance(model, nn.Module):
         raise ModelError(
             f"{factory} returned a {type(model).__name__}, not an nn.Module",
@@ -144,11 +149,11 @@ def _call(function: Callable[[], object], factory: str) -> nn.Module:
 _OPTIONAL = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _place(error: Exception) -> str:
+def place_of(error: BaseException) -> str:
     """Where the user's code raised, as an editor understands it."""
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:

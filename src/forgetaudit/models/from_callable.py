@@ -29,7 +29,8 @@ class CallableArchitecture:
         """Call the function, and load base into what it returns."""
         plan = self._plan
         built = build_model(plan.factory, directory=plan.directory, evidence=plan.evidence, seed=seed)
-        built.model.to(device)
+        # Buffers that no checkpoint holds take the run's dtype with the rest.
+        built.model.to(device=device, dtype=dtype)
         preparation = (
             Preparation(preprocess=built.preprocess, said="the model's own preprocess")
             if built.preprocess

@@ -57,7 +57,7 @@ def find_layers(model: nn.Module, most: int = MOST_LAYERS) -> tuple[Layer, ...]:
     Containers are opened as long as that yields whole blocks; a block is not opened into its leaves. Where a
     deep network has more blocks than `most`, evenly spaced ones are kept, the first and the last among them.
     """
-    found = _thinned(_opened(_children(model, "")), most)
+    found = _thinned(_opened(_unwrapped(model)), most)
     return tuple(Layer(name=c.name, stage=stage) for c, stage in zip(found, _stages(found), strict=True))
 
 
@@ -105,6 +105,19 @@ def _children(module: nn.Module, prefix: str) -> list[_Candidate]:
     ]
 
 
+def _unwrapped(model: nn.Module) -> list[_Candidate]:
+    """The children of `model`, or of the one network that it wraps, as a normalisation around it does."""
+    found = _children(model, "")
+    while (
+        len(found) == 1 and not found[0].is_leaf and not isinstance(found[0].module, (*_LISTS, nn.Sequential))
+    ):
+        inner = _children(found[0].module, f"{found[0].name}.")
+        if not inner:
+            break
+        found = inner
+    return found
+
+
 def _opened(candidates: Iterable[_Candidate]) -> list[_Candidate]:
     opened = []
     for candidate in candidates:
@@ -144,18 +157,26 @@ def _block_kinds(module: nn.Module) -> Counter[type[nn.Module]]:
 
 
 def _stages(found: Sequence[_Candidate]) -> list[Stage]:
-    """Head: the last one, if its name or its last leaf says so. Stem: what comes before the repeated blocks."""
+    """Head: the last one with a head's name, else the last one that ends as a head does. Stem: all before the blocks.
+
+    Names are asked first, because a module may be registered before it is called.
+    """
+    named = [index for index, candidate in enumerate(found) if _has_head_name(candidate)]
     last = len(found) - 1
-    has_head = last > 0 and _is_head(found[last])
-    body = list(found[:last]) if has_head else list(found)
+    head = named[-1] if named else last if last > 0 and _ends_in_scores(found[last]) else None
+    body = [candidate for index, candidate in enumerate(found) if index != head]
     first_block = _first_block(body)
     stages = [Stage.STEM if index < first_block else Stage.BLOCK for index in range(len(body))]
-    return stages + [Stage.HEAD] * has_head
+    if head is not None:
+        stages.insert(head, Stage.HEAD)
+    return stages
 
 
-def _is_head(candidate: _Candidate) -> bool:
-    if re.sub(r"\d+$", "", candidate.name.rpartition(".")[2]) in _HEAD_NAMES:
-        return True
+def _has_head_name(candidate: _Candidate) -> bool:
+    return not candidate.is_block and re.sub(r"\d+$", "", candidate.name.rpartition(".")[2]) in _HEAD_NAMES
+
+
+def _ends_in_scores(candidate: _Candidate) -> bool:
     leaves = [
         m for m in candidate.module.modules() if next(m.children(), None) is None and _has_parameters(m)
     ]

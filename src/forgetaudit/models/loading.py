@@ -1,7 +1,8 @@
 """A checkpoint's tensors, put under the names that the network gives them. Strictly: parameters and buffers."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import torch
 from torch import Tensor, nn
@@ -57,7 +58,7 @@ def load_state(
     # Files older than torch 0.4 have no counters, which play no part in eval mode.
     counters = [name for name in absent if name.endswith("num_batches_tracked")]
     tolerated = {*grafted, *counters, *_tied_to(model, source)}
-    _refuse_misfits(checkpoint, alignment, [n for n in absent if n not in tolerated], grafting=bool(grafted))
+    _refuse_misfits(checkpoint, alignment, [n for n in absent if n not in tolerated], grafted=grafted)
     dtypes = {name: tensor.dtype for name, tensor in model.state_dict().items()}
     state = {
         ours: converted(read_tensor(checkpoint, theirs), dtypes[ours], dtype).to(device)
@@ -81,14 +82,14 @@ def _tied_to(model: nn.Module, present: Collection[str]) -> set[str]:
 
 
 def _refuse_misfits(
-    checkpoint: Checkpoint, alignment: NameAlignment, missing: list[str], *, grafting: bool
+    checkpoint: Checkpoint, alignment: NameAlignment, missing: list[str], *, grafted: Sequence[str]
 ) -> None:
     """All of the names in one message: half a list would have to be asked for again."""
     reshaped = dict(alignment.reshaped)
     details = []
     if gone := [name for name in missing if name not in reshaped]:
         details.append(listing("missing in the file", gone, shown=len(gone)))
-    unexpected = [] if grafting else list(alignment.only_right)
+    unexpected = [name for name in alignment.only_right if not (grafted and _lies_in_head(name, grafted))]
     if unexpected:
         details.append(listing("in the file but not in the model", unexpected, shown=len(unexpected)))
     if odd := [
@@ -101,6 +102,13 @@ def _refuse_misfits(
             details=[*details, *alignment.steps],
             hint="pass the --model that these weights were trained with",
         )
+
+
+def _lies_in_head(name: str, grafted: Sequence[str]) -> bool:
+    """Another head may have tensors of other names; what lies outside it is part of a network that is not this one."""
+    modules = zip(*(grafted_name.split(".")[:-1] for grafted_name in grafted), strict=False)
+    head = ".".join(level[0] for level in takewhile(lambda level: len(set(level)) == 1, modules))
+    return bool(head) and (name.startswith(f"{head}.") or f".{head}." in name)
 
 
 def read_tensor(checkpoint: Checkpoint, name: str) -> Tensor:

@@ -114,13 +114,17 @@ def _bound(rule: RuleResult | None, outcome: str) -> str:
     limit = f"limit {100 * rule.limit:.4g} pt"
     if rule.limits is None:
         return f"; {limit}"
-    if outcome == "fail":
+    warned = ", exceeded: a warning" if rule.outcome == "warned" else ""
+    gained = rule.value is not None and rule.value < 0
+    if outcome == "fail" or warned:
         side = f", at least {numbers.points(max(rule.limits.low, 0.0))}"
+    elif gained and rule.limits.high > 0:
+        side = f", a loss of at most {numbers.points(rule.limits.high)}"
     else:
         side = f", at most {numbers.points(max(rule.limits.high, 0.0))}" if rule.limits.high > 0 else ""
     more = f"; about {numbers.count(rule.further_examples)} more examples" if rule.further_examples else ""
     confidence = f" (one-sided {100 * rule.limits.confidence:g} %)"
-    return f"{side}{confidence if side else ''}; {limit}{more}"
+    return f"{side}{confidence if side else ''}; {limit}{warned}{more}"
 
 
 def score_words(score: ScoreSection) -> str:
@@ -148,9 +152,8 @@ def rule_words(rule: RuleResult) -> str:
     if rule.value is None or rule.rule == "frozen" or rule.limit is None:
         return f"{rule.rule}: {rule.reason}"
     show = numbers.unit
-    sign = {"fail": "over", "warned": "over"}.get(rule.outcome, "within")
     if rule.rule.startswith("cka"):
         return f"{rule.rule} {show(rule.value)} {'<' if rule.value < rule.limit else '≥'} {rule.limit:g}"
     if rule.rule.startswith("distance"):
         return f"{rule.rule} {show(rule.value)} {'>' if rule.value > rule.limit else '≤'} {rule.limit:g}"
-    return f"{rule.rule}: {rule.reason}, {sign} the limit"
+    return f"{rule.rule}: {rule.reason}"

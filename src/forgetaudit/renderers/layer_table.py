@@ -7,6 +7,7 @@ from forgetaudit.renderers.lines import LABEL, Line
 from forgetaudit.report.behaviour import FeatureSection, LayerDrift
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.weights import LayerWeights, WeightSection
+from forgetaudit.wording import counted
 
 __all__ = ["layer_table"]
 
@@ -45,8 +46,8 @@ def _most_telling(
         moved = layer.parameters.relative
         return drifted + (0.0 if isinstance(moved, Absent) else min(moved, 1.0) / 10)
 
-    ends = {layers[0].layer, layers[-1].layer}
-    most = sorted(layers, key=told, reverse=True)[: _MOST_LAYERS - 2]
+    ends = {layers[0].layer, layers[-1].layer, *(layer.layer for layer in layers if layer.stage == "head")}
+    most = sorted(layers, key=told, reverse=True)[: _MOST_LAYERS - len(ends)]
     kept = ends | {layer.layer for layer in most}
     return [layer for layer in layers if layer.layer in kept], len(layers) - len(kept)
 
@@ -55,11 +56,15 @@ def _layer_line(layer: LayerWeights, drift: LayerDrift | None, wide: int, *, wit
     line: Line = [(f"{layer.layer:<{wide}}", "")]
     if with_cka:
         line += _cka_cell(drift)
-    if layer.is_still:
-        return [*line, (f"0       frozen: all {layer.n_tensors} tensors bit-identical", "good")]
-    if layer.parameters_still:
-        return [*line, (f"0       but {layer.buffers_moved} buffers moved", "bad")]
     relative = layer.parameters.relative
+    if layer.is_still and layer.n_cast:
+        distance = "·" if isinstance(relative, Absent) else numbers.unit(relative)
+        return [*line, (f"{distance:<8}equal up to a cast: {counted(layer.n_tensors, 'tensor')}", "good")]
+    if layer.is_still:
+        said = f"frozen: {counted(layer.n_tensors, 'tensor')} bit-identical"
+        return [*line, (f"0       {said}", "good")]
+    if layer.parameters_still:
+        return [*line, (f"0       but {counted(layer.buffers_moved, 'buffer')} moved", "bad")]
     if isinstance(relative, Absent):
         return [*line, (f"·       {relative.not_measured}", "dim")]
     return [*line, (f"{numbers.unit(relative):<8}", ""), (numbers.bar(relative, 10), "bar")]
@@ -80,7 +85,9 @@ def _total_line(weights: WeightSection, wide: int, *, with_cka: bool) -> Line:
     total = weights.total
     relative = total.relative
     text = (
-        f"·       {relative.not_measured}" if isinstance(relative, Absent) else f"{numbers.unit(relative):<8}"
+        f"·       {relative.not_measured};"
+        if isinstance(relative, Absent)
+        else f"{numbers.unit(relative):<7}"
     )
-    n = f"{total.n_tensors - total.n_identical} of {total.n_tensors} parameters changed"
-    return [(f"{'total':<{wide}}", "dim"), (" " * 22 if with_cka else "", ""), (text + n, "dim")]
+    n = f"{total.n_tensors - total.n_identical} of {counted(total.n_tensors, 'parameter')} changed"
+    return [(f"{'total':<{wide}}", "dim"), (" " * 22 if with_cka else "", ""), (f"{text} {n}", "dim")]

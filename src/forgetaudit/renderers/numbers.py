@@ -1,5 +1,7 @@
 """Fractions to what a person reads. Rounding never lies: 0, 1 and 100 % are printed only when exact."""
 
+from forgetaudit.wording import honest, points
+
 __all__ = ["bar", "count", "p_value", "percent", "points", "signed", "signed_points", "size", "unit"]
 
 MINUS = "−"
@@ -7,12 +9,7 @@ MINUS = "−"
 
 def percent(fraction: float) -> str:
     """0.974 -> `97.4 %`; 0.9997 -> `99.9+ %`; 0.0002 -> `<0.1 %`."""
-    return f"{_honest(100 * fraction, decimals=1, top=100)} %"
-
-
-def points(fraction: float) -> str:
-    """A difference of fractions, in points, unsigned: 0.113 -> `11.3`; 0.0002 -> `<0.1`."""
-    return _honest(abs(100 * fraction), decimals=1, top=None)
+    return f"{honest(100 * fraction, decimals=1, top=100)} %"
 
 
 def signed_points(fraction: float) -> str:
@@ -26,29 +23,13 @@ def signed(value: float) -> str:
     """A change in its own unit, with its sign: −0.0512 -> `−0.051`; 0.15 -> `+0.150`; 0.0001 -> `+<0.001`."""
     if value == 0:
         return "0"
-    return f"{MINUS if value < 0 else '+'}{_honest(abs(value), decimals=3, top=None)}"
+    return f"{MINUS if value < 0 else '+'}{honest(abs(value), decimals=3, top=None)}"
 
 
 def unit(value: float) -> str:
     """A similarity or a relative distance: 0.71 -> `0.710`; 0.99996 -> `0.999+`; exactly 1 -> `1`."""
     sign = MINUS if value < 0 else ""
-    return sign + _honest(abs(value), decimals=3, top=1 if abs(value) <= 1 else None)
-
-
-def _honest(value: float, *, decimals: int, top: float | None) -> str:
-    """`value` ≥ 0 rounded, but neither to 0 nor to `top` unless it is that."""
-    step = 10**-decimals
-    if value == 0:
-        return "0"
-    if top is not None and value == top:
-        return f"{top:g}"
-    if value < step / 2:
-        return f"<{step:g}"
-    if top is not None and top - step / 2 <= value < top:
-        return f"{top - step:.{decimals}f}+"
-    if value >= 1000:
-        return f"{value:.3g}"
-    return f"{value:.{decimals}f}"
+    return sign + honest(abs(value), decimals=3, top=1 if abs(value) <= 1 else None)
 
 
 def p_value(p: float) -> str:

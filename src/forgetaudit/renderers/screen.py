@@ -173,7 +173,7 @@ def _rules(report: AuditReport, subject: Subject) -> Iterator[Line]:
     mine = [
         rule
         for rule in rules_of(report, subject)
-        if rule.rule != "accuracy" or rule.outcome == "inconclusive"
+        if rule.rule != "accuracy" or rule.outcome in ("inconclusive", "warned")
     ]
     words = {"fail": "fail", "warned": "warn", "inconclusive": "open", "pass": "ok", "refused": "refused"}
     for rule in mine:

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator
 
 from forgetaudit.report.behaviour import FeatureSection, SourceSection
-from forgetaudit.report.facts import Facts, finding, points
+from forgetaudit.report.facts import Facts, finding
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.verdict import Finding, Severity
+from forgetaudit.wording import counted, points, some
 
 __all__ = ["BEHAVIOUR_DETECTORS"]
 
@@ -78,7 +79,8 @@ def drop(facts: Facts) -> Iterator[Finding]:
             title = f"tuned gained {points(-drop.high)} to {points(-drop.low)} points of source accuracy"
             advice, ident = "nothing to do", "gain-proved"
         else:
-            title = f"no loss is proved: at most {points(max(drop.high, 0.0))} points of source accuracy"
+            most = points(max(drop.high, 0.0))
+            title = f"no loss is proved: at most {most} points of source accuracy (two-sided 95 %)"
             advice, ident = "add source examples to narrow the interval", "drop-not-proved"
         yield finding(
             facts,
@@ -119,11 +121,11 @@ def where_it_sits(facts: Facts) -> Iterator[Finding]:
         ]
         if not measured:
             continue
-        if len(measured) == len(features.layers) and all(cka.kind == "exact" for cka, _ in measured):
+        if len(measured) == len(features.layers) and _only_the_head_changed(facts):
             yield finding(
                 facts,
                 "loss-in-head",
-                "the loss is the head's: every feature before it is bit-identical",
+                "the loss is the head's: every tensor before it is bit-identical",
                 "put base's head back on (--head base) to have the source task back at no loss",
                 severity="medium",
                 data=source.data,
@@ -134,13 +136,23 @@ def where_it_sits(facts: Facts) -> Iterator[Finding]:
         yield finding(
             facts,
             "layer-drifts-most",
-            f"of the watched layers, {layer} drifts most: a diagnostic, not proof",
+            f"of the {'watched' if len(measured) == len(features.layers) else 'measured'} layers, {layer} drifts "
+            "most: a diagnostic, not proof",
             _MITIGATION,
             severity="info",
             confidence="medium",
             data=source.data,
             evidence={"layer": layer, "cka": lowest.estimate},
         )
+
+
+def _only_the_head_changed(facts: Facts) -> bool:
+    """Proved by the bytes of all tensors, watched or not: features agree also where a layer between was not seen."""
+    if facts.weights is None:
+        return False
+    body = [layer for layer in facts.weights.layers if layer.stage != "head"]
+    has_head = len(body) < len(facts.weights.layers)
+    return has_head and all(layer.is_still and not layer.n_cast for layer in body)
 
 
 def _with_features(facts: Facts) -> Iterator[tuple[SourceSection, FeatureSection]]:
@@ -157,7 +169,7 @@ def classes_that_fell(facts: Facts) -> Iterator[Finding]:
             yield finding(
                 facts,
                 "classes-fell",
-                f"{len(fell)} of {len(section.per_class)} classes fell; "
+                f"{len(fell)} of {counted(len(section.per_class), 'class')} fell; "
                 f"{worst.name} by {points(worst.base - worst.tuned)} points (n {worst.n})",
                 "look at what the target data teach about them",
                 severity="low",
@@ -173,7 +185,9 @@ def cka_is_blind(facts: Facts) -> Iterator[Finding]:
         drop = source.accuracy.drop
         measured = [layer.cka for layer in features.layers if not isinstance(layer.cka, Absent)]
         values = [cka.estimate for cka in measured if cka.kind != "exact"]
-        if isinstance(drop, Absent) or drop.low is None or not values:
+        if isinstance(drop, Absent) or drop.low is None or not values or source.unusable:
+            continue
+        if len(measured) < len(features.layers):
             continue
         if drop.low > 0.02 and min(values) > 0.95:
             yield finding(
@@ -190,10 +204,12 @@ def cka_is_blind(facts: Facts) -> Iterator[Finding]:
 
 def head_replaced(facts: Facts) -> Iterator[Finding]:
     if facts.variant.grafted:
+        asked = "base's head was put on tuned, as asked (--head base)"
+        why = asked if facts.variant.graft_asked else "tuned has another head; base's was put on it"
         yield finding(
             facts,
             "head-replaced",
-            f"tuned has another head; base's was put on it ({', '.join(facts.variant.grafted)})",
+            f"{why}: {some(facts.variant.grafted)}",
             "read the drop as that of tuned's features under base's head",
             severity="medium",
             evidence={"tensors": list(facts.variant.grafted)},

@@ -1,6 +1,6 @@
 """What the detectors of findings look at, and the form of what they say."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ from forgetaudit.report.inputs import VariantName
 from forgetaudit.report.verdict import Confidence, Finding, Severity, Verdict
 from forgetaudit.report.weights import WeightSection
 
-__all__ = ["Facts", "finding", "points", "some"]
+__all__ = ["Facts", "finding"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,14 +50,3 @@ def finding(
         advice=advice,
         docs=f"docs/findings.md#{ident}",
     )
-
-
-def points(fraction: float) -> str:
-    """A fraction in points, without its sign being hidden by rounding."""
-    return f"{100 * fraction:.1f}"
-
-
-def some(names: Sequence[str]) -> str:
-    """The first three names, the rest counted."""
-    more = f", … {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more

@@ -14,7 +14,8 @@ from forgetaudit.policy import FailWhen, Level, OnInconclusive, Policy, Rule, Ru
 from forgetaudit.report.behaviour import FeatureSection, LayerDrift, SourceSection
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.verdict import Limits, Outcome, RuleOutcome, RuleResult, Verdict
-from forgetaudit.report.weights import WeightSection
+from forgetaudit.report.weights import WeightSection, WeightTotal
+from forgetaudit.wording import counted, some
 
 __all__ = ["FAILED", "INCONCLUSIVE", "PASSED", "REFUSED", "judge"]
 
@@ -38,16 +39,27 @@ def judge(
     `variants` can be left out where there are weights: their names are the variants' then.
     """
     names = variants or ([] if isinstance(weights, Absent) else [section.variant for section in weights])
+    damage = {} if isinstance(weights, Absent) else {section.variant: section.damage for section in weights}
     results = tuple(
-        result for rule in policy.rules for result in _results(rule, policy, source, features, weights, names)
+        _held_back(result, damage.get(result.variant))
+        for rule in policy.rules
+        for result in _results(rule, policy, source, features, weights, names)
     )
     refused = not isinstance(source, Absent) and any(section.unusable for section in source)
     outcome = _outcome(results, refused=refused)
     return Verdict(outcome=outcome, exit_code=_exit_code(outcome, policy), rules=results)
 
 
+def _held_back(result: RuleResult, damage: str | None) -> RuleResult:
+    """Damaged weights pass nothing: where the numbers look right, the rule does not measure what is wrong."""
+    if damage is None or result.outcome != "pass":
+        return result
+    return result.model_copy(update={"outcome": "inconclusive", "reason": damage})
+
+
 def _outcome(results: Sequence[RuleResult], *, refused: bool) -> Outcome:
-    outcomes = {result.outcome for result in results}
+    """Rules at level warn are told, and change nothing."""
+    outcomes = {result.outcome for result in results if result.level == "fail" or result.outcome == "refused"}
     if refused or "refused" in outcomes:
         return "refused"
     if not results:
@@ -209,10 +221,7 @@ def _cka(rule: Rule, section: FeatureSection) -> RuleResult:
 
 
 def _distance(rule: Rule, section: WeightSection) -> RuleResult:
-    total = section.total
-    for layer in section.layers:
-        if layer.layer == rule.where:
-            total = layer.parameters
+    total = section.total if rule.where is None else _parameters_of(rule.where, section)
     outcome: RuleOutcome
     if isinstance(total.relative, Absent):
         value, outcome, reason = None, "inconclusive", f"not measured: {total.relative.not_measured}"
@@ -231,17 +240,35 @@ def _distance(rule: Rule, section: WeightSection) -> RuleResult:
     )
 
 
+def _parameters_of(where: str, section: WeightSection) -> WeightTotal:
+    """The layer's own sums; what is nowhere in the report was not measured."""
+    for layer in section.layers:
+        if layer.layer == where:
+            return layer.parameters
+    absent = Absent(not_measured=f"{where} is none of the layers that were measured")
+    return WeightTotal(
+        n_tensors=0,
+        n_identical=0,
+        n_elements=0,
+        distance=absent,
+        relative=absent,
+        one_minus_cosine=absent,
+        max_abs=absent,
+    )
+
+
 _STILL = {"identical", "cast", "renamed"}
 
 
 def _frozen(rule: Rule, section: WeightSection) -> RuleResult:
     rows = [row for row in section.tensors if any(covers(pattern, row.name) for pattern in rule.patterns)]
     moved = [row.name for row in rows if row.change not in _STILL]
-    more = f", … {len(moved) - 3} more" if len(moved) > 3 else ""
+    n_cast = sum(row.change == "cast" for row in rows)
+    cast = f" up to a cast ({n_cast} cast)" if n_cast else ""
     reason = (
-        f"{len(moved)} of {len(rows)} tensors changed: {', '.join(moved[:3])}{more}"
+        f"{len(moved)} of {len(rows)} tensors changed: {some(moved)}"
         if moved
-        else f"all {len(rows)} tensors are bit-identical"
+        else f"{counted(len(rows), 'tensor')}, every one bit-identical{cast}"
     )
     return RuleResult(
         rule=rule.name,

@@ -56,7 +56,11 @@ class Inputs(Part):
 
 
 class VariantName(Part):
-    """A variant that was run or measured. `grafted` are tensors that it lacks and took from base."""
+    """A variant that was run or measured. `grafted` are tensors of its head that it took from base.
+
+    `graft_asked` where that was asked for; otherwise its own did not fit.
+    """
 
     name: str
     grafted: tuple[str, ...] = ()
+    graft_asked: bool = False

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator
 
-from forgetaudit.report.facts import Facts, finding, some
+from forgetaudit.report.facts import Facts, finding
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.verdict import Finding
-from forgetaudit.report.weights import LayerWeights, WeightSection
+from forgetaudit.report.weights import WeightSection
+from forgetaudit.wording import counted, some
 
 __all__ = ["WEIGHT_DETECTORS"]
 
@@ -15,7 +16,7 @@ def identical(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
         yield finding(
             facts,
             "identical",
-            f"tuned is base: all {weights.total.n_tensors} tensors are bit-identical",
+            f"tuned is base: {counted(len(weights.tensors), 'tensor')}, every one bit-identical",
             "check that the right file was passed as TUNED, and that training saved its result",
             severity="medium",
         )
@@ -38,32 +39,31 @@ def only_a_cast(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
 
 
 def frozen_part(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
-    """The layers from the input on that are still: what they compute cannot have changed.
+    """Layers that are still: what they compute cannot have changed, where the features bear it out.
 
-    Where features were read they must bear it out: the order of the module tree is not always that of the work.
+    Only features tell which layers come first; without them it is said that the bytes are the same, and no more.
     """
-    if weights.identical:
-        return
-    drifted = {
+    exact = {
         drift.layer
         for section in facts.features
         for drift in section.layers
-        if isinstance(drift.cka, Absent) or drift.cka.kind != "exact"
+        if not isinstance(drift.cka, Absent) and drift.cka.kind == "exact"
     }
-    frozen: list[LayerWeights] = []
-    for layer in weights.layers:
-        if not layer.is_still or layer.layer in drifted:
-            break
-        frozen.append(layer)
-    if not frozen:
+    frozen = [
+        layer
+        for layer in weights.layers
+        if layer.is_still and not layer.n_cast and (layer.layer in exact or not facts.features)
+    ]
+    if weights.identical or not frozen:
         return
     n = sum(layer.n_tensors for layer in frozen)
-    names = ", ".join(layer.layer for layer in frozen)
+    names = some([layer.layer for layer in frozen], shown=6)
+    claim = "cannot have forgotten" if facts.features else "unchanged"
     yield finding(
         facts,
         "frozen-part-verified",
-        f"{names} cannot have forgotten: all {n} tensors are bit-identical",
-        "look for a loss in the layers after them",
+        f"{names} {claim}: {counted(n, 'tensor')}, every one bit-identical",
+        "look for a loss in the other layers",
         severity="info",
         evidence={"layers": [layer.layer for layer in frozen], "tensors": n},
     )
@@ -78,14 +78,14 @@ def frozen_but_moved(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
     if not lying:
         return
     moved = sum(layer.running.n_tensors - layer.running.n_identical for layer in lying)
-    names = ", ".join(layer.layer for layer in lying)
+    names = some([layer.layer for layer in lying], shown=6)
     batches = weights.batches_in_training_mode
-    seen = f" over {batches} batches in training mode" if batches else ""
+    seen = f" over {counted(batches, 'batch')} in training mode" if batches else ""
     yield finding(
         facts,
         "frozen-buffers-moved",
         f"the frozen part was not frozen: in {names} every parameter is bit-identical, "
-        f"but {moved} running statistics moved{seen}",
+        f"but {counted(moved, 'running statistic')} moved{seen}",
         "call .eval() on the frozen part after every .train(), and train again",
         severity="high",
         evidence={"layers": [layer.layer for layer in lying], "buffers": moved, "batches": batches},
@@ -93,33 +93,29 @@ def frozen_but_moved(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
 
 
 def nonfinite_weights(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
-    bad = [row for row in weights.tensors if row.n_nonfinite]
-    if bad:
-        n = sum(row.n_nonfinite for row in bad)
-        yield finding(
-            facts,
-            "nonfinite-weights",
-            f"{n} weights are NaN or infinite, in {some([row.name for row in bad])}",
-            "training diverged or the file is damaged: go back to an earlier checkpoint",
-            severity="high",
-            evidence={"weights": n, "tensors": [row.name for row in bad]},
-        )
+    for side in ("base", "tuned"):
+        counts = {
+            row.name: row.n_nonfinite_base if side == "base" else row.n_nonfinite for row in weights.tensors
+        }
+        bad = [name for name, n in counts.items() if n]
+        if bad:
+            yield finding(
+                facts,
+                "nonfinite-weights",
+                f"{counted(sum(counts.values()), 'weight')} of {side} NaN or infinite, in {some(bad)}",
+                "training diverged or the file is damaged: go back to an earlier checkpoint",
+                severity="high",
+                evidence={"side": side, "weights": sum(counts.values()), "tensors": bad},
+            )
 
 
 def zeroed(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
-    """Whole tensors that became zero: the difference is then exactly the base tensor."""
-    zeroed = [
-        row.name
-        for row in weights.tensors
-        if row.relative == 1.0
-        and row.one_minus_cosine is not None
-        and isinstance(row.one_minus_cosine, Absent)
-    ]
+    zeroed = [row.name for row in weights.tensors if row.is_zeroed]
     if zeroed:
         yield finding(
             facts,
             "zeroed-weights",
-            f"{len(zeroed)} tensors of tuned hold nothing but zeros: {some(zeroed)}",
+            f"nothing but zeros in {counted(len(zeroed), 'tensor')} of tuned: {some(zeroed)}",
             "the file was written before its weights were, or a merge failed",
             severity="high",
             evidence={"tensors": zeroed},
@@ -127,11 +123,10 @@ def zeroed(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
 
 
 def exploded(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
-    """A tensor more than a hundred times its old norm away: no fine-tune does that; flipped exponent bits do."""
     far = [
         (row.relative, row.name)
         for row in weights.tensors
-        if row.role == "parameter" and isinstance(row.relative, float) and row.relative > 100
+        if row.is_exploded and isinstance(row.relative, float)
     ]
     if far:
         yield finding(

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from forgetaudit.report.parts import Absent, Part
+from forgetaudit.wording import some
 
 __all__ = ["LayerWeights", "TensorRow", "WeightSection", "WeightTotal"]
 
@@ -28,6 +29,7 @@ class LayerWeights(Part):
     running: WeightTotal
     n_counters: int
     n_counters_identical: int
+    n_cast: int = 0
 
     @property
     def n_tensors(self) -> int:
@@ -68,6 +70,17 @@ class TensorRow(Part):
     one_minus_cosine: float | Absent
     max_abs: float | Absent
     n_nonfinite: int
+    n_nonfinite_base: int = 0
+
+    @property
+    def is_zeroed(self) -> bool:
+        """Something in base, nothing but zeros in tuned: the difference is then exactly the base tensor."""
+        return self.relative == 1.0 and isinstance(self.one_minus_cosine, Absent)
+
+    @property
+    def is_exploded(self) -> bool:
+        """A parameter over a hundred times its old norm away: flipped exponent bits, no fine-tune, do that."""
+        return self.role == "parameter" and isinstance(self.relative, float) and self.relative > 100
 
 
 class WeightSection(Part):
@@ -89,3 +102,14 @@ class WeightSection(Part):
     median_cosine: float | Absent
     looks_unrelated: bool
     resolution: str | None = None
+
+    @property
+    def damage(self) -> str | None:
+        """Why these weights can pass no rule, whatever they score; None for weights that can be meant."""
+        broken = {
+            "NaN or infinite": [row.name for row in self.tensors if row.n_nonfinite],
+            "nothing but zeros": [row.name for row in self.tensors if row.is_zeroed],
+            "far out of scale": [row.name for row in self.tensors if row.is_exploded],
+        }
+        said = [f"{some(names)} {what}" for what, names in broken.items() if names]
+        return f"tuned is damaged: {'; '.join(said)}" if said else None
