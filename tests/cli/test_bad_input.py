@@ -152,6 +152,27 @@ def test_a_forward_that_raises(refused: Any, workplace: Path) -> None:
     assert "no way" in refused("--model", "bad.py:build")
 
 
+@pytest.mark.parametrize(
+    ("body", "said", "line"),
+    [
+        ("raise ValueError('not today')", "ValueError: not today", 4),
+        ("raise SystemExit(0)", "SystemExit: 0", 4),
+        ("return None", "returned a NoneType, which is no tensor or array", 3),
+        ("return image", "which is no tensor or array", 3),
+        ("return 'x'", "returned a str", 3),
+    ],
+)
+def test_a_preprocess_that_raises_or_gives_no_tensor_is_the_models_error(
+    refused: Any, workplace: Path, body: str, said: str, line: int
+) -> None:
+    source = "from digits import DigitNet\nclass Bad(DigitNet):\n    def preprocess(self, image):\n        "
+    (workplace / "bad.py").write_text(f"{source}{body}\ndef build():\n    return Bad()\n")
+    message = refused("--model", "bad.py:build")
+    assert "the model's preprocess" in message
+    assert said in message
+    assert f"bad.py:{line}" in message
+
+
 def test_no_model_at_all(refused: Any) -> None:
     assert "nothing says which network base.safetensors belongs to" in refused("--no-config")
 

@@ -1,7 +1,10 @@
 """Classification: one label for each image or array, the highest score is the answer."""
 
+import inspect
+import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -12,7 +15,7 @@ from torch import Tensor
 
 from forgetaudit.data.batches import Batch
 from forgetaudit.data.examples import Example, Input
-from forgetaudit.errors import DataError
+from forgetaudit.errors import AuditError, DataError, ModelError
 from forgetaudit.tasks.pixels import conversion, pixels
 from forgetaudit.tasks.scoring import labels_of, score_classes, told_shape
 from forgetaudit.tasks.task import Outcomes
@@ -47,8 +50,11 @@ class Classification:
         self._preprocess = preprocess or self._as_float32
 
     def collate(self, examples: list[Example]) -> Batch:
-        """One argument (n, …), float32 unless `preprocess` says otherwise. DataError where shapes differ."""
-        inputs = [torch.as_tensor(self._preprocess(example.input)) for example in examples]
+        """One argument (n, …), float32 unless `preprocess` says otherwise.
+
+        DataError where shapes differ; ModelError where `preprocess` raises, or gives neither tensor nor array.
+        """
+        inputs = [_tensor(self._preprocess, example) for example in examples]
         _refuse_ragged(examples, inputs)
         # Written into memory that torch allocated: an unaligned tensor changes the last bits of a matmul.
         together = torch.empty((len(inputs), *inputs[0].shape), dtype=inputs[0].dtype)
@@ -78,6 +84,43 @@ class Classification:
         if (done := conversion(content.mode)) is not None:
             self.conversions[f"{content.mode}: {done}"] += 1
         return pixels(content)
+
+
+def _tensor(preprocess: Callable[[Input], Tensor | NDArray[Any]], example: Example) -> Tensor:
+    try:
+        prepared = preprocess(example.input)
+    except AuditError:
+        raise
+    # Also where the user's code leaves by sys.exit: its code is not this program's.
+    except (Exception, SystemExit) as error:
+        raise ModelError(
+            f"the model's preprocess raised an error on example {example.id}",
+            details=[f"{type(error).__name__}: {error}"],
+            hint=_place(error.__traceback__),
+        ) from error
+    try:
+        return torch.as_tensor(prepared)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"the model's preprocess returned a {type(prepared).__name__}, which is no tensor or array",
+            details=[f"example {example.id}"],
+            hint=f"return one tensor for one image or array{_home(preprocess)}",
+        ) from error
+
+
+def _place(trace: TracebackType | None) -> str:
+    """Where the code raised that is neither installed nor this module's, as an editor understands it."""
+    own = [
+        frame
+        for frame in traceback.extract_tb(trace)
+        if frame.filename != __file__ and "site-packages" not in frame.filename
+    ]
+    return f"see {own[-1].filename}:{own[-1].lineno}" if own else "try it on one example first"
+
+
+def _home(function: Callable[..., Any]) -> str:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return "" if code is None else f"; see {code.co_filename}:{code.co_firstlineno}"
 
 
 def _refuse_ragged(examples: Sequence[Example], inputs: Sequence[Tensor]) -> None:
