@@ -204,6 +204,13 @@ def test_a_config_that_cannot_be_one_is_translated(vit: Path) -> None:
     assert "cannot be built" in refused(vit)
 
 
+def test_values_packed_several_to_a_byte_are_refused(vit: Path) -> None:
+    tensors = load_file(vit / "model.safetensors")
+    packed = {"vit.layernorm.weight": torch.zeros(8, dtype=torch.float4_e2m1fn_x2)}
+    save_file(tensors | packed, vit / "model.safetensors")
+    assert "quantised weights (float4" in refused(vit)
+
+
 def test_quantised_tensors_are_refused_without_a_word_in_the_config(vit: Path) -> None:
     tensors = load_file(vit / "model.safetensors")
     save_file(

@@ -47,10 +47,13 @@ def is_adapter(path: Path) -> bool:
     return (folder_of(path) / "adapter_config.json").is_file() and not _has_own_weights(path)
 
 
+_WHOLE = ("model.safetensors", "pytorch_model.bin")
+
+
 def _has_own_weights(path: Path) -> bool:
     """A file that is not the adapter's own, or a folder that holds a whole model, too."""
     if path.is_dir():
-        return any((path / name).exists() for name in ("model.safetensors", "model.safetensors.index.json"))
+        return any((path / f"{name}{index}").exists() for name in _WHOLE for index in ("", ".index.json"))
     return not path.name.startswith("adapter_model.")
 
 
@@ -102,7 +105,7 @@ def _evidence(library: str, model: str, key: str, folder: Path, config: Mapping[
     return Evidence(
         library=library,
         model=model,
-        sentence=f"{key} in {folder.name}/config.json, built by {library}",
+        sentence=f"{key} in {folder.resolve().name}/config.json, built by {library}",
         folder=folder,
         config=config,
     )

@@ -93,6 +93,6 @@ def _stand_in(info: TensorInfo) -> Tensor:
 
 
 def _dtype(name: str) -> torch.dtype:
-    """float32 for every floating type, so that the loader converts nothing."""
-    dtype: torch.dtype = getattr(torch, name)
-    return torch.float32 if dtype.is_floating_point else dtype
+    """float32 for every floating type, so that the loader converts nothing; torch lacks some that files have."""
+    dtype: torch.dtype | None = getattr(torch, name, None)
+    return torch.float32 if dtype is None or dtype.is_floating_point else dtype

@@ -14,6 +14,8 @@ _SUFFIXES = {
     ".weight_scale_inv": "fp8 in blocks",
     ".weight_scale": "fp8",
 }
+# Several values to a byte.
+_PACKED = ("float4", "float6")
 
 
 def quantisation_of(checkpoint: Checkpoint) -> str | None:
@@ -21,7 +23,8 @@ def quantisation_of(checkpoint: Checkpoint) -> str | None:
     for suffix, method in _SUFFIXES.items():
         if any(name.endswith(suffix) for name in checkpoint.tensors):
             return method
-    return None
+    packed = (info.dtype for info in checkpoint.tensors.values() if info.dtype.startswith(_PACKED))
+    return next(packed, None)
 
 
 def refuse_quantised(checkpoint: Checkpoint) -> None:
@@ -29,7 +32,11 @@ def refuse_quantised(checkpoint: Checkpoint) -> None:
     method = quantisation_of(checkpoint)
     if method is None:
         return
-    packed = [name for name in checkpoint.tensors if name.endswith(tuple(_SUFFIXES))]
+    packed = [
+        name
+        for name, info in checkpoint.tensors.items()
+        if name.endswith(tuple(_SUFFIXES)) or info.dtype.startswith(_PACKED)
+    ]
     raise ModelError(
         f"{checkpoint.path} holds quantised weights ({method}), which are not run",
         details=[listing("told by", packed), "their rounding would read as forgetting"],
