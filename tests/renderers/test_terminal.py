@@ -108,8 +108,8 @@ def test_a_buffer_that_moved_under_frozen_weights_is_shown_in_its_layer() -> Non
 
 
 def test_a_gain_has_no_limit_of_its_own() -> None:
-    line = headline(judged(DROP, source=(builders.source(3, 9, 300),)))
-    assert "rose 2.0 pt, a loss of at most" in line
+    line = headline(judged(DROP, source=(builders.source(8, 10, 300),)))
+    assert "rose 0.7 pt, a loss of at most 1." in line
 
 
 def test_a_broken_warning_is_told_first_and_again() -> None:

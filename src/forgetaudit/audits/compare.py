@@ -1,13 +1,11 @@
 """compare: what one or more tuned checkpoints forgot of the source task that base could do."""
 
-import platform
-import time
 from contextlib import ExitStack
 
-from forgetaudit import __version__
 from forgetaudit.audits.behaviour import Behaviour, measure_behaviour
 from forgetaudit.audits.inputs import OpenedData, describe_file, open_data
 from forgetaudit.audits.network import Network, build_network
+from forgetaudit.audits.provenance import Clock, gate_settings, versions
 from forgetaudit.audits.weighing import Weighed, weigh, weight_section
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.models.opening import Family
@@ -30,7 +28,7 @@ def compare(plan: AuditPlan, *, progress: Progress = SILENT) -> AuditReport:
     Weights come before the model: they need none, and prove from the bytes what cannot have changed. AuditError where
     the audit cannot be done as asked.
     """
-    clock = _Clock()
+    clock = Clock()
     with ExitStack() as files:
         data = [open_data(data_plan, plan.settings) for data_plan in plan.data]
         family = Family(plan)
@@ -72,7 +70,7 @@ def _report(
     network: Network | None,
     data: list[OpenedData],
     behaviours: list[Behaviour],
-    clock: "_Clock",
+    clock: Clock,
 ) -> AuditReport:
     """Everything measured, put together, judged, and looked through for findings."""
     absent = Absent(not_measured=NO_DATA)
@@ -106,7 +104,7 @@ def _report(
             model=network.described if network else Absent(not_measured=NO_DATA),
             data=tuple(opened.described() for opened in data),
             settings=_settings(plan, network),
-            versions=_versions(network),
+            versions=versions("torch") if network else versions(),
         ),
         variants=variants,
         source=source,
@@ -125,14 +123,7 @@ def _variant(name: str, plan: AuditPlan, network: Network | None) -> VariantName
 
 def _settings(plan: AuditPlan, network: Network | None) -> dict[str, object]:
     """What was decided, not only what was asked: the same settings give the same numbers."""
-    asked = plan.settings
-    policy = plan.policy
-    gate = {
-        "confidence": policy.confidence,
-        "min_samples": policy.min_samples,
-        "fail_when": policy.fail_when.value,
-        "on_inconclusive": policy.on_inconclusive.value,
-    }
+    asked, gate = plan.settings, gate_settings(plan.policy)
     if network is None:
         return {"gate": gate}
     return {
@@ -147,30 +138,3 @@ def _settings(plan: AuditPlan, network: Network | None) -> dict[str, object]:
         "reuse": asked.reuse,
         "gate": gate,
     }
-
-
-def _versions(network: Network | None) -> dict[str, str]:
-    found = {"forgetaudit": __version__, "python": platform.python_version()}
-    if network is not None:
-        import torch
-
-        found["torch"] = str(torch.__version__)
-    return found
-
-
-class _Clock:
-    """Wall seconds of each part of the work, for the one place of a report where times live."""
-
-    def __init__(self) -> None:
-        self._started = time.time()
-        self._last = time.perf_counter()
-        self._seconds: dict[str, float] = {}
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self._seconds[name] = round(now - self._last, 3)
-        self._last = now
-
-    def laps(self) -> dict[str, object]:
-        started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._started))
-        return {"started": started, "seconds": dict(self._seconds)}

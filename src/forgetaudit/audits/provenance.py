@@ -2,6 +2,7 @@
 
 import platform
 import time
+from importlib import metadata
 
 from forgetaudit import __version__
 from forgetaudit.policy import Policy
@@ -19,9 +20,10 @@ def gate_settings(policy: Policy) -> dict[str, object]:
     }
 
 
-def versions() -> dict[str, str]:
-    """Of this package and the interpreter."""
-    return {"forgetaudit": __version__, "python": platform.python_version()}
+def versions(*packages: str) -> dict[str, str]:
+    """Of this package, the interpreter, and the packages named."""
+    found = {"forgetaudit": __version__, "python": platform.python_version()}
+    return found | {package: metadata.version(package) for package in packages}
 
 
 class Clock:
