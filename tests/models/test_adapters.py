@@ -14,8 +14,9 @@ from safetensors.torch import load_file, save_file
 from tests.models import tiny
 
 from forgetaudit.checkpoints.formats import open_checkpoint
-from forgetaudit.errors import AuditError
+from forgetaudit.errors import AuditError, MismatchError
 from forgetaudit.models.adapters import AdaptedCheckpoint
+from forgetaudit.models.architecture import Graft
 from forgetaudit.models.evidence import find_evidence
 from forgetaudit.models.from_transformers import TransformersArchitecture
 from forgetaudit.models.loading import read_tensor
@@ -123,6 +124,35 @@ def test_a_head_trained_apart_from_the_embedding_it_was_tied_to_goes_under_its_o
             embedding, load_file(tmp_path / "base" / "model.safetensors")["transformer.wte.weight"]
         )
         assert torch.equal(head, embedding + 1)
+
+
+def classifier_adapter(folder: Path, labels: int) -> Path:
+    """LoRA on a BERT with a head of so many classes, as PEFT saves it for sequence classification."""
+    tiny.bert().save_pretrained(folder / "base")
+    network = tiny.bert().from_pretrained(folder / "base", num_labels=labels, ignore_mismatched_sizes=True)
+    config = LoraConfig(task_type="SEQ_CLS", target_modules=["query"], **RANDOM)
+    get_peft_model(network, config).save_pretrained(folder / "adapter")
+    return folder / "adapter"
+
+
+def test_a_classifier_that_came_with_the_adapter_replaces_bases(tmp_path: Path) -> None:
+    adapter = classifier_adapter(tmp_path, labels=2)
+    saved = load_file(adapter / "adapter_model.safetensors")["base_model.model.classifier.weight"]
+    with opened(tmp_path / "base", adapter) as found:
+        assert torch.equal(read_tensor(found, "classifier.weight"), saved)
+
+
+def test_a_classifier_of_other_classes_is_a_matter_of_the_head_and_not_of_the_adapter(tmp_path: Path) -> None:
+    adapter = classifier_adapter(tmp_path, labels=5)
+    made = TransformersArchitecture(find_evidence(tmp_path / "base"))
+    on_cpu = {"dtype": torch.float32, "device": torch.device("cpu")}
+    with open_checkpoint(tmp_path / "base") as weights, made.adapted(weights, adapter) as found:
+        assert found.tensors["classifier.weight"].shape == (5, 16)
+        skeleton = made.build(weights, **on_cpu, seed=0)
+        graft = Graft(names={"classifier.weight", "classifier.bias"}, base=skeleton.base.state)
+        assert set(made.load(skeleton.model, found, **on_cpu, graft=graft).grafted) == graft.names
+        with pytest.raises(MismatchError, match="does not fit the model"):
+            made.load(skeleton.model, found, **on_cpu)
 
 
 def test_the_network_answers_as_the_adapter_does(base: Path, lora: Path) -> None:

@@ -24,7 +24,7 @@ from forgetaudit.models.extras import import_extra
 from forgetaudit.models.loading import read_tensor
 from forgetaudit.models.probing import Landing
 from forgetaudit.models.quiet import quiet_transformers
-from forgetaudit.models.touched import Touched, find_touched
+from forgetaudit.models.touched import PREFIX, Touched, find_touched, replaced
 
 __all__ = ["AdaptedCheckpoint"]
 
@@ -48,7 +48,10 @@ class AdaptedCheckpoint:
             given = {name: _as_float32(read_tensor(weights, name)) for name in weights.tensors}
             self.path, self.files, self.metadata = weights.path, weights.files, weights.metadata
         self.format = f"PEFT adapter ({told_settings(config)}) on {base.format}"
-        self._layers = find_touched(_injected(landing.model, config, given, self.path), given)
+        resized = _resized(landing.model, given)
+        fitting = {name: tensor for name, tensor in given.items() if name not in resized}
+        adapted = _injected(landing.model, _without_modules(config, resized), fitting, self.path)
+        self._layers = find_touched(adapted, fitting) | replaced(resized)
         self._sources = dict(landing.sources)
         self._names = self._file_names()
         self.touched = frozenset(self._names)
@@ -138,6 +141,27 @@ class AdaptedCheckpoint:
     def _said(self, notes: tuple[str, ...]) -> str:
         merged = f"{len(self.touched)} tensors merged in float32 as PEFT merges them, all others are base's"
         return "; ".join([*notes, merged])
+
+
+def _resized(model: nn.Module, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Modules saved whole in another shape than base's: a head of other classes, which is no matter of PEFT."""
+    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    own = {name: name.removeprefix(PREFIX) for name in given}
+    return {
+        name: tensor
+        for name, tensor in given.items()
+        if own[name] in shapes and tensor.shape != shapes[own[name]]
+    }
+
+
+def _without_modules(config: dict[str, Any], resized: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The config without the modules of `resized`, which are not to be expected among the tensors."""
+    modules = {name.rpartition(".")[0] for name in resized}
+    saved = config.get("modules_to_save")
+    if not modules or not isinstance(saved, list):
+        return config
+    kept = [name for name in saved if not any(module.endswith(f".{name}") for module in modules)]
+    return config | {"modules_to_save": kept or None}
 
 
 def _injected(model: nn.Module, config: dict[str, Any], given: Mapping[str, Tensor], path: Path) -> Any:

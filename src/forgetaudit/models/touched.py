@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from forgetaudit.errors import ModelError
 
-__all__ = ["Touched", "find_touched"]
+__all__ = ["PREFIX", "Touched", "find_touched", "replaced"]
 
 # PeftModel → tuner → the network.
-_PREFIX = "base_model.model."
+PREFIX = "base_model.model."
 
 BaseTensor = Callable[[str], Tensor]
 
@@ -60,14 +60,20 @@ def find_touched(adapted: Any, given: Mapping[str, Tensor]) -> dict[str, Touched
     trained = _assigned(adapted, given)
     found: dict[str, Touched] = {}
     for path, module in adapted.named_modules():
-        place = path.removeprefix(_PREFIX)
+        place = path.removeprefix(PREFIX)
         if isinstance(module, wrappers.ModulesToSaveWrapper):
             found |= _saved(place, module)
         elif isinstance(module, tuners.BaseTunerLayer):
             _refuse_unmergeable(place, module)
             found |= _tuned(place.removesuffix(".token_adapter"), module, trained)
-    rest = {name: tensor for name, tensor in trained.items() if name not in found}
-    for name, tensor in rest.items():
+    return found | replaced({name: tensor for name, tensor in trained.items() if name not in found})
+
+
+def replaced(tensors: Mapping[str, Tensor]) -> dict[str, Touched]:
+    """Tensors, by the adapter's names, that stand for the network's as they are."""
+    found = {}
+    for given, tensor in tensors.items():
+        name = given.removeprefix(PREFIX)
         found[name] = Touched(
             layer=None, names={}, trained={name: tensor}, shapes={name: tuple(tensor.shape)}
         )
@@ -101,7 +107,7 @@ def _assigned(adapted: Any, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
     brought = {tensor.data_ptr() for tensor in given.values() if tensor.numel()}
     found = {}
     for name, parameter in adapted.named_parameters():
-        own = name.removeprefix(_PREFIX).replace(".base_layer.", ".")
+        own = name.removeprefix(PREFIX).replace(".base_layer.", ".")
         is_part_of_adapter = any(mark in name for mark in _marks(adapted))
         if parameter.data_ptr() in brought and not is_part_of_adapter:
             found[own] = parameter.detach()
