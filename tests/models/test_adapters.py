@@ -230,6 +230,8 @@ def test_a_base_that_is_not_here_is_only_named(base: Path, lora: Path) -> None:
         ({"peft_type": None}, "names no peft_type"),
         ({"peft_type": "NO_SUCH_KIND"}, "does not fit base"),
         ({"init_lora_weights": "pissa_niter_16"}, "changes base's own weights"),
+        ({"alora_invocation_tokens": [1]}, "which acts only after certain tokens"),
+        ({"layer_replication": [[0, 2]]}, "which repeats layers of base"),
         ({"r": "four"}, "does not fit base"),
         ({"target_modules": ["nothing_here"]}, "does not fit base"),
     ],

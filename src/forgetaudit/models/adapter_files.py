@@ -25,6 +25,11 @@ _PROMPTS = {
 }
 # These begin by changing base itself, so the adapter does not belong to the base that is on disk.
 _CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "eva_residual")
+# What such an adapter does depends on the input, or it makes another network.
+_NO_WEIGHTS = {
+    "alora_invocation_tokens": "acts only after certain tokens",
+    "layer_replication": "repeats layers of base",
+}
 # Naming modules to import, or how training began: neither belongs to what the weights are.
 _DROPPED = ("megatron_config", "megatron_core", "auto_mapping", "loftq_config", "corda_config", "eva_config")
 
@@ -51,6 +56,12 @@ def adapter_config(path: Path) -> dict[str, Any]:
             f"{folder} was started with {start}, which changes base's own weights; on this base it is another model",
             hint="merge it where it was trained: model.merge_and_unload().save_pretrained(DIRECTORY)",
         )
+    for key, effect in _NO_WEIGHTS.items():
+        if found.get(key):
+            raise ModelError(
+                f"{folder} is an adapter with {key}, which {effect}; it cannot be seen as a change of weights",
+                hint="LoRA, DoRA, IA³ and other adapters that can be merged are audited",
+            )
     kept = {key: value for key, value in found.items() if key not in _DROPPED}
     # Whatever training began with is replaced by the adapter's tensors.
     return kept | ({"init_lora_weights": True} if "init_lora_weights" in kept else {})

@@ -46,11 +46,22 @@ class Touched:
             for key, name in self.names.items():
                 value = self.trained[name] if name in self.trained else base(name)
                 inner._parameters[key] = nn.Parameter(value.clone(), requires_grad=False)
-            self.layer.merge(safe_merge=False)
+            self._merge()
             return {name: inner._parameters[key].detach() for key, name in self.names.items()}  # type: ignore[union-attr]
         finally:
             inner._parameters.update(stand_ins)
             self.layer.merged_adapters.clear()
+
+    def _merge(self) -> None:
+        try:
+            self.layer.merge(safe_merge=False)
+        except Exception as error:  # each kind of adapter has its own way of saying that it cannot
+            said = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ModelError(
+                f"PEFT cannot merge the adapter into {next(iter(self.names.values()))}",
+                details=[f"{type(error).__name__}: {said[:200]}"],
+                hint="LoRA, DoRA, IA³ and other adapters that can be merged are audited",
+            ) from error
 
 
 def find_touched(adapted: Any, given: Mapping[str, Tensor]) -> dict[str, Touched]:
