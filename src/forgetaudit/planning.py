@@ -132,7 +132,6 @@ def plan_policy(words: GateWords, config: Config) -> Policy:
     typed = _typed_rules(words)
     names = {rule.name for rule in typed}
     rules = (*(rule for rule in config.policy.rules if rule.name not in names), *typed)
-    _refuse_idle_gate(words, rules)
     policy = replace(config.policy, rules=rules)
     if words.confidence is not None:
         if not 0.5 < words.confidence < 1:
@@ -145,6 +144,7 @@ def plan_policy(words: GateWords, config: Config) -> Policy:
         policy = replace(policy, fail_when=FailWhen(words.fail_when))
     if words.on_inconclusive is not None:
         policy = replace(policy, on_inconclusive=OnInconclusive(words.on_inconclusive))
+    _refuse_idle_gate(words, rules)
     return policy
 
 

@@ -73,7 +73,40 @@ def test_an_interruption_ends_with_130(forgetaudit: Any, monkeypatch: pytest.Mon
         raise KeyboardInterrupt
 
     monkeypatch.setattr("forgetaudit.audits.compare.compare", interrupted)
-    assert forgetaudit(*COMPARE).code == 130
+    run = forgetaudit(*COMPARE)
+    assert run.code == 130
+    assert run.err == "interrupted: nothing was written\n"
+
+
+@pytest.mark.parametrize("code", [0, 1, None, "nope"])
+def test_code_that_is_not_ours_does_not_choose_the_exit_code(
+    forgetaudit: Any, monkeypatch: pytest.MonkeyPatch, code: object
+) -> None:
+    def leaving(*_: object, **__: object) -> None:
+        sys.exit(code)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("forgetaudit.audits.compare.compare", leaving)
+    run = forgetaudit(*COMPARE)
+    assert run.code == 70
+    assert "this is a bug in forgetaudit" in run.err
+
+
+def test_an_end_of_input_is_no_interruption(forgetaudit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(*_: object, **__: object) -> None:
+        raise EOFError("ran out")
+
+    monkeypatch.setattr("forgetaudit.audits.compare.compare", ended)
+    run = forgetaudit(*COMPARE)
+    assert run.code == 70
+    assert "EOFError: ran out" in run.err
+
+
+def test_shell_completion_leaves_with_its_own_code(sample: Path) -> None:
+    environment = {**os.environ, "_FORGETAUDIT_COMPLETE": "source_bash"}
+    run = process(cwd=sample, env=environment)
+    out, _ = run.communicate(timeout=60)
+    assert run.returncode == 0
+    assert "forgetaudit" in out
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

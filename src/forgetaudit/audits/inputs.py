@@ -8,7 +8,7 @@ from forgetaudit.checkpoints.digest import digest
 from forgetaudit.data.examples import Examples
 from forgetaudit.data.readers import open_examples
 from forgetaudit.errors import DataError
-from forgetaudit.plan import DataPlan, Settings
+from forgetaudit.plan import DataPlan, Settings, utf8
 from forgetaudit.report.inputs import DataInput, Digest, FileInput
 from forgetaudit.report.parts import Absent
 from forgetaudit.tasks.registry import ChosenTask, make_task
@@ -61,11 +61,11 @@ class OpenedData:
         said = () if self.chosen is None else (self.chosen.decision, *self.chosen.task.decisions())
         return DataInput(
             data=self.plan.name,
-            where=self.plan.where,
+            where=utf8(self.plan.where),
             n=len(examples),
             fingerprint=examples.fingerprint,
             classes=examples.class_names,
-            decisions=(self.plan.decision, *examples.decisions, *said),
+            decisions=tuple(utf8(text) for text in (self.plan.decision, *examples.decisions, *said)),
         )
 
 
@@ -99,11 +99,11 @@ def describe_file(name: str, checkpoint: Checkpoint, settings: Settings) -> File
     found = digest(checkpoint, whole=settings.hash_whole)
     return FileInput(
         name=name,
-        path=str(checkpoint.path),
+        path=utf8(str(checkpoint.path)),
         format=checkpoint.format,
         bytes=sum(file.stat().st_size for file in checkpoint.files),
         digest=Absent(not_measured=f"{found.reason} (--hash)")
         if isinstance(found, NotMeasured)
         else Digest(method="sha256", value=found),
-        notes=checkpoint.notes,
+        notes=tuple(utf8(note) for note in checkpoint.notes),
     )

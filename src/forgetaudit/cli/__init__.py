@@ -4,12 +4,11 @@
 70 a bug · 130 interrupted · 141 closed pipe · 143 terminated.
 """
 
-import os
 import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 
 from forgetaudit.errors import AuditError, UsageError
@@ -34,8 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         with _sigterm_raises():
+            console.open_streams()
             code = _run(argv)
-            sys.stdout.flush()
+            console.flush_out()
             return code
     except AuditError as problem:
         console.error(problem)
@@ -45,37 +45,73 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except _Terminated:
         return TERMINATED
-    except SystemExit as left:
-        # How typer leaves when stdout is closed.
-        if not isinstance(left.__context__, BrokenPipeError):
-            raise
-        # Python flushes stdout once more at exit; give it somewhere to flush to.
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:
+        console.silence(sys.stdout)
         return CLOSED_PIPE
+    except SystemExit as left:
+        return _left(left)
     except Exception:
-        traceback.print_exc()
-        console.note("this is a bug in forgetaudit: please report it with the lines above and the command")
-        return BUG
+        return _bug()
+
+
+def _left(left: SystemExit) -> int:
+    """Typer leaves by SystemExit where stdout is closed, and after shell completion. Nobody else's code is ours."""
+    from forgetaudit.cli import console
+
+    if not _raised_by(left, "typer"):
+        return _bug()
+    if isinstance(left.__context__, BrokenPipeError):
+        console.silence(sys.stdout)
+        return CLOSED_PIPE
+    if left.code is None or isinstance(left.code, int):
+        return left.code or 0
+    return REFUSED
+
+
+def _raised_by(problem: BaseException, *packages: str) -> bool:
+    trace = problem.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    module = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
+    return module.partition(".")[0] in packages
+
+
+def _bug() -> int:
+    from forgetaudit.cli import console
+
+    console.trace(traceback.format_exc())
+    console.note("this is a bug in forgetaudit: please report it with the lines above and the command")
+    return BUG
 
 
 def _run(argv: Sequence[str] | None) -> int:
     import typer
     from typer.exceptions import Abort, TyperException
 
+    from forgetaudit.cli import console
     from forgetaudit.cli.app import app
 
     words = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     command = typer.main.get_command(app)
     try:
         code = command.main(args=words, prog_name="forgetaudit", standalone_mode=False)
-    except Abort:
+    except Abort as left:
+        # Typer makes one of both.
+        if isinstance(left.__cause__, EOFError):
+            raise left.__cause__ from None
         raise KeyboardInterrupt from None
     except TyperException as problem:
         message = problem.format_message().rstrip(".")
         context = getattr(problem, "ctx", None)
         where = "forgetaudit" if context is None else context.command_path
         raise UsageError(message[:1].lower() + message[1:], hint=f"see {where} --help") from None
+    except OSError as problem:
+        # The help is written by them, to stdout.
+        if _raised_by(problem, "rich", "typer"):
+            raise console.unwritable(problem) from problem
+        raise
+    if code == INTERRUPTED:  # what typer makes of KeyboardInterrupt
+        raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
 
 

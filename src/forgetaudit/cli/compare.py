@@ -1,7 +1,7 @@
 """compare BASE TUNED…: options to a plan, the plan to a report, the report to the screen, the verdict to a code."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import typer
 
@@ -10,7 +10,7 @@ from forgetaudit.audits.samples import compare_samples
 from forgetaudit.cli import console, options
 from forgetaudit.cli import samples as sample_options
 from forgetaudit.cli.outputs import OutputRequest, parse_outputs, write_outputs
-from forgetaudit.errors import UsageError
+from forgetaudit.errors import OutputError, UsageError
 from forgetaudit.plan import AuditPlan, Settings
 from forgetaudit.renderers.headline import headline
 from forgetaudit.renderers.screen import decisions
@@ -76,7 +76,7 @@ def compare(
             context, samples, metric=metric, filter_=filter_, policy=policy, config=settled
         )
         if dry_run:
-            _say(sample_options.described(logs))
+            console.write_out(console.as_lines(sample_options.described(logs)))
             return
         report = compare_samples(logs, progress=console.StderrProgress(quiet=quiet))
         raise typer.Exit(_tell(report, requests, quiet=quiet, verbose=verbose, no_fail=no_fail))
@@ -101,17 +101,13 @@ def compare(
     )  # fmt: skip
     _refuse_idle_options(plan, model_typed=model is not None)
     if dry_run:
-        _say(_described(plan))
+        console.write_out(console.as_lines(_described(plan)))
         return
     # The heavy imports wake up here, not for --help.
     from forgetaudit.audits.compare import compare as audit
 
     report = audit(plan, progress=console.StderrProgress(quiet=quiet))
     raise typer.Exit(_tell(report, requests, quiet=quiet, verbose=verbose, no_fail=no_fail))
-
-
-def _say(lines: Iterable[str]) -> None:
-    console.write_out("".join(f"{line}\n" for line in lines))
 
 
 def _refuse_idle_options(plan: AuditPlan, *, model_typed: bool) -> None:
@@ -169,12 +165,21 @@ def _tell(
     if verbose:
         for decision in decisions(report):
             console.note(decision)
-    written = write_outputs(report, requests, exit_note)
-    console.write_out(
-        f"{headline(report)}\n"
-        if quiet
-        else render(report, width=width, colour=colour, unicode=unicode, exit_note=exit_note)
-    )
-    if written:
-        console.note(f"wrote {', '.join(written)}")
+    try:
+        console.write_out(
+            console.as_lines([headline(report)])
+            if quiet
+            else render(report, width=width, colour=colour, unicode=unicode, exit_note=exit_note)
+        )
+    except (BrokenPipeError, OutputError):
+        # The screen is lost; what a long run found is not.
+        _save(report, requests, exit_note)
+        raise
+    # After the screen, so that a full disk does not cost both.
+    _save(report, requests, exit_note)
     return PASSED if forgiven else code
+
+
+def _save(report: AuditReport, requests: Sequence[OutputRequest], exit_note: str) -> None:
+    if written := write_outputs(report, requests, exit_note):
+        console.note(f"wrote {', '.join(written)}")

@@ -3,24 +3,97 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from forgetaudit.errors import AuditError
+from forgetaudit.errors import AuditError, OutputError
 from forgetaudit.renderers.numbers import size
-from forgetaudit.renderers.terminal import printable
+from forgetaudit.renderers.terminal import one_line, printable
 
-__all__ = ["StderrProgress", "error", "note", "terminal_traits", "write_out"]
+__all__ = [
+    "StderrProgress",
+    "as_lines",
+    "error",
+    "flush_out",
+    "note",
+    "open_streams",
+    "silence",
+    "terminal_traits",
+    "trace",
+    "unwritable",
+    "write_out",
+]
+
+
+def open_streams() -> None:
+    """OutputError where stdout is closed, before hours of work. What goes to a closed stderr is lost, as asked."""
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    if sys.stdout is None:
+        raise OutputError(
+            "stdout is closed, so the report cannot be shown",
+            hint="send it to /dev/null if you do not want it",
+        )
 
 
 def write_out(text: str) -> None:
-    """The report, whole, to stdout."""
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    """The report, whole, to stdout; what its encoding cannot hold, as escapes.
+
+    BrokenPipeError where nobody reads any more, OutputError where it cannot be written otherwise.
+    """
+    with _stdout_fails_as_output_error():
+        sys.stdout.write(_encodable(text, sys.stdout))
+        sys.stdout.flush()
+
+
+def as_lines(lines: Iterable[str]) -> str:
+    """Lines for stdout, as the screen shows a line: control characters as escapes, ASCII where only that is shown."""
+    _, _, unicode = terminal_traits(sys.stdout)
+    return "".join(f"{one_line(line, unicode=unicode)}\n" for line in lines)
+
+
+def flush_out() -> None:
+    """What other libraries wrote to stdout is there. Errors as `write_out` has them."""
+    with _stdout_fails_as_output_error():
+        sys.stdout.flush()
+
+
+@contextmanager
+def _stdout_fails_as_output_error() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as problem:
+        raise unwritable(problem) from problem
+
+
+def unwritable(problem: Exception) -> OutputError:
+    """What to raise where stdout failed. Nothing more is sent there."""
+    silence(sys.stdout)
+    return OutputError(
+        "the report cannot be written to stdout",
+        details=[str(problem)],
+        hint="free space, or send it elsewhere",
+    )
+
+
+def silence(stream: TextIO) -> None:
+    """Lead a broken stream to nowhere: Python flushes it once more at exit, and would end with a code of its own."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def _encodable(text: str, stream: TextIO) -> str:
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def note(text: str) -> None:
@@ -36,10 +109,19 @@ def error(problem: AuditError) -> None:
         _to_stderr(printable(line))
 
 
+def trace(text: str) -> None:
+    """A traceback, to stderr."""
+    for line in text.splitlines():
+        _to_stderr(printable(line))
+
+
 def _to_stderr(line: str) -> None:
-    encoding = sys.stderr.encoding or "utf-8"
-    sys.stderr.write(line.encode(encoding, "replace").decode(encoding) + "\n")
-    sys.stderr.flush()
+    """Nothing to tell it with is no reason for another exit code."""
+    try:
+        sys.stderr.write(_encodable(f"{line}\n", sys.stderr))
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        silence(sys.stderr)
 
 
 def terminal_traits(stream: TextIO) -> tuple[int | None, bool, bool]:

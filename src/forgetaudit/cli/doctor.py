@@ -44,7 +44,7 @@ class _Found:
 def doctor() -> None:
     """Check the installation: Python, torch, what each extra adds, and what is broken."""
     core = [_look(name, module) for name, module in _CORE.items()]
-    console.write_out("".join(f"{line}\n" for line in _told(core)))
+    console.write_out(console.as_lines(_told(core)))
     if any(found.state in ("broken", "missing") for found in core):
         raise typer.Exit(REFUSED)
 

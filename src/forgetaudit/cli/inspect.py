@@ -18,7 +18,6 @@ from forgetaudit.models.evidence import Evidence, find_evidence, is_adapter
 from forgetaudit.models.extras import is_installed, recipe
 from forgetaudit.models.quantised import quantisation_of
 from forgetaudit.renderers.numbers import size
-from forgetaudit.renderers.terminal import printable
 
 __all__ = ["inspect"]
 
@@ -34,9 +33,9 @@ def inspect(path: Path_, as_json: AsJson = False, verbose: AllTensors = False) -
         facts = _facts(checkpoint)
         facts["model"] = _adapter(path) if adapter else _model(path, checkpoint)
     if as_json:
-        console.write_out(json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+        console.write_out(json.dumps(facts, indent=2) + "\n")
         return
-    console.write_out("".join(f"{printable(line)}\n" for line in _told(facts, verbose=verbose)))
+    console.write_out(console.as_lines(_told(facts, verbose=verbose)))
 
 
 def _facts(checkpoint: Checkpoint) -> dict[str, Any]:

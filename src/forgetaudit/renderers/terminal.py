@@ -8,7 +8,7 @@ from rich.text import Text
 from forgetaudit.renderers.screen import screen
 from forgetaudit.report.report import AuditReport
 
-__all__ = ["render"]
+__all__ = ["one_line", "printable", "render"]
 
 STYLES = {"": "", "bold": "bold", "label": "bold", "dim": "dim", "bad": "bold red", "good": "green"} | {
     "warn": "yellow",
@@ -50,8 +50,7 @@ def render(
 def _rows(line: list[tuple[str, str]], width: int | None, *, unicode: bool) -> list[Text]:
     text = Text()
     for piece, style in line:
-        shown = printable(piece)
-        text.append(shown if unicode else shown.translate(_ASCII), STYLES[style])
+        text.append(one_line(piece, unicode=unicode), STYLES[style])
     text.rstrip()
     if width is None or text.cell_len <= width:
         return [text]
@@ -73,6 +72,12 @@ def _wrapped(text: Text, width: int, indent: int) -> list[Text]:
         rows[-1].rstrip()
         rest = Text(" " * indent).append_text(rest[at + 1 :])
     return [*rows, rest]
+
+
+def one_line(text: str, *, unicode: bool) -> str:
+    """What a screen shows of `text`: no control character is obeyed, and signs have their ASCII likeness on request."""
+    shown = printable(text)
+    return shown if unicode else shown.translate(_ASCII)
 
 
 def printable(text: str) -> str:
