@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import typer
 
@@ -9,7 +10,7 @@ from forgetaudit import planning
 from forgetaudit.audits.samples import compare_samples
 from forgetaudit.cli import console, options
 from forgetaudit.cli import samples as sample_options
-from forgetaudit.cli.outputs import OutputRequest, parse_outputs, write_outputs
+from forgetaudit.cli.outputs import OutputRequest, parse_outputs, refuse_inputs, write_outputs
 from forgetaudit.errors import OutputError, UsageError
 from forgetaudit.plan import AuditPlan, Settings
 from forgetaudit.renderers.headline import headline
@@ -71,7 +72,9 @@ def compare(
         ),
         settled,
     )  # fmt: skip
+    settings_file = () if settled.path is None else (settled.path,)
     if samples is not None:
+        refuse_inputs(requests, (*samples, *settings_file))
         logs = sample_options.plan_samples(
             context, samples, metric=metric, filter_=filter_, policy=policy, config=settled
         )
@@ -100,6 +103,7 @@ def compare(
         config=None if settled.path is None else settled.path.name,
     )  # fmt: skip
     _refuse_idle_options(plan, model_typed=model is not None)
+    refuse_inputs(requests, (*_read(plan), *settings_file))
     if dry_run:
         console.write_out(console.as_lines(_described(plan)))
         return
@@ -108,6 +112,15 @@ def compare(
 
     report = audit(plan, progress=console.StderrProgress(quiet=quiet))
     raise typer.Exit(_tell(report, requests, quiet=quiet, verbose=verbose, no_fail=no_fail))
+
+
+def _read(plan: AuditPlan) -> Iterator[Path]:
+    """The files and folders that a run would read."""
+    yield from (plan.base, *plan.tuned)
+    if plan.model is not None and isinstance(plan.model.factory, str):
+        yield plan.model.directory / plan.model.factory.rpartition(":")[0]
+    for data in plan.data:
+        yield data.directory / data.where
 
 
 def _refuse_idle_options(plan: AuditPlan, *, model_typed: bool) -> None:
