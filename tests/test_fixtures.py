@@ -73,6 +73,8 @@ def test_every_base_is_far_above_chance_and_every_fine_tune_forgot() -> None:
         family = name.split("/")[0]
         if family in ("gpt2", "llama", "bert-mlm") and name != f"{family}/base":
             assert loss[name] > loss[f"{family}/base"] + (0.01 if "ia3" in name else 0.1)
+    # Who always names the commonest token has 3.7 %.
+    assert accuracy["bert-mlm/base"] > 0.1
     for family in ("gpt2", "llama"):
         choices = {name: SCORES[f"{family}/{name}"]["choices"]["accuracy"] for name in ("base", "tuned")}
         # A quarter is chance; of 200 questions, 38 % would already be four standard errors above it.
@@ -151,6 +153,31 @@ def test_no_text_that_is_measured_is_too_long_for_a_language_model() -> None:
     for name in ("gpt2", "llama"):
         tokenizer = transformers.AutoTokenizer.from_pretrained(ROOT / name / "base")
         assert max(map(len, tokenizer(texts)["input_ids"])) <= tokenizer.model_max_length
+
+
+def test_half_of_the_classifiers_texts_are_longer_than_it_reads() -> None:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(ROOT / "bert/base")
+    lengths = [
+        len(ids) for ids in tokenizer(fixtures.read_data(ROOT / "data", "bert_val")["text"])["input_ids"]
+    ]
+    n_cut = sum(length > tokenizer.model_max_length for length in lengths)
+    assert f"{n_cut} of the {len(lengths)} in `bert_val`" in (ROOT / "README.md").read_text()
+
+
+def test_a_classifier_that_was_left_in_training_mode_scores_otherwise() -> None:
+    model = fixtures.load(ROOT, "bert/base").train()
+    torch.manual_seed(0)
+    found = fixtures.score(ROOT, "bert/base", model, "bert_val")
+    assert not as_measured(found, SCORES["bert/base"]["bert_val"])
+
+
+def test_text_of_another_python_is_not_mixed_with_what_is_here(tmp_path: Path) -> None:
+    (tmp_path / fixtures.SOURCES).write_text("0123  ast.py\n")
+    with pytest.raises(SystemExit, match="has other text than what is here was made from"):
+        fixtures.keep_sources(tmp_path, {"ast.py": "4567"}, anew=False)
+    assert (tmp_path / fixtures.SOURCES).read_text() == "0123  ast.py\n"
+    fixtures.keep_sources(tmp_path, {"ast.py": "4567"}, anew=True)
+    assert (tmp_path / fixtures.SOURCES).read_text() == "4567  ast.py\n"
 
 
 def test_the_readme_tells_the_scores_that_were_measured() -> None:
