@@ -11,7 +11,7 @@ import pytest
 SRC = Path(__file__).parent.parent / "src" / "forgetaudit"
 
 ROWS = [
-    {"errors", "values", "wording"},
+    {"errors", "user_code", "values", "wording"},
     {"policy", "inference"},
     {"checkpoints", "data", "logs", "stats", "report", "plan", "plugins", "progress"},
     {"models", "tasks", "renderers", "config"},

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from forgetaudit.errors import UsageError
+from forgetaudit.user_code import module_from
 
 __all__ = ["Part", "find_part"]
 
@@ -78,20 +79,7 @@ def _attribute(reference: str, option: str, directory: Path | None) -> Any:
 
 
 def _module(where: str, directory: Path | None) -> ModuleType:
-    if directory is None:
-        return importlib.import_module(where)
-    with _importable_from(directory):
-        if not where.endswith(".py"):
-            return importlib.import_module(where)
-        path = directory / where
-        spec = importlib.util.spec_from_file_location(f"forgetaudit_part_{path.stem}", path)
-        if spec is None or spec.loader is None:
-            raise ImportError(f"{path} is not a Python file")
-        module = importlib.util.module_from_spec(spec)
-        # Dataclasses look a class's module up by name.
-        sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
-        return module
+    return importlib.import_module(where) if directory is None else module_from(where, directory)
 
 
 @contextlib.contextmanager
@@ -100,18 +88,6 @@ def _told(fact: str, hint: str) -> Iterator[None]:
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         said = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
         raise UsageError(fact, details=[said], hint=hint) from error
-
-
-@contextlib.contextmanager
-def _importable_from(directory: Path) -> Iterator[None]:
-    """A file may import its neighbours, as where it is usually run; no bytecode is left there."""
-    before, bytecode = list(sys.path), sys.dont_write_bytecode
-    sys.path.insert(0, str(directory))
-    sys.dont_write_bytecode = True
-    try:
-        yield
-    finally:
-        sys.path[:], sys.dont_write_bytecode = before, bytecode

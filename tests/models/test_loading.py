@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from forgetaudit.checkpoints.formats import open_checkpoint
 from forgetaudit.errors import MismatchError
-from forgetaudit.models.loading import LoadedState, load_state
+from forgetaudit.models.loading import Graft, LoadedState, load_state
 
 
 def net(classes: int = 3) -> nn.Module:
@@ -71,20 +71,20 @@ def test_everything_that_does_not_fit_is_in_one_message(tmp_path: Path) -> None:
 
 def test_only_a_head_may_be_grafted(tmp_path: Path) -> None:
     base = net().state_dict()
-    found = loaded(tmp_path, net(), net(classes=7).state_dict(), graft_from=base, graft=HEAD)
+    found = loaded(tmp_path, net(), net(classes=7).state_dict(), graft=Graft(names=HEAD, base=base))
     assert set(found.grafted) == HEAD
     assert found.state["head.weight"] is base["head.weight"]
     headless = {k: v for k, v in base.items() if k not in HEAD}
-    assert set(loaded(tmp_path, net(), headless, graft_from=base, graft=HEAD).grafted) == HEAD
+    assert set(loaded(tmp_path, net(), headless, graft=Graft(names=HEAD, base=base)).grafted) == HEAD
     bodyless = {k: v for k, v in base.items() if k != "body.0.weight"}
     with pytest.raises(MismatchError):
-        loaded(tmp_path, net(), bodyless, graft_from=base, graft=HEAD)
+        loaded(tmp_path, net(), bodyless, graft=Graft(names=HEAD, base=base))
 
 
 def test_a_head_that_fits_is_grafted_only_on_request(tmp_path: Path) -> None:
     base, tuned = net().state_dict(), net().state_dict()
-    assert loaded(tmp_path, net(), tuned, graft_from=base, graft=HEAD).grafted == ()
-    found = loaded(tmp_path, net(), tuned, graft_from=base, graft=HEAD, always_graft=True)
+    assert loaded(tmp_path, net(), tuned, graft=Graft(names=HEAD, base=base)).grafted == ()
+    found = loaded(tmp_path, net(), tuned, graft=Graft(names=HEAD, base=base, always=True))
     assert set(found.grafted) == HEAD
     assert torch.equal(found.state["head.weight"], base["head.weight"])
 
@@ -107,7 +107,9 @@ def test_a_counter_of_batches_that_an_old_file_lacks_is_no_obstacle(tmp_path: Pa
 def test_grafting_a_head_does_not_hide_what_lies_outside_it(tmp_path: Path) -> None:
     state = net(classes=7).state_dict() | {"block9.weight": torch.zeros(2)}
     with pytest.raises(MismatchError, match="does not fit the model") as refused:
-        loaded(tmp_path, net(), state, graft_from=net().state_dict(), graft=HEAD)
+        loaded(tmp_path, net(), state, graft=Graft(names=HEAD, base=net().state_dict()))
     assert "block9.weight" in str(refused.value)
     inside = net(classes=7).state_dict() | {"head.scale": torch.zeros(2)}
-    assert set(loaded(tmp_path, net(), inside, graft_from=net().state_dict(), graft=HEAD).grafted) == HEAD
+    assert (
+        set(loaded(tmp_path, net(), inside, graft=Graft(names=HEAD, base=net().state_dict())).grafted) == HEAD
+    )

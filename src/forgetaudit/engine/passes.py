@@ -17,7 +17,7 @@ from forgetaudit.engine.own_tensors import MOST_COPIED_BYTES, OwnTensors
 from forgetaudit.engine.taps import Journal, Read, Tap, Wrapper, runs_hooks, wrapped
 from forgetaudit.engine.variants import Variant, slots
 from forgetaudit.errors import AuditError, ModelError
-from forgetaudit.models.factory import place_of
+from forgetaudit.user_code import place_of
 
 __all__ = ["Carried", "Moment", "Passes", "Result", "Watch", "is_out_of_memory"]
 

@@ -1,6 +1,6 @@
 """How a network is built and filled, whoever builds it."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from forgetaudit.checkpoints.checkpoint import Checkpoint
-from forgetaudit.models.loading import LoadedState
+from forgetaudit.models.loading import Graft, LoadedState
 
 __all__ = ["Architecture", "Encode", "Graft", "Preparation", "Skeleton"]
 
@@ -27,18 +27,6 @@ class Preparation:
     preprocess: Callable[[Any], Any] | None = None
     encode: Encode | None = None
     said: str = "pixels in [0, 1], arrays as they are"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Graft:
-    """Which tensors of a tuned checkpoint may come from base: those of `names`, where they do not fit.
-
-    `always`: also those that would fit.
-    """
-
-    names: Collection[str]
-    base: Mapping[str, Tensor]
-    always: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

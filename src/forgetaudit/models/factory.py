@@ -1,11 +1,9 @@
 """A network from a Python callable: `path.py:callable` or `package.module:callable`."""
 
 import contextlib
-import importlib
-import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,8 +14,9 @@ import torch
 from torch import nn
 
 from forgetaudit.errors import ModelError
+from forgetaudit.user_code import module_from, place_of
 
-__all__ = ["Built", "build_model", "place_of"]
+__all__ = ["Built", "build_model"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +62,13 @@ def _named(factory: str, directory: Path) -> Callable[[], object]:
 
 
 def _module(where: str, directory: Path) -> ModuleType:
+    path = directory / where
+    if where.endswith(".py") and not path.is_file():
+        near = get_close_matches(path.name, [file.name for file in path.parent.glob("*.py")], n=1)
+        hint = f"did you mean {near[0]}?" if near else "check the path before the colon"
+        raise ModelError(f"there is no file {path}", hint=hint)
     try:
-        with _importable_from(directory):
-            return _from_file(directory / where) if where.endswith(".py") else importlib.import_module(where)
-    except ModelError:
-        raise
+        return module_from(where, directory)
     except ModuleNotFoundError as error:
         raise ModelError(
             f"--model {where}: there is no module {error.name}",
@@ -80,40 +81,13 @@ def _module(where: str, directory: Path) -> ModuleType:
         ) from error
 
 
-def _from_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        near = get_close_matches(path.name, [file.name for file in path.parent.glob("*.py")], n=1)
-        hint = f"did you mean {near[0]}?" if near else "check the path before the colon"
-        raise ModelError(f"there is no file {path}", hint=hint)
-    spec = importlib.util.spec_from_file_location(f"forgetaudit_model_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ModelError(f"{path} is not a Python file", hint="name a file that ends in .py")
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses and pickling look a class's module up by name.
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@contextlib.contextmanager
-def _importable_from(directory: Path) -> Iterator[None]:
-    """The user's file may import its neighbours, as it can where it is usually run; no bytecode is left there."""
-    before, bytecode = list(sys.path), sys.dont_write_bytecode
-    sys.path.insert(0, str(directory))
-    sys.dont_write_bytecode = True
-    try:
-        yield
-    finally:
-        sys.path[:], sys.dont_write_bytecode = before, bytecode
-
-
 def _attribute(module: ModuleType, attribute: str, factory: str) -> Callable[[], object]:
     found = getattr(module, attribute, None)
     if not callable(found):
         callables = [name for name, value in vars(module).items() if callable(value) and name[0] != "_"]
         near = get_close_matches(attribute, callables, n=1, cutoff=0.5)
         raise ModelError(
-            f"{factory}: {module.__name__.removeprefix('forgetaudit_model_')} has no callable {attribute}",
+            f"{factory}: {module.__name__.removeprefix('forgetaudit_user_')} has no callable {attribute}",
             hint=f"did you mean {near[0]}?" if near else "name a function that returns the model",
         )
     function: Callable[[], object] = found
@@ -151,13 +125,3 @@ _OPTIONAL = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
-
-
-def place_of(error: BaseException) -> str:
-    """Where the user's code raised, as an editor understands it."""
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    if traceback is None:
-        return "run it on its own first"
-    return f"see {traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}"

@@ -49,15 +49,7 @@ class CallableArchitecture:
         graft: Graft | None = None,
     ) -> LoadedState:
         """By name and shape, wrappers of names removed."""
-        return load_state(
-            model,
-            checkpoint,
-            dtype=dtype,
-            device=device,
-            graft_from=None if graft is None else graft.base,
-            graft=() if graft is None else graft.names,
-            always_graft=graft is not None and graft.always,
-        )
+        return load_state(model, checkpoint, dtype=dtype, device=device, graft=graft)
 
     def model_names(self, checkpoint: Checkpoint) -> Mapping[str, str]:  # noqa: ARG002
         """None: the names are the user's own."""

@@ -46,15 +46,7 @@ class TimmArchitecture:
         graft: Graft | None = None,
     ) -> LoadedState:
         """Every parameter and buffer, but for a grafted head."""
-        return load_state(
-            model,
-            checkpoint,
-            dtype=dtype,
-            device=device,
-            graft_from=None if graft is None else graft.base,
-            graft=() if graft is None else graft.names,
-            always_graft=graft is not None and graft.always,
-        )
+        return load_state(model, checkpoint, dtype=dtype, device=device, graft=graft)
 
     def model_names(self, checkpoint: Checkpoint) -> Mapping[str, str]:  # noqa: ARG002
         """None: timm writes the names that it reads."""

@@ -11,7 +11,7 @@ from forgetaudit.checkpoints.align import NameAlignment, align_names
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.errors import MismatchError, listing
 
-__all__ = ["LoadedState", "converted", "load_state", "read_tensor"]
+__all__ = ["Graft", "LoadedState", "converted", "load_state", "read_tensor"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,21 +28,30 @@ class LoadedState:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graft:
+    """Which tensors of a tuned checkpoint may come from base: those of `names`, where they do not fit.
+
+    `always`: also those that would fit.
+    """
+
+    names: Collection[str]
+    base: Mapping[str, Tensor]
+    always: bool = False
+
+
 def load_state(
     model: nn.Module,
     checkpoint: Checkpoint,
     *,
     dtype: torch.dtype,
     device: torch.device,
-    graft_from: Mapping[str, Tensor] | None = None,
-    graft: Collection[str] = (),
-    always_graft: bool = False,
+    graft: Graft | None = None,
 ) -> LoadedState:
     """Every parameter and buffer of `model` from `checkpoint`; floating ones in `dtype`.
 
-    Names in `graft` (a head's tensors) that `checkpoint` lacks or has in another shape come from `graft_from`,
-    with `always_graft` also those that would fit.
-    Of tied tensors one name suffices. MismatchError naming everything that is missing, unexpected or reshaped.
+    Of a head, what `checkpoint` lacks or has in another shape may come from base, as `graft` says. Of tied
+    tensors one name suffices. MismatchError naming everything that is missing, unexpected or reshaped.
     """
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     alignment = align_names(
@@ -51,10 +60,10 @@ def load_state(
         sides=("the model", checkpoint.path.name),
     )
     source = dict(alignment.pairs)
-    if always_graft:
-        source = {ours: theirs for ours, theirs in source.items() if ours not in graft}
+    if graft is not None and graft.always:
+        source = {ours: theirs for ours, theirs in source.items() if ours not in graft.names}
     absent = [name for name in wanted if name not in source]
-    grafted = [name for name in absent if graft_from is not None and name in graft]
+    grafted = [name for name in absent if graft is not None and name in graft.names]
     # Files older than torch 0.4 have no counters, which play no part in eval mode.
     counters = [name for name in absent if name.endswith("num_batches_tracked")]
     tolerated = {*grafted, *counters, *_tied_to(model, source)}
@@ -64,7 +73,7 @@ def load_state(
         ours: converted(read_tensor(checkpoint, theirs), dtypes[ours], dtype).to(device)
         for ours, theirs in source.items()
     }
-    state |= {name: graft_from[name] for name in grafted if graft_from is not None}
+    state |= {name: graft.base[name] for name in grafted if graft is not None}
     state |= {name: model.state_dict()[name] for name in counters}
     return LoadedState(
         state=state,
