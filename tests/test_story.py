@@ -230,6 +230,9 @@ def test_several_fine_tunes_are_audited_in_one_stream(forgetaudit: Any, tmp_path
     assert rivals["only_second_right"] - rivals["only_first_right"] == 787 - 559
     assert rivals["advantage_of_first"]["estimate"] == pytest.approx((559 - 787) / 797)
     assert "lowlr is 28.6 pt better on src_val than tuned" in run.out
+    words = ["compare", "base.safetensors", "tuned.safetensors", "lowlr.safetensors", "--data", "src_val"]
+    quiet = forgetaudit(*words, "--max-drop", "2pt", "--quiet").out.splitlines()
+    assert [line.split("  ")[0] for line in quiet] == ["tuned: FAIL", "lowlr: PASS"]
 
 
 def test_without_data_the_weights_are_compared_and_a_rule_on_accuracy_cannot_pass(forgetaudit: Any) -> None:

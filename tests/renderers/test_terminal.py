@@ -7,7 +7,7 @@ import pytest
 from tests.report import builders
 
 from forgetaudit.policy import Level, Policy, Rule, RuleKind
-from forgetaudit.renderers.headline import headline
+from forgetaudit.renderers.headline import headlines
 from forgetaudit.renderers.terminal import render
 from forgetaudit.report.behaviour import Unusable
 from forgetaudit.report.gate import judge
@@ -15,6 +15,11 @@ from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
 
 DROP = Rule(kind=RuleKind.ACCURACY, limit=0.02)
+
+
+def headline(report: AuditReport) -> str:
+    (line,) = headlines(report)
+    return line
 
 
 def judged(*rules: Rule, **parts: Any) -> AuditReport:

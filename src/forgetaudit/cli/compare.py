@@ -13,7 +13,7 @@ from forgetaudit.cli import samples as sample_options
 from forgetaudit.cli.outputs import OutputRequest, parse_outputs, refuse_inputs, write_outputs
 from forgetaudit.errors import OutputError, UsageError
 from forgetaudit.plan import AuditPlan, Settings
-from forgetaudit.renderers.headline import headline
+from forgetaudit.renderers.headline import headlines
 from forgetaudit.renderers.screen import decisions
 from forgetaudit.renderers.terminal import render
 from forgetaudit.report.gate import FAILED, INCONCLUSIVE, PASSED
@@ -180,7 +180,7 @@ def _tell(
             console.note(decision)
     try:
         console.write_out(
-            console.as_lines([headline(report)])
+            console.as_lines(headlines(report))
             if quiet
             else render(report, width=width, colour=colour, unicode=unicode, exit_note=exit_note)
         )

@@ -11,7 +11,7 @@ from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import RuleResult
 from forgetaudit.report.weights import WeightSection
 
-__all__ = ["Subject", "headline", "rule_words", "rules_of", "score_words", "subjects", "verdict_line"]
+__all__ = ["Subject", "headlines", "rule_words", "rules_of", "score_words", "subjects", "verdict_line"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +43,12 @@ def subjects(report: AuditReport) -> Iterator[Subject]:
             )
 
 
-def headline(report: AuditReport) -> str:
-    """The verdict in one line, or in a line a subject where there are several."""
+def headlines(report: AuditReport) -> list[str]:
+    """The verdict in one line, named and one a subject where there are several."""
     lines = [(subject, verdict_line(report, subject)) for subject in subjects(report)]
     names = [f"{subject.variant}: " if len(lines) > 1 else "" for subject, _ in lines]
     words = ["".join(text for text, _ in line) for _, line in lines]
-    return "\n".join(name + line for name, line in zip(names, words, strict=True))
+    return [name + line for name, line in zip(names, words, strict=True)]
 
 
 def verdict_line(report: AuditReport, subject: Subject) -> Line:
@@ -149,7 +149,7 @@ def _moved(weights: WeightSection) -> str:
 
 def rule_words(rule: RuleResult) -> str:
     """A rule with its value and limit, as in `cka/block2 0.710 < 0.8`."""
-    if rule.value is None or rule.rule == "frozen" or rule.limit is None:
+    if rule.value is None or rule.rule == "frozen" or rule.limit is None or rule.outcome == "inconclusive":
         return f"{rule.rule}: {rule.reason}"
     show = numbers.unit
     if rule.rule.startswith("cka"):
