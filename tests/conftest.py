@@ -10,6 +10,11 @@ from typing import Any
 import pytest
 import torch
 
+from forgetaudit.models.torchvision_repair import import_torchvision
+
+# Tests build image models of transformers and timm by themselves, and pip's torchvision breaks both beside a CPU torch.
+import_torchvision()
+
 SAMPLE = Path(__file__).parent.parent / "sample_data"
 
 

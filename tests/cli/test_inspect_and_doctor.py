@@ -98,6 +98,7 @@ def test_doctor_tells_a_library_that_is_there_and_broken(
 ) -> None:
     (tmp_path / "timm.py").write_text("raise ImportError('half a timm')")
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "timm", raising=False)
     done = forgetaudit("doctor")
     assert done.code == 0
     assert "timm         broken: ImportError: half a timm; pip install --no-deps" in done.out
