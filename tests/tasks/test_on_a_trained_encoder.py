@@ -112,7 +112,7 @@ def test_every_decision_is_told_also_what_only_the_run_could_show(
         "input text (by name, text), label label (by name, text)",
         "4 classes (code, comment, docstring, …), from text, in natural order",
         f"{len(rows)} examples",
-        "task classification of texts: the data have labels",
+        "task classification: the texts have labels",
         "labels by name: the model's 4 classes, renumbered code 0 → 2, docstring 2 → 0",
         f"{n_cut} of {len(rows)} texts were longer than the 64 tokens that the model reads, and cut",
     ]
@@ -231,7 +231,7 @@ def test_text_for_a_model_of_images_is_refused(
 def test_text_files_without_labels_are_refused_with_the_option(audit: Audit, tmp_path: Path) -> None:
     code, err, _ = audit([{"text": "a"}, {"text": "b"}])
     assert code == 2
-    assert "texts.jsonl has no labels, which accuracy needs" in err
+    assert "texts has no labels, which accuracy needs" in err
 
 
 def test_padding_changes_neither_answers_nor_features(audit: Audit, rows: list[dict[str, Any]]) -> None:

@@ -33,7 +33,7 @@ def test_every_task_of_our_own_can_be_made_and_says_that_it_was_asked_for() -> N
 def test_texts_are_classified_as_texts_and_the_rest_as_images() -> None:
     texts = make_task(None, setting(of_text=True, encode=encode))
     assert isinstance(texts.task, TextClassification)
-    assert texts.decision == "task classification of texts: the data have labels"
+    assert texts.decision == "task classification: the texts have labels"
     images = make_task(None, setting())
     assert isinstance(images.task, Classification)
     assert images.decision == "task classification: the data have labels"

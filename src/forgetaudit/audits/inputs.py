@@ -34,12 +34,16 @@ class OpenedData:
         setting = Setting(
             data=self.plan.name,
             model=network.described.name,
+            model_task=network.task,
             of_text=self.examples.of_text,
+            labelled=self.examples.labelled,
+            decisions=self.examples.decisions,
             class_names=self.examples.class_names,
             labels_present=self.examples.labels_present,
             model_class_names=network.class_names,
             preprocess=network.preparation.preprocess,
             encode=network.preparation.encode,
+            tokens=network.preparation.tokens,
         )
         return replace(self, chosen=make_task(task, setting))
 
@@ -70,7 +74,7 @@ class OpenedData:
 
 
 def open_data(plan: DataPlan, settings: Settings) -> OpenedData:
-    """DataError where it cannot be read, has no labels, or is too small to say anything about two models."""
+    """DataError where it cannot be read, or is too small to say anything about two models."""
     examples = open_examples(
         plan.where,
         directory=plan.directory,
@@ -84,12 +88,6 @@ def open_data(plan: DataPlan, settings: Settings) -> OpenedData:
         raise DataError(
             f"{plan.where} holds one example, from which nothing can be concluded",
             hint="pass a few hundred held-out examples",
-        )
-    if not examples.labelled:
-        raise DataError(
-            f"{plan.where} has no labels, which accuracy needs",
-            details=list(examples.decisions),
-            hint="name their column with --label-column",
         )
     return OpenedData(plan=plan, examples=examples)
 

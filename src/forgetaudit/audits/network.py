@@ -24,10 +24,12 @@ __all__ = ["Network", "build_network"]
 class Network:
     """What can be run: the skeleton with base's weights, the variants, and the layers that are watched.
 
-    `preparation` makes raw inputs into arguments, `class_names` are the labels in the order of the scores.
+    `preparation` makes raw inputs into arguments, `class_names` are the labels in the order of the scores, `task` is
+    what it was made for.
     """
 
     skeleton: nn.Module
+    task: str | None
     preparation: Preparation
     class_names: tuple[str, ...] | None
     variants: tuple[Variant, ...]
@@ -76,6 +78,7 @@ def build_network(
     return Network(
         skeleton=built.model,
         preparation=built.preparation,
+        task=architecture.task,
         class_names=architecture.class_names,
         variants=tuple(variants),
         grafted={name: state.grafted for name, state in loaded.items()},

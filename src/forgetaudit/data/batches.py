@@ -1,7 +1,7 @@
 """Batches: what one step of the stream feeds to every variant."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -20,6 +20,7 @@ class Batch:
 
     `args` and `kwargs` are the model's arguments, nested as it takes them; every tensor in them has the n
     examples along its first dimension. `labels` is (n,) or None; `mask` is (n, t) with 1 for real tokens, or None.
+    `groups` says which rows are not independent of each other, as windows of one document are not; None: all are.
     """
 
     ids: tuple[str, ...]
@@ -27,13 +28,14 @@ class Batch:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     labels: Tensor | None = None
     mask: Tensor | None = None
+    groups: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch with its tensors on `device`."""
-        return self._map(self.ids, lambda tensor: tensor.to(device))
+        return self._map(slice(None), lambda tensor: tensor.to(device))
 
     def with_floats(self, dtype: torch.dtype) -> "Batch":
         """The same batch with the model's floating arguments in `dtype`; ids and masks of integers stay as they are."""
@@ -42,21 +44,22 @@ class Batch:
             lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor,
             (self.args, dict(self.kwargs)),
         )
-        return Batch(ids=self.ids, args=args, kwargs=kwargs, labels=self.labels, mask=self.mask)
+        return replace(self, args=args, kwargs=kwargs)
 
     def halves(self) -> tuple["Batch", "Batch"]:
         """The first and the second half, in fresh tensors: a view's alignment changes the last bits of a matmul."""
         middle = (len(self) + 1) // 2
         return (
-            self._map(self.ids[:middle], lambda tensor: tensor[:middle].clone()),
-            self._map(self.ids[middle:], lambda tensor: tensor[middle:].clone()),
+            self._map(slice(middle), lambda tensor: tensor[:middle].clone()),
+            self._map(slice(middle, None), lambda tensor: tensor[middle:].clone()),
         )
 
-    def _map(self, ids: tuple[str, ...], change: Any) -> "Batch":
+    def _map(self, rows: slice, change: Any) -> "Batch":
         args, kwargs, labels, mask = pytree.tree_map_only(
             Tensor, change, (self.args, dict(self.kwargs), self.labels, self.mask)
         )
-        return Batch(ids=ids, args=args, kwargs=kwargs, labels=labels, mask=mask)
+        groups = None if self.groups is None else self.groups[rows]
+        return Batch(ids=self.ids[rows], args=args, kwargs=kwargs, labels=labels, mask=mask, groups=groups)
 
 
 def in_batches(

@@ -19,7 +19,15 @@ from forgetaudit.engine.variants import Variant, slots
 from forgetaudit.errors import AuditError, ModelError
 from forgetaudit.user_code import place_of
 
-__all__ = ["Carried", "Moment", "Passes", "Result", "Watch", "is_out_of_memory"]
+__all__ = ["Call", "Carried", "Moment", "Passes", "Result", "Watch", "is_out_of_memory", "plainly"]
+
+Call = Callable[..., Any]
+"""call(skeleton, *args, **kwargs) -> what the variant hung on the skeleton makes of a batch."""
+
+
+def plainly(skeleton: nn.Module, *args: Any, **kwargs: Any) -> Any:
+    """The skeleton called with the arguments of the batch, once."""
+    return skeleton(*args, **kwargs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +65,19 @@ class Watch(Protocol):
 class Passes:
     """Runs all variants on a batch. The skeleton and the random state are left as they were found."""
 
-    def __init__(self, skeleton: nn.Module, variants: Sequence[Variant], taps: Mapping[str, Tap]) -> None:
+    def __init__(
+        self,
+        skeleton: nn.Module,
+        variants: Sequence[Variant],
+        taps: Mapping[str, Tap],
+        call: Call = plainly,
+    ) -> None:
         self.modules = dict(skeleton.named_modules())
         self.variants = tuple(variants)
         self.belongings = Belongings(skeleton)
         self.device = _device(self.variants)
         self._skeleton = skeleton
+        self._call = call
         self._slots = slots(skeleton)
         self._taps = taps
         # What is known to hang on the skeleton outside of runs, and to be the random state.
@@ -123,7 +138,7 @@ class Passes:
         if watch is not None:
             watch.begin(variant.name, journal, copies)
         with self._tapped(journal, batch, watch), _named(variant, batch):
-            outputs = self._skeleton(*args, **kwargs)
+            outputs = self._call(self._skeleton, *args, **kwargs)
         self._refuse_written_weights(variant)
         held, self._random = self.belongings.take(before.held), RandomState.take(before.random)
         return Result(outputs, journal), Carried(held, own.take(), self._random)

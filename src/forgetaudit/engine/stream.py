@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from forgetaudit.data.batches import Batch
 from forgetaudit.engine.frugal import FrugalPasses
-from forgetaudit.engine.passes import Moment, Passes, is_out_of_memory
+from forgetaudit.engine.passes import Call, Moment, Passes, is_out_of_memory, plainly
 from forgetaudit.engine.pooling import POOLS
 from forgetaudit.engine.taps import find_taps, gather
 from forgetaudit.engine.variants import Variant
@@ -40,6 +40,7 @@ class Stream:
     its modules remembered from earlier batches, as independent copies of the model would. Between two steps the
     skeleton and the random state are as they were before the run. Memory does not grow with the number of batches.
 
+    `call` runs the skeleton on the arguments of a batch, where that is more than calling it with them.
     `layers` are paths of modules whose output is pooled as `pool` says. `not_measured` has those that gave no
     features, with the reason; it may grow during a run, and what a layer gave before is then to be discarded.
     """
@@ -52,12 +53,13 @@ class Stream:
         layers: Sequence[str] = (),
         pool: str = "mean",
         reuse: bool = True,
+        call: Call = plainly,
         progress: Progress = SILENT,
     ) -> None:
         if pool not in POOLS:
             raise UsageError(f"there is no pooling called {pool!r}", hint=f"choose from {', '.join(POOLS)}")
         self._layers = tuple(dict.fromkeys(layers))
-        self._passes = Passes(skeleton, variants, find_taps(skeleton, self._layers, pool))
+        self._passes = Passes(skeleton, variants, find_taps(skeleton, self._layers, pool), call)
         self._runner = FrugalPasses(self._passes, progress, reuse=reuse)
         self._progress = progress
         self._most_examples: int | None = None

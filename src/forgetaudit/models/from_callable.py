@@ -18,6 +18,7 @@ class CallableArchitecture:
     """See `forgetaudit.models.architecture.Architecture`. Its classes have no names of their own."""
 
     class_names: tuple[str, ...] | None = None
+    task: str | None = None
 
     def __init__(self, plan: ModelPlan) -> None:
         factory = plan.factory

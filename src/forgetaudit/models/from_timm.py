@@ -24,6 +24,7 @@ class TimmArchitecture:
         self.name = f"timm {evidence.model}"
         self.evidence = evidence.sentence
         self.class_names = evidence.class_names
+        self.task = "classification"
         self._found = evidence
         import_torchvision()
         self._timm: Any = import_extra("timm", needed_for=f"{evidence.folder.name} ({evidence.model})")

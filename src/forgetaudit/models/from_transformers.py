@@ -25,6 +25,7 @@ from forgetaudit.models.quantised import refuse_quantised
 from forgetaudit.models.quiet import quiet_transformers
 from forgetaudit.models.sidecars import folder_of, read_sidecar
 from forgetaudit.models.texts import TextPreparation, tokenizer_differences
+from forgetaudit.models.tokens import TokenReader
 from forgetaudit.models.torchvision_repair import import_torchvision
 
 __all__ = ["TransformersArchitecture"]
@@ -43,6 +44,7 @@ class TransformersArchitecture:
         self.class_names = evidence.class_names
         self._found = evidence
         self._class = _model_class(evidence, trust_remote_code=trust_remote_code)
+        self.task = _task_of(self._class.__name__)
         self._config = _config(self._class, evidence)
         self._landings: dict[Checkpoint, Landing] = {}
         self._base: tuple[Checkpoint, LoadedState] | None = None
@@ -133,7 +135,8 @@ class TransformersArchitecture:
     def _preparation(self, model: nn.Module) -> Preparation:
         if getattr(model, "main_input_name", "") == "input_ids":
             text = TextPreparation(self._found.folder, self._config, model)
-            return Preparation(encode=text, said=text.said)
+            tokens = None if text.tokenizer is None else TokenReader(text.tokenizer, model, text.longest)
+            return Preparation(encode=text, tokens=tokens, said=text.said)
         image = ImagePreparation(self._found.folder, self._config)
         return Preparation(preprocess=image, said=image.said)
 
@@ -205,6 +208,26 @@ def _class_of_its_own(evidence: Evidence) -> Any:
         )
     except Exception as error:
         raise _translated(f"the code of {evidence.folder} cannot be run", error) from error
+
+
+# By the library's own lists of which class is for what.
+_TASKS = {
+    "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES": "causal-lm",
+    "MODEL_FOR_MASKED_LM_MAPPING_NAMES": "masked-lm",
+    "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES": "classification",
+    "MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES": "classification",
+    "MODEL_MAPPING_NAMES": "embedding",
+}
+
+
+def _task_of(class_name: str) -> str | None:
+    """What a class of the library answers, by the first list it stands in; None for code of the checkpoint's own."""
+    lists = importlib.import_module("transformers.models.auto.modeling_auto")
+    for name, task in _TASKS.items():
+        for names in dict(getattr(lists, name, {})).values():
+            if class_name in ((names,) if isinstance(names, str) else names):
+                return task
+    return None
 
 
 def _config(model_class: Any, evidence: Evidence) -> Any:

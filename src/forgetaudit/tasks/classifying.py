@@ -24,6 +24,12 @@ def classification(setting: Setting) -> Task:
             f"{setting.data} holds images or arrays, and {setting.model} takes text",
             hint="pass text, or name its column with --input-column",
         )
+    if not setting.labelled:
+        raise DataError(
+            f"{setting.data} has no labels, which accuracy needs",
+            details=list(setting.decisions),
+            hint="name their column with --label-column",
+        )
     match = match_labels(
         setting.class_names,
         setting.model_class_names,

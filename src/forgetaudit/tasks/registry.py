@@ -38,14 +38,20 @@ def make_task(name: str | None, setting: Setting) -> ChosenTask:
 
     DataError where data and model do not fit each other; UsageError where what was pointed at makes no task.
     """
-    part = find_task(name or "classification")
+    seen, why = _seen(setting)
+    part = find_task(name or seen)
     task = _made(part, setting)
-    if name is not None:
-        decision = f"task {part.name}: asked for, {part.origin}"
-    else:
-        of_what = " of texts" if setting.of_text else ""
-        decision = f"task {part.name}{of_what}: the data have labels"
+    decision = f"task {part.name}: {why if name is None else f'asked for, {part.origin}'}"
     return ChosenTask(name=part.name, task=task, decision=decision)
+
+
+def _seen(setting: Setting) -> tuple[str, str]:
+    """The task that model and data are made for, and on what evidence."""
+    if setting.of_choices:
+        return "multiple-choice", "the data hold contexts with choices"
+    if setting.model_task not in (None, "classification"):
+        return str(setting.model_task), f"what {setting.model} was made for"
+    return "classification", f"the {'texts' if setting.of_text else 'data'} have labels"
 
 
 def _made(part: Part, setting: Setting) -> Task:

@@ -11,24 +11,51 @@ from torch import Tensor
 from forgetaudit.data.batches import Batch
 from forgetaudit.data.examples import Example
 
-__all__ = ["Encode", "Outcomes", "Setting", "Task"]
+__all__ = ["Encode", "Outcomes", "Setting", "Task", "Tokens"]
 
 # n texts, or n pairs of texts -> the model's arguments by name, each (n, t), attention_mask among them.
 Encode = Callable[[Sequence[str] | Sequence[tuple[str, str]]], Mapping[str, Tensor]]
 
 
+class Tokens(Protocol):
+    """How base's tokenizer reads text, and what its network takes beside ids.
+
+    `longest` is the most tokens of one row. `pad` fills up rows (any id: what stands there is masked), `start` is
+    what the tokenizer puts before every text or, failing that, its token for an end, None without one; `mask` is
+    the token that stands for a hidden one, `special` are all that are no text. `arguments` are the names that the
+    network's forward takes.
+    """
+
+    longest: int
+    pad: int
+    start: int | None
+    mask: int | None
+    special: frozenset[int]
+    arguments: frozenset[str]
+
+    def read(self, texts: Sequence[str], *, special_tokens: bool) -> list[list[int]]:
+        """The ids of each text, whole, however long; with what the tokenizer puts around a text, or without."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcomes:
-    """What one variant answered to n examples, choosing among `n_classes`.
+    """What one variant answered to n questions, choosing among `n_classes` (at most, where that differs).
 
-    `predicted` (n,) int64, -1 where the answer is none; `correct` (n,) bool; `nll` (n,) float64, nats, NaN where
-    there is no answer.
+    A question is an example, or a token of one. `predicted` (n,) int64, -1 where the answer is none; `correct` (n,)
+    bool; `nll` (n,) float64, nats, NaN where there is no answer. `wanted` (n,) int64 are the right answers where they
+    are no classes of the data; None: the labels of the batch. `row` (n,) int64 ascending is the row of the batch that
+    each question belongs to, the same for every variant; None: one question a row. `guess` is the mean share that
+    guessing gets right; None: 1 in `n_classes`.
     """
 
     predicted: NDArray[np.int64]
     correct: NDArray[np.bool_]
     nll: NDArray[np.float64]
     n_classes: int
+    wanted: NDArray[np.int64] | None = None
+    row: NDArray[np.int64] | None = None
+    guess: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,22 +63,35 @@ class Setting:
     """What a task is made from: what the data hold, and how the model takes it.
 
     Of the data called `data`: their classes, in the order of the labels, and the labels that examples have. Of the
-    `model`: its classes in the order of the scores, what makes an image or array one tensor, and what makes
-    texts arguments. None where nothing says so.
+    `model`: the task it was made for, its classes in the order of the scores, what makes an image or array one
+    tensor, what makes texts arguments, and what reads text token by token. None where nothing says so.
     """
 
     data: str
     model: str
+    model_task: str | None = None
     of_text: bool = False
+    of_choices: bool = False
+    labelled: bool = True
+    decisions: tuple[str, ...] = ()
     class_names: tuple[str, ...] | None = None
     labels_present: frozenset[int] = frozenset()
     model_class_names: tuple[str, ...] | None = None
     preprocess: Callable[[Any], Any] | None = None
     encode: Encode | None = None
+    tokens: Tokens | None = None
 
 
 class Task(Protocol):
-    """Turns examples into what the model takes, and what the model gives into right and wrong."""
+    """Turns examples into what the model takes, and what the model gives into right and wrong.
+
+    A task may also have, each looked for by its name:
+
+    - `unit`, what a question is: "token", "question", "query" ("example" without it);
+    - `forward(model, *args, **kwargs)`, which runs the model on a batch where that is more than one call;
+    - `soft(base, tuned, batch)`, by name the (n,) float64 measures of what changed between the outputs of two
+      variants, beside right and wrong: `kl` in nats, `overlap`, …
+    """
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
