@@ -1,4 +1,4 @@
-"""The committed checkpoints load offline, whole, and score what the manifest says. They need the transformers extra."""
+"""The committed checkpoints load offline, whole, and score what the manifest says. They need transformers and timm."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent / "fixtures"
 MANIFEST = json.loads((ROOT / "manifest.json").read_text())
 SCORES: dict[str, dict[str, dict[str, float]]] = MANIFEST["scores"]
 ADAPTERS = [name for name in SCORES if fixtures.is_adapter(ROOT, name)]
-WHOLE = [name for name in SCORES if name not in ADAPTERS]
+WHOLE = [name for name in SCORES if name not in ADAPTERS and not fixtures.is_of_timm(name)]
 
 
 @pytest.fixture(autouse=True)
@@ -65,8 +65,9 @@ def test_the_text_is_what_the_list_of_sources_says() -> None:
 def test_every_base_is_far_above_chance_and_every_fine_tune_forgot() -> None:
     accuracy = {name: source_score(name)["accuracy"] for name in SCORES}
     loss = {name: source_score(name)["log_loss"] for name in SCORES}
-    assert accuracy["vit/base"] > 0.9
-    assert accuracy["vit/tuned"] < accuracy["vit/base"] - 0.2
+    for family in ("vit", "convnext", "timm-convnext"):
+        assert accuracy[f"{family}/base"] > 0.9
+        assert accuracy[f"{family}/tuned"] < accuracy[f"{family}/base"] - 0.2
     assert accuracy["bert/base"] > 0.85
     assert accuracy["bert/tuned"] < accuracy["bert/base"] - 0.2
     for name in SCORES:
@@ -96,6 +97,14 @@ def test_a_checkpoint_fits_its_network_without_a_tensor_left_over(name: str) -> 
     )
     assert not any(found[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
     assert not model.training
+
+
+@pytest.mark.parametrize("name", ["timm-convnext/base", "timm-convnext/tuned"])
+def test_a_checkpoint_of_timm_is_what_timm_reads_back(name: str) -> None:
+    model, written = fixtures.load(ROOT, name), load_file(ROOT / name / "model.safetensors")
+    assert not model.training
+    assert model.state_dict().keys() == written.keys()
+    assert all(torch.equal(tensor, written[key]) for key, tensor in model.state_dict().items())
 
 
 @pytest.mark.parametrize("name", ADAPTERS)
