@@ -54,7 +54,6 @@ def test_placeholders_and_gaps_are_no_names(tmp_path: Path, labels: Any) -> None
         ({}, "there is no config.json"),
         ({"config": {"hidden": 3}}, "names no network"),
         ({"config": {"architectures": []}}, "names no network"),
-        ({"config": VIT, "modules": {}}, "is a sentence-transformers model"),
         ({"config": {}, "model_index": {}}, "is a diffusers model"),
         ({"config": {"_class_name": "UNet2DModel"}}, "is a diffusers model (UNet2DModel)"),
         ({"config": VIT | {"quantization_config": {"quant_method": "gptq"}}}, "quantised weights (gptq)"),

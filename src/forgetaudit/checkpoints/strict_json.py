@@ -5,7 +5,7 @@ from pathlib import Path
 
 from forgetaudit.errors import UnreadableCheckpoint
 
-__all__ = ["parse_object"]
+__all__ = ["parse_array", "parse_object"]
 
 
 def parse_object(text: bytes, path: Path, what: str) -> dict[str, object]:
@@ -13,19 +13,36 @@ def parse_object(text: bytes, path: Path, what: str) -> dict[str, object]:
 
     A name that stands twice in one object is refused: readers differ in which of the two they keep.
     """
+    parsed = _parsed(text, path, what)
+    if not isinstance(parsed, dict):
+        raise _damaged(path, what, "object")
+    return parsed
+
+
+def parse_array(text: bytes, path: Path, what: str) -> list[object]:
+    """The JSON array in `text`, as strictly."""
+    parsed = _parsed(text, path, what)
+    if not isinstance(parsed, list):
+        raise _damaged(path, what, "array")
+    return parsed
+
+
+def _parsed(text: bytes, path: Path, what: str) -> object:
+    """What `text` says; None where it is no JSON."""
     try:
-        parsed = json.loads(text.decode("utf-8"), object_pairs_hook=_no_duplicates)
+        return json.loads(text.decode("utf-8"), object_pairs_hook=_no_duplicates)
     except _DuplicateNameError as error:
         raise UnreadableCheckpoint(
             f"{path} is damaged: its {what} names {error.args[0]!r} twice", hint="write the file again"
         ) from None
     except (ValueError, RecursionError):
-        parsed = None
-    if not isinstance(parsed, dict):
-        raise UnreadableCheckpoint(
-            f"{path} is damaged: its {what} is not a JSON object", hint="copy or download the file again"
-        )
-    return parsed
+        return None
+
+
+def _damaged(path: Path, what: str, kind: str) -> UnreadableCheckpoint:
+    return UnreadableCheckpoint(
+        f"{path} is damaged: its {what} is not a JSON {kind}", hint="copy or download the file again"
+    )
 
 
 class _DuplicateNameError(Exception):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from forgetaudit.errors import ModelError
+from forgetaudit.models.sentence_files import SentenceFiles, read_sentence_files, sentence_root
 from forgetaudit.models.sidecars import folder_of, read_sidecar
 
 __all__ = ["Evidence", "find_evidence", "is_adapter"]
@@ -20,7 +21,8 @@ class Evidence:
     """Which library builds the network, and by what name of its own; `sentence` is what is printed.
 
     `config` is the JSON object that says so, in `folder`. `class_names` are the labels in the model's order, None
-    where it has none or only placeholders.
+    where it has none or only placeholders. `sentences` says how an encoder's tokens become one embedding a text, None
+    where it is no part of a sentence-transformers folder.
     """
 
     library: str
@@ -28,6 +30,7 @@ class Evidence:
     sentence: str
     folder: Path
     config: Mapping[str, Any]
+    sentences: SentenceFiles | None = None
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
@@ -60,7 +63,9 @@ def _has_own_weights(path: Path) -> bool:
 def find_evidence(path: Path) -> Evidence:
     """What the files beside the weights at `path` say. ModelError where they say nothing, or what cannot be built."""
     folder = folder_of(path)
-    _refuse_other_layouts(folder)
+    _refuse_pipelines(folder)
+    if (root := sentence_root(folder)) is not None:
+        return _sentences_evidence(root)
     config = read_sidecar(folder, "config.json")
     if config is None:
         raise ModelError(
@@ -111,15 +116,36 @@ def _evidence(library: str, model: str, key: str, folder: Path, config: Mapping[
     )
 
 
-def _refuse_other_layouts(folder: Path) -> None:
+def _sentences_evidence(root: Path) -> Evidence:
+    files = read_sentence_files(root)
+    config = read_sidecar(files.encoder, "config.json") or {}
+    _refuse_by_name(files.encoder, config)
+    named = config.get("architectures")
+    model = named[0] if isinstance(named, list) and named else config.get("model_type")
+    if not isinstance(model, str):
+        raise ModelError(
+            f"nothing says which encoder {root} holds",
+            details=[f"no config.json in {files.encoder} names it"],
+            hint=_OWN_CODE,
+        )
+    return Evidence(
+        library="transformers",
+        model=model,
+        sentence=f"modules.json in {root.resolve().name}, encoder built by transformers",
+        folder=files.encoder,
+        config=config,
+        sentences=files,
+    )
+
+
+def _refuse_pipelines(folder: Path) -> None:
     # Before config.json, which these folders have, too: it speaks of a part only.
-    for name, library in (("modules.json", "sentence-transformers"), ("model_index.json", "diffusers")):
-        if (folder / name).is_file():
-            raise ModelError(
-                f"{folder} is a {library} model ({name}), which forgetaudit does not build",
-                details=["the weights alone can be compared: leave out --data"],
-                hint=_OWN_CODE,
-            )
+    if (folder / "model_index.json").is_file():
+        raise ModelError(
+            f"{folder} is a diffusers model (model_index.json), which forgetaudit does not build",
+            details=["the weights alone can be compared: leave out --data"],
+            hint=_OWN_CODE,
+        )
 
 
 def _refuse_by_name(folder: Path, config: Mapping[str, Any]) -> None:

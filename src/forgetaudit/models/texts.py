@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from forgetaudit.errors import MismatchError, ModelError, listing
 from forgetaudit.models.extras import import_extra
 from forgetaudit.models.quiet import quiet_transformers
+from forgetaudit.models.sentence_files import SentenceFiles
 from forgetaudit.models.sidecars import read_sidecar
 
 __all__ = ["TextPreparation", "tokenizer_differences"]
@@ -29,12 +30,16 @@ class TextPreparation:
 
     Only what the model was made for is passed: token_type_ids only where its config has more than one type, because
     a GPT-2 adds an embedding for them without a word. `n_truncated` counts the texts that were cut to `longest`.
+    `files` of a sentence-transformers folder may say that fewer tokens are read, or lower case.
     """
 
-    def __init__(self, folder: Path, config: Any, model: nn.Module) -> None:
+    def __init__(
+        self, folder: Path, config: Any, model: nn.Module, files: SentenceFiles | None = None
+    ) -> None:
         self._folder = folder
+        self._lower_case = files is not None and files.lower_case
         self.tokenizer = _tokenizer(folder)
-        self.longest = _longest(self.tokenizer, config)
+        self.longest = _longest(self.tokenizer, config, None if files is None else files.longest)
         self.n_truncated = 0
         takes = set(inspect.signature(model.forward).parameters)
         with_types = int(getattr(config, "type_vocab_size", 0) or 0) > 1
@@ -53,6 +58,8 @@ class TextPreparation:
         columns = (
             [[pair[0] for pair in given], [pair[1] for pair in given]] if pairs else [[*map(str, given)]]
         )
+        if self._lower_case:
+            columns = [[text.lower() for text in column] for column in columns]
         with quiet_transformers():
             encoded = self.tokenizer(
                 *columns, padding=True, truncation=True, max_length=self.longest, return_tensors="pt"
@@ -170,9 +177,10 @@ def _tokenizer(folder: Path) -> Any:
         ) from error
 
 
-def _longest(tokenizer: Any, config: Any) -> int:
-    """The fewest of what the tokenizer allows and the positions that the network has."""
-    limits = [getattr(tokenizer, "model_max_length", None), getattr(config, "max_position_embeddings", None)]
+def _longest(tokenizer: Any, config: Any, asked: int | None) -> int:
+    """The fewest of what is asked for, else what the tokenizer allows, and the positions that the network has."""
+    allowed = getattr(tokenizer, "model_max_length", None) if asked is None else asked
+    limits = [allowed, getattr(config, "max_position_embeddings", None)]
     if limits[1] is not None and getattr(config, "model_type", "") in _OFFSET_POSITIONS:
         limits[1] -= _OFFSET_POSITIONS[config.model_type]
     # Tokenizers without a limit say 10^30.
