@@ -39,7 +39,15 @@ def compare(plan: AuditPlan, *, progress: Progress = SILENT) -> AuditReport:
         }
         clock.lap("open")
         weighed = {
-            name: weigh(name, base, other, plan.policy, progress, model_names=family.model_names)
+            name: weigh(
+                name,
+                base,
+                other,
+                plan.policy,
+                progress,
+                model_names=family.model_names,
+                vocabulary=family.vocabulary,
+            )
             for name, other in tuned.items()
         }
         clock.lap("weights")
@@ -110,6 +118,7 @@ def _report(
         source=source,
         features=features,
         rivals=tuple(section for behaviour in behaviours for section in behaviour.rivals),
+        scores=tuple(section for behaviour in behaviours for section in behaviour.scores),
         weights=weights,
         findings=tuple(finding for one in facts for finding in find(one)),
         run=clock.laps(),

@@ -1,41 +1,78 @@
 """What a stream of examples dissolves into: sums of every variant against base, and of variants against each other."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from forgetaudit.data.batches import Batch
 from forgetaudit.engine.stream import Step
 from forgetaudit.stats.cka import moments_for
 from forgetaudit.stats.confusion import Confusion
 from forgetaudit.stats.flips import Flips
+from forgetaudit.stats.means import GroupMeans, Means, MeanSums
 from forgetaudit.stats.moments import PairMoments
 from forgetaudit.stats.paired import PairedDifference
 from forgetaudit.stats.sketch import SketchMoments
 from forgetaudit.tasks.task import Outcomes, Task
 
-__all__ = ["BASE", "Ledger", "Tally"]
+__all__ = ["BASE", "Answers", "Ledger", "ScoreSums", "Tally"]
 
 BASE = "base"
 
+Soft = Mapping[str, NDArray[np.float64]]
+
+
+class ScoreSums:
+    """One further score of base and tuned. `flips` counts where `binary`: every value so far was 0 or 1."""
+
+    def __init__(self) -> None:
+        self.paired = PairedDifference()
+        self.flips = Flips()
+        self.binary = True
+
+    def update(self, base: NDArray[np.float64], tuned: NDArray[np.float64]) -> None:
+        """Take in (n,) values of both."""
+        self.paired.update(torch.as_tensor(base), torch.as_tensor(tuned))
+        self.binary = self.binary and bool(np.isin(base, (0, 1)).all() and np.isin(tuned, (0, 1)).all())
+        if self.binary:
+            self.flips.update(torch.as_tensor(base == 1), torch.as_tensor(tuned == 1))
+
 
 class Tally:
-    """The sums of one tuned variant against base. Mutable, as accumulators are."""
+    """The sums of one variant against another, `base`, on the same questions. Mutable, as accumulators are.
 
-    def __init__(self, n_classes: int, seed: int) -> None:
-        self.flips = Flips(n_classes)
+    `means` has what changed in ways that right and wrong do not tell, and where questions come in groups all that
+    an interval needs of them: `flip` (1 forgotten, −1 gained), `changed` answers, `increase` in log loss.
+    """
+
+    def __init__(self, n_labels: int, seed: int) -> None:
+        self.flips = Flips(n_labels)
         self.log_loss = PairedDifference()
+        self.scores: dict[str, ScoreSums] = {}
+        self.n_changed = 0
         self.n_without_answer = {BASE: 0, "tuned": 0}
         self.moments: dict[str, PairMoments | SketchMoments] = {}
+        self._means: Means | GroupMeans | None = None
         self._seed = seed
 
-    def update(self, base: Outcomes, tuned: Outcomes, labels: Tensor) -> None:
-        """Take in what both answered to the same examples."""
+    def update(self, base: Outcomes, tuned: Outcomes, batch: Batch, soft: Soft) -> None:
+        """Take in what both answered to the same questions."""
+        labels = batch.labels if self.flips.n_classes else None
         self.flips.update(torch.as_tensor(base.correct), torch.as_tensor(tuned.correct), labels)
         self.log_loss.update(torch.as_tensor(base.nll), torch.as_tensor(tuned.nll))
+        for name, values in base.scores.items():
+            self.scores.setdefault(name, ScoreSums()).update(values, tuned.scores[name])
+        changed = base.predicted != tuned.predicted
+        self.n_changed += int(changed.sum())
         self.n_without_answer[BASE] += int((base.predicted < 0).sum())
         self.n_without_answer["tuned"] += int((tuned.predicted < 0).sum())
+        self._update_means(base, tuned, changed, batch, soft)
 
     def update_features(self, layer: str, base: Tensor, tuned: Tensor) -> None:
         """Take in pooled features (n, d) of one layer."""
@@ -43,39 +80,126 @@ class Tally:
             self.moments[layer] = moments_for(base.shape[1], tuned.shape[1], seed=self._seed)
         self.moments[layer].update(base, tuned)
 
+    @property
+    def grouped(self) -> bool:
+        """Whether questions come in groups, so that they are not independent of each other."""
+        return isinstance(self._means, GroupMeans)
+
+    def means(self) -> dict[str, MeanSums]:
+        """What was measured beside right and wrong, by name."""
+        return {} if self._means is None else self._means.read()
+
+    def _update_means(
+        self, base: Outcomes, tuned: Outcomes, changed: NDArray[np.bool_], batch: Batch, soft: Soft
+    ) -> None:
+        if base.row is None and batch.groups is None:
+            if soft:
+                self._means = self._means or Means(tuple(soft))
+                assert isinstance(self._means, Means)  # noqa: S101
+                self._means.update(soft)
+            return
+        values = {
+            "flip": base.correct.astype(np.float64) - tuned.correct,
+            "changed": changed.astype(np.float64),
+            "increase": tuned.nll - base.nll,
+            "right": base.correct.astype(np.float64),
+            **{f"score {name}": tuned.scores[name] - values for name, values in base.scores.items()},
+            **soft,
+        }
+        if self._means is None:
+            self._means = GroupMeans(tuple(values))
+        assert isinstance(self._means, GroupMeans)  # noqa: S101
+        self._means.update(values, batch.groups or batch.ids, base.row)
+
+
+class Answers:
+    """Base's answers beside the right ones: what is needed to tell base from guessing. Mutable.
+
+    `confusion` where the right answers are classes of the data; else how often each answer is right.
+    """
+
+    def __init__(self) -> None:
+        self.confusion: Confusion | None = None
+        self.wanted: Counter[int] = Counter()
+        self.n = 0
+        self.n_right = 0
+        self._guessed = 0.0
+
+    def update(self, base: Outcomes, batch: Batch) -> None:
+        """Take in base's outcomes for a batch."""
+        n = len(base.correct)
+        self.n += n
+        self.n_right += int(base.correct.sum())
+        self._guessed += n * (1 / base.n_classes if base.guess is None else base.guess)
+        if base.wanted is None:
+            assert batch.labels is not None  # noqa: S101
+            self.confusion = self.confusion or Confusion(base.n_classes)
+            self.confusion.update(batch.ids, batch.labels, torch.as_tensor(base.predicted))
+        else:
+            values, counts = np.unique(base.wanted, return_counts=True)
+            self.wanted.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+
+    @property
+    def guess(self) -> float:
+        """The mean share that guessing gets right."""
+        return self._guessed / self.n
+
+    @property
+    def majority_share(self) -> float:
+        """How often the commonest right answer is right."""
+        if self.confusion is not None:
+            return self.confusion.read().majority_share
+        return max(self.wanted.values(), default=0) / max(self.n, 1)
+
 
 class Ledger:
-    """All sums of one data set. Memory does not grow with the number of examples.
+    """All sums of one data set. Memory does not grow with the number of examples, unless the task's own does.
 
-    `tallies` has each tuned variant against base, `rivals` each pair of tuned variants, `confusion` base's
-    answers against the labels; empty before the first step.
+    `tallies` has each tuned variant against base, `rivals` each pair of tuned variants, `answers` base's
+    answers beside the right ones; empty before the first step.
     """
 
     def __init__(self, tuned: Sequence[str], task: Task, seed: int) -> None:
         self.tallies: dict[str, Tally] = {}
-        self.rivals: dict[tuple[str, str], Flips] = {pair: Flips() for pair in combinations(tuned, 2)}
-        self.confusion: Confusion | None = None
+        self.rivals: dict[tuple[str, str], Tally] = {}
+        self.answers = Answers()
         self._tuned, self._task, self._seed = tuple(tuned), task, seed
+        self._soft = getattr(task, "soft", None)
+        self._keep = getattr(task, "keep", None)
 
     def take_in(self, step: Step) -> None:
         """Dissolve one step: every variant's outputs are scored once. DataError, ModelError from the task."""
-        outcomes = {name: self._task.score(outputs, step.batch) for name, outputs in step.outputs.items()}
-        labels = step.batch.labels
-        assert labels is not None  # noqa: S101
-        self._begin(outcomes[BASE].n_classes)
-        assert self.confusion is not None  # noqa: S101
-        self.confusion.update(step.batch.ids, labels, torch.as_tensor(outcomes[BASE].predicted))
+        if self._keep is not None:
+            self._keep(step.outputs, step.batch)
+            self._begin(0)
+        else:
+            outcomes = {name: self._task.score(outputs, step.batch) for name, outputs in step.outputs.items()}
+            soft = {name: self._softly(step, name) for name in self._tuned}
+            self._enter(outcomes, step.batch, soft)
         for name, tally in self.tallies.items():
-            tally.update(outcomes[BASE], outcomes[name], labels)
             for layer, features in step.features.items():
                 tally.update_features(layer, features[BASE], features[name])
-        self._compare_rivals(outcomes)
 
-    def _begin(self, n_classes: int) -> None:
-        if self.confusion is None:
-            self.confusion = Confusion(n_classes)
-            self.tallies = {name: Tally(n_classes, self._seed) for name in self._tuned}
+    def settle(self) -> None:
+        """After the last step: the answers of a task that had to see all examples first."""
+        if self._keep is None:
+            return
+        settled = self._task.settle()  # type: ignore[attr-defined]  # beside keep, as the Protocol says
+        self._enter(settled.outcomes, Batch(ids=settled.ids), settled.soft)
 
-    def _compare_rivals(self, outcomes: Mapping[str, Outcomes]) -> None:
-        for (first, second), flips in self.rivals.items():
-            flips.update(torch.as_tensor(outcomes[first].correct), torch.as_tensor(outcomes[second].correct))
+    def _softly(self, step: Step, name: str) -> Soft:
+        return {} if self._soft is None else self._soft(step.outputs[BASE], step.outputs[name], step.batch)
+
+    def _enter(self, outcomes: Mapping[str, Outcomes], batch: Batch, soft: Mapping[str, Soft]) -> None:
+        base = outcomes[BASE]
+        self._begin(base.n_classes if base.wanted is None else 0)
+        self.answers.update(base, batch)
+        for name, tally in self.tallies.items():
+            tally.update(base, outcomes[name], batch, soft.get(name, {}))
+        for (first, second), tally in self.rivals.items():
+            tally.update(replace(outcomes[first], scores={}), outcomes[second], batch, {})
+
+    def _begin(self, n_labels: int) -> None:
+        if not self.tallies:
+            self.tallies = {name: Tally(n_labels, self._seed) for name in self._tuned}
+            self.rivals = {pair: Tally(0, self._seed) for pair in combinations(self._tuned, 2)}

@@ -27,15 +27,18 @@ def at_most(k: int, n: int, p: float) -> float:
     return 1.0 if k >= n else float(betainc(n - k, k + 1, 1 - p))
 
 
-def upper_limit(k: int, n: int, confidence: float) -> float:
-    """The largest p under which k or fewer of n still has probability 1 - confidence (Clopper and Pearson 1934)."""
+def upper_limit(k: float, n: float, confidence: float) -> float:
+    """The largest p under which k or fewer of n still has probability 1 - confidence (Clopper and Pearson 1934).
+
+    Counts need not be whole, so that effective numbers can be judged.
+    """
     from scipy.special import betaincinv
 
     _check(k, n)
     return 1.0 if k == n else float(betaincinv(k + 1, n - k, confidence))
 
 
-def lower_limit(k: int, n: int, confidence: float) -> float:
+def lower_limit(k: float, n: float, confidence: float) -> float:
     """The smallest p under which k or more of n still has probability 1 - confidence (Clopper and Pearson 1934)."""
     from scipy.special import betaincinv
 
@@ -43,6 +46,6 @@ def lower_limit(k: int, n: int, confidence: float) -> float:
     return 0.0 if k == 0 else float(betaincinv(k, n - k + 1, 1 - confidence))
 
 
-def _check(k: int, n: int) -> None:
+def _check(k: float, n: float) -> None:
     if not 0 <= k <= n or n < 1:
         raise ValueError(f"{k} of {n} is not a share")

@@ -17,7 +17,7 @@ class ChanceCheck:
     accuracy that `upper` must reach for base to count as better than guessing.
     """
 
-    n: int
+    n: float
     accuracy: float
     chance: float
     upper: float
@@ -30,13 +30,15 @@ class ChanceCheck:
         return self.upper < self.needed or (self.n >= _MANY and self.accuracy <= self.chance)
 
 
-def at_chance(n_right: int, n: int, k: int, majority_share: float, confidence: float) -> bool:
+def at_chance(n_right: float, n: float, k: float, majority_share: float, confidence: float) -> bool:
     """`check_chance` as a yes or no."""
     return check_chance(n_right, n, k, majority_share, confidence).at_chance
 
 
-def check_chance(n_right: int, n: int, k: int, majority_share: float, confidence: float) -> ChanceCheck:
+def check_chance(n_right: float, n: float, k: float, majority_share: float, confidence: float) -> ChanceCheck:
     """Compare `n_right` of `n` with guessing among `k` options, the commonest label being `majority_share`.
+
+    None need be whole: `n` may be an effective number, and 1/`k` a mean over questions with different choices.
 
     At chance means: the upper Clopper-Pearson limit of the accuracy stays below chance plus a small advantage.
 

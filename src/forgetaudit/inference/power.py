@@ -16,9 +16,9 @@ _MARGIN_STEP = 1e-6
 
 
 def further_examples(
-    forgotten: int,
-    gained: int,
-    n: int,
+    forgotten: float,
+    gained: float,
+    n: float,
     *,
     limit: float,
     confidence: float,
@@ -29,7 +29,8 @@ def further_examples(
 
     The gate passes where the upper limit of the drop is below `limit` (and `min_samples` is reached), and fails
     where the drop exceeds `limit` and its lower limit exceeds 0, or `limit` itself if `proven`. None where no
-    number would: the drop lies on the limit, or so near that a billion examples would not tell.
+    number would: the drop lies on the limit, or so near that a billion examples would not tell. Counts may be
+    effective ones.
 
     The score of a drop grows with √n at fixed rates, so the number is solved for, not searched.
     """
@@ -43,7 +44,7 @@ def further_examples(
     if needed >= _MOST_EXAMPLES:
         return None
     least = min_samples if drop < limit else 2
-    return max(math.floor(needed) + 1, least, n) - n
+    return math.ceil(max(math.floor(needed) + 1, least, n) - n)
 
 
 def examples_to_pass(flip_rate: float, margin: float, *, confidence: float, power: float) -> int:

@@ -6,7 +6,7 @@ from forgetaudit.values import Interval, Sides
 __all__ = ["clopper_pearson", "lower_limit", "upper_limit"]
 
 
-def clopper_pearson(k: int, n: int, *, confidence: float, sides: Sides) -> Interval:
+def clopper_pearson(k: float, n: float, *, confidence: float, sides: Sides) -> Interval:
     """The share k/n with exact binomial limits, which cover with at least `confidence` at any n.
 
     Clopper and Pearson, Biometrika 26 (1934) 404. ValueError unless 0 <= k <= n and n >= 1.

@@ -39,7 +39,11 @@ def subjects(report: AuditReport) -> Iterator[Subject]:
                 weights=weights.get(name),
                 source=section,
                 features=drift[0] if drift else None,
-                scores=tuple(score for score in report.scores if score.variant == name),
+                scores=tuple(
+                    score
+                    for score in report.scores
+                    if score.variant == name and (section is None or score.data == section.data)
+                ),
             )
 
 
@@ -96,7 +100,7 @@ def _sentence(subject: Subject, mine: Sequence[RuleResult], outcome: str) -> str
         # The names of tensors stand further down.
         said = rule_words(broken) if broken.rule != "frozen" else f"frozen: {broken.reason.partition(':')[0]}"
         return f"{said}; {_change(source)}"
-    return _change(source) + _bound(judged, outcome)
+    return _change(source) + _bound(judged, outcome, "examples" if source.unit != "query" else "queries")
 
 
 def _change(source: SourceSection) -> str:
@@ -108,7 +112,7 @@ def _change(source: SourceSection) -> str:
     return f"source accuracy {'fell' if drop > 0 else 'rose'} {numbers.points(drop)} pt"
 
 
-def _bound(rule: RuleResult | None, outcome: str) -> str:
+def _bound(rule: RuleResult | None, outcome: str, what: str) -> str:
     if rule is None or rule.limit is None:
         return "; no limit given" if outcome == "not-judged" else ""
     limit = f"limit {100 * rule.limit:.4g} pt"
@@ -122,7 +126,7 @@ def _bound(rule: RuleResult | None, outcome: str) -> str:
         side = f", a loss of at most {numbers.points(rule.limits.high)}"
     else:
         side = f", at most {numbers.points(max(rule.limits.high, 0.0))}" if rule.limits.high > 0 else ""
-    more = f"; about {numbers.count(rule.further_examples)} more examples" if rule.further_examples else ""
+    more = f"; about {numbers.count(rule.further_examples)} more {what}" if rule.further_examples else ""
     confidence = f" (one-sided {100 * rule.limits.confidence:g} %)"
     return f"{side}{confidence if side else ''}; {limit}{warned}{more}"
 

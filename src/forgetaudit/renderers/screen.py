@@ -1,5 +1,6 @@
 """The first screen, as styled lines: verdict first, then where and what to try; provenance last."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 from forgetaudit.renderers import numbers
@@ -7,9 +8,10 @@ from forgetaudit.renderers.headline import Subject, rule_words, rules_of, subjec
 from forgetaudit.renderers.layer_table import layer_table
 from forgetaudit.renderers.lines import LABEL, Line
 from forgetaudit.report.behaviour import ScoreSection, SourceSection
-from forgetaudit.report.parts import Absent, Measured
+from forgetaudit.report.parts import Absent, Estimate, Measured
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import Finding
+from forgetaudit.wording import counted
 
 __all__ = ["decisions", "screen"]
 
@@ -55,8 +57,16 @@ def _title(report: AuditReport, subject: Subject) -> Line:
     shown = next(told, _tail)
     files = f"{shown(base)} → {shown(tuned)}"
     measured = subject.source or next(iter(subject.scores), None)
-    on = f"   {measured.data} · {numbers.count(measured.n)} examples" if measured else ""
+    on = f"   {measured.data} · {_asked(measured)}" if measured else ""
     return [("forgetaudit ", "bold"), (f"{report.command}  ", "bold"), (files + on, "")]
+
+
+def _asked(measured: SourceSection | ScoreSection) -> str:
+    """What was asked: `797 examples`, `16,097 tokens of 200 texts`."""
+    if isinstance(measured, ScoreSection):
+        return counted(measured.n, "example")
+    of = f" of {counted(measured.groups.n, 'text')}" if measured.groups else ""
+    return counted(measured.n, measured.unit) + of
 
 
 def _tail(path: str) -> str:
@@ -106,8 +116,9 @@ def _behaviour(report: AuditReport, subject: Subject) -> Iterator[Line]:
         "", f"forgotten {flips.forgotten} · gained {flips.gained} · kept {flips.kept} · missed {flips.missed}"
     )
     # A log's likelihoods of whole answers are large: without its interval a change says little.
-    change = _change(source.nll.increase) if subject.weights is None else ""
+    change = _change(source.nll.increase) if subject.weights is None or source.groups else ""
     yield _row("log loss", _log_loss(source) + change)
+    yield from _moved(source)
     yield from (_score(score) for score in subject.scores)
     if source.per_class:
         yield _row("classes", _classes(source))
@@ -139,7 +150,44 @@ def _log_loss(source: SourceSection) -> str:
     if isinstance(base, Absent) or isinstance(tuned, Absent):
         absent = base if isinstance(base, Absent) else tuned
         return f"not measured: {absent.not_measured if isinstance(absent, Absent) else ''}"
-    return f"{_nats(base)} → {_nats(tuned)} nats/example"
+    said = f"{_nats(base)} → {_nats(tuned)} nats/{source.unit}"
+    if source.task != "causal-lm":
+        return said
+    return f"{said} (perplexity {_perplexity(base)} → {_perplexity(tuned)})"
+
+
+def _perplexity(nats: float) -> str:
+    # Beyond that, e to its power is no float.
+    return f"{math.exp(nats):,.1f}" if nats < 700 else "∞"
+
+
+def _moved(source: SourceSection) -> Iterator[Line]:
+    """How far the answers moved beside right and wrong; of classes the flips say enough."""
+    if not source.soft:
+        return
+    parts = []
+    if not isinstance(source.disagreement, Absent):
+        same = 1 - source.disagreement.estimate
+        parts.append(f"same answer {numbers.percent(same)}{_half_width(source.disagreement, 100)}")
+    for soft in source.soft:
+        name = _SOFT_NAMES.get(soft.measure, soft.measure)
+        if isinstance(soft.value, Absent):
+            parts.append(f"{name} not measured: {soft.value.not_measured}")
+        else:
+            unit = f" {soft.unit}/{source.unit}" if soft.unit else ""
+            parts.append(f"{name} {numbers.unit(soft.value.estimate)}{_half_width(soft.value, 1)}{unit}")
+    yield _row("moved", " · ".join(parts))
+
+
+_SOFT_NAMES = {"kl": "KL(base‖tuned)"}
+
+
+def _half_width(value: Estimate, scale: float) -> str:
+    """` ± 0.012`, half of the interval; nothing where there is none."""
+    if value.low is None or value.high is None:
+        return ""
+    half = scale * (value.high - value.low) / 2
+    return f" ± {half:.1f}" if scale == 100 else f" ± {half:.2g}"
 
 
 def _nats(value: float) -> str:

@@ -9,11 +9,13 @@ __all__ = [
     "ClassResult",
     "FeatureSection",
     "FlipTable",
+    "Groups",
     "LayerDrift",
     "LogLoss",
     "McNemarTest",
     "RivalSection",
     "ScoreSection",
+    "SoftMeasure",
     "SourceSection",
     "Unusable",
 ]
@@ -44,7 +46,7 @@ class McNemarTest(Part):
 
 
 class LogLoss(Part):
-    """Mean log loss in nats per example. `increase` = tuned − base, paired."""
+    """Mean log loss in nats per question. `increase` = tuned − base, paired."""
 
     base: float | Absent
     tuned: float | Absent
@@ -63,6 +65,25 @@ class ClassResult(Part):
     adjusted_p: float
 
 
+class Groups(Part):
+    """Questions that are not independent: `n` groups of them, as the documents that tokens stand in.
+
+    The effects are by what factor that widens the variance of the drop, and of the share of changed answers (Kish).
+    """
+
+    n: int
+    drop_effect: float
+    disagreement_effect: float
+
+
+class SoftMeasure(Part):
+    """How far the answers moved beside right and wrong: `kl` is KL(base‖tuned), a diagnostic without labels."""
+
+    measure: str
+    unit: str | None
+    value: Measured
+
+
 class Unusable(Part):
     """Why behaviour on these data judges nothing. `id` is also the finding's."""
 
@@ -76,6 +97,10 @@ class SourceSection(Part):
     `known` where bytes prove that nothing can have changed. `unusable` says why behaviour on these data judges
     nothing: base at chance, or labels that do not fit. `nonfinite` counts outputs with NaN or infinity. `metric` is
     what decides right or wrong, under the name that whoever measured it gave it.
+
+    `n` counts questions, `unit` says what one is: an example, a token, a query. Where they come in `groups`, no test of
+    McNemar holds, and the drop's limits are those of the effective number. `disagreement` is the share of
+    questions that base and tuned answer differently, right or wrong: it needs no labels.
     """
 
     data: str
@@ -85,8 +110,12 @@ class SourceSection(Part):
     metric: str = "accuracy"
     accuracy: Accuracy
     flips: FlipTable
-    mcnemar: McNemarTest
+    mcnemar: McNemarTest | Absent
+    unit: str = "example"
+    groups: Groups | None = None
+    disagreement: Measured = Absent(not_measured="answers were not compared")
     nll: LogLoss
+    soft: tuple[SoftMeasure, ...] = ()
     known: bool
     unusable: Unusable | None
     nonfinite: dict[str, int]
@@ -94,10 +123,10 @@ class SourceSection(Part):
 
 
 class ScoreSection(Part):
-    """A number for each example other than the accuracy, from the log of another evaluator, under its own name.
+    """A number for each question other than the accuracy, from the task or the log of another evaluator.
 
-    `increase` = tuned − base, paired, two-sided. A log does not say whether more is better, except for a log loss,
-    which is what a `unit` of nats or bits means.
+    `increase` = tuned − base, paired, two-sided. Its name does not say whether more is better, except for a log
+    loss, which is what a `unit` of nats or bits means.
     """
 
     data: str
@@ -120,7 +149,7 @@ class RivalSection(Part):
     only_first_right: int
     only_second_right: int
     advantage_of_first: Measured
-    mcnemar: McNemarTest
+    mcnemar: McNemarTest | Absent
 
 
 class LayerDrift(Part):

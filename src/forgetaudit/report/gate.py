@@ -8,12 +8,11 @@ A rule on something that was not measured is inconclusive, never passed.
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from forgetaudit.inference.paired import tango
-from forgetaudit.inference.power import further_examples
-from forgetaudit.policy import FailWhen, Level, OnInconclusive, Policy, Rule, RuleKind, covers
+from forgetaudit.policy import OnInconclusive, Policy, Rule, RuleKind, covers
+from forgetaudit.report.accuracy_rule import judge_accuracy
 from forgetaudit.report.behaviour import FeatureSection, LayerDrift, SourceSection
 from forgetaudit.report.parts import Absent
-from forgetaudit.report.verdict import Limits, Outcome, RuleOutcome, RuleResult, Verdict
+from forgetaudit.report.verdict import Outcome, RuleOutcome, RuleResult, Verdict, broken
 from forgetaudit.report.weights import WeightSection, WeightTotal
 from forgetaudit.wording import counted, some
 
@@ -91,7 +90,7 @@ def _results(
 ) -> Iterator[RuleResult]:
     match rule.kind:
         case RuleKind.ACCURACY:
-            yield from _over(source, rule, variants, lambda section: _accuracy(rule, policy, section))
+            yield from _over(source, rule, variants, lambda section: judge_accuracy(rule, policy, section))
         case RuleKind.CKA:
             yield from _over(features, rule, variants, lambda section: _cka(rule, section))
         case RuleKind.DISTANCE:
@@ -125,71 +124,6 @@ def _over(
     ]
 
 
-def _broken(rule: Rule) -> RuleOutcome:
-    return "fail" if rule.level is Level.FAIL else "warned"
-
-
-def _accuracy(rule: Rule, policy: Policy, section: SourceSection) -> RuleResult:
-    limit = (rule.limit or 0.0) * (section.accuracy.base if rule.relative else 1.0)
-    flips, n = section.flips, section.n
-    drop = (flips.forgotten - flips.gained) / n
-    interval = tango(flips.forgotten, flips.gained, n, confidence=policy.confidence, sides=1)
-    outcome, further, reason = _accuracy_outcome(rule, policy, section, drop, limit)
-    return RuleResult(
-        rule=rule.name,
-        outcome=outcome,
-        level=rule.level.value,
-        variant=section.variant,
-        data=section.data,
-        value=drop,
-        limit=limit,
-        n=n,
-        limits=None
-        if section.known
-        else Limits(low=interval.low, high=interval.high, confidence=policy.confidence, sides=1),
-        further_examples=further,
-        reason=reason,
-    )
-
-
-def _accuracy_outcome(
-    rule: Rule, policy: Policy, section: SourceSection, drop: float, limit: float
-) -> tuple[RuleOutcome, int | None, str]:
-    """The outcome, how many further examples would decide it, and why."""
-    if section.unusable:
-        return "refused", None, section.unusable.reason
-    if section.known:
-        return "pass", None, "every parameter and buffer is bit-identical: the drop is exactly 0"
-    flips, n = section.flips, section.n
-    bound = tango(flips.forgotten, flips.gained, n, confidence=policy.confidence, sides=1)
-    proven = policy.fail_when is FailWhen.PROVEN
-    fewest = rule.min_samples or policy.min_samples
-    if (bound.low > limit) if proven else (drop > limit and bound.low > 0):
-        return (
-            _broken(rule),
-            None,
-            "the drop is over the limit, and a loss is sure"
-            if not proven
-            else ("the drop is surely over the limit"),
-        )
-    if bound.high < limit and n >= fewest:
-        return "pass", None, "the drop is surely under the limit"
-    further = further_examples(
-        flips.forgotten,
-        flips.gained,
-        n,
-        limit=limit,
-        confidence=policy.confidence,
-        proven=proven,
-        min_samples=fewest,
-    )
-    if bound.high < limit:
-        return "inconclusive", further, f"{n} examples are fewer than min-samples {fewest}"
-    if further is None:
-        return "inconclusive", None, "no number of examples would decide it: the drop lies on the limit"
-    return "inconclusive", further, "the examples cannot decide it"
-
-
 def _cka(rule: Rule, section: FeatureSection) -> RuleResult:
     watched = [
         layer
@@ -201,7 +135,7 @@ def _cka(rule: Rule, section: FeatureSection) -> RuleResult:
     lowest: tuple[float, LayerDrift] | None = min(measured, key=lambda pair: pair[0], default=None)
     outcome: RuleOutcome
     if lowest is not None and rule.limit is not None and lowest[0] < rule.limit:
-        outcome, reason = _broken(rule), f"{lowest[1].layer} drifted furthest"
+        outcome, reason = broken(rule), f"{lowest[1].layer} drifted furthest"
     elif absent or lowest is None:
         names = ", ".join(layer.layer for layer in absent) or "no layer is watched"
         outcome, reason = "inconclusive", f"not measured: {names}"
@@ -226,7 +160,7 @@ def _distance(rule: Rule, section: WeightSection) -> RuleResult:
     if isinstance(total.relative, Absent):
         value, outcome, reason = None, "inconclusive", f"not measured: {total.relative.not_measured}"
     elif rule.limit is not None and total.relative > rule.limit:
-        value, outcome, reason = total.relative, _broken(rule), "the weights moved further than the limit"
+        value, outcome, reason = total.relative, broken(rule), "the weights moved further than the limit"
     else:
         value, outcome, reason = total.relative, "pass", "the weights moved less than the limit"
     return RuleResult(
@@ -272,7 +206,7 @@ def _frozen(rule: Rule, section: WeightSection) -> RuleResult:
     )
     return RuleResult(
         rule=rule.name,
-        outcome=_broken(rule) if moved else "pass",
+        outcome=broken(rule) if moved else "pass",
         level=rule.level.value,
         variant=section.variant,
         value=float(len(moved)),

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
+from forgetaudit.policy import Level, Rule
 from forgetaudit.report.parts import Part
 from forgetaudit.values import Sides
 
@@ -17,6 +18,7 @@ __all__ = [
     "RuleResult",
     "Severity",
     "Verdict",
+    "broken",
 ]
 
 
@@ -80,3 +82,8 @@ class Finding(Part):
     evidence: dict[str, Any] = Field(default_factory=dict)
     advice: str
     docs: str
+
+
+def broken(rule: Rule) -> RuleOutcome:
+    """What a rule that is not kept comes to, at its level."""
+    return "fail" if rule.level is Level.FAIL else "warned"

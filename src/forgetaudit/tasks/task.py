@@ -1,7 +1,7 @@
 """What "right" means: a task makes batches of examples, and judges what a model answered."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import Tensor
 from forgetaudit.data.batches import Batch
 from forgetaudit.data.examples import Example
 
-__all__ = ["Encode", "Outcomes", "Setting", "Task", "Tokens"]
+__all__ = ["Encode", "Outcomes", "Setting", "Settled", "Task", "Tokens"]
 
 # n texts, or n pairs of texts -> the model's arguments by name, each (n, t), attention_mask among them.
 Encode = Callable[[Sequence[str] | Sequence[tuple[str, str]]], Mapping[str, Tensor]]
@@ -46,7 +46,8 @@ class Outcomes:
     bool; `nll` (n,) float64, nats, NaN where there is no answer. `wanted` (n,) int64 are the right answers where they
     are no classes of the data; None: the labels of the batch. `row` (n,) int64 ascending is the row of the batch that
     each question belongs to, the same for every variant; None: one question a row. `guess` is the mean share that
-    guessing gets right; None: 1 in `n_classes`.
+    guessing gets right; None: 1 in `n_classes`. `scores` are further measures of every question by their name, each
+    (n,) float64: `acc_norm`, `recall@10`.
     """
 
     predicted: NDArray[np.int64]
@@ -56,6 +57,19 @@ class Outcomes:
     wanted: NDArray[np.int64] | None = None
     row: NDArray[np.int64] | None = None
     guess: float | None = None
+    scores: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What every variant answered to all n questions, for a task that can only tell at the end.
+
+    `ids` of the n questions, `outcomes` by variant, `soft` by tuned variant: see `Task`.
+    """
+
+    ids: tuple[str, ...]
+    outcomes: Mapping[str, Outcomes]
+    soft: Mapping[str, Mapping[str, NDArray[np.float64]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +104,10 @@ class Task(Protocol):
     - `unit`, what a question is: "token", "question", "query" ("example" without it);
     - `forward(model, *args, **kwargs)`, which runs the model on a batch where that is more than one call;
     - `soft(base, tuned, batch)`, by name the (n,) float64 measures of what changed between the outputs of two
-      variants, beside right and wrong: `kl` in nats, `overlap`, …
+      variants, beside right and wrong: `kl` in nats, `overlap@10`;
+    - `keep(outputs, batch)` and `settle() -> Settled`, where no question can be answered before all examples have
+      been seen: then `keep` takes every variant's outputs for a batch instead of `score`;
+    - `rows_at_once`, the most rows of a batch that the model is given at once.
     """
 
     @property
