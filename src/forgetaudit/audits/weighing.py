@@ -1,7 +1,7 @@
 """The weights of one tuned checkpoint against base: measured from the files, and put into the report's form."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from forgetaudit.audits.naming import ModelNames, align_through_model
@@ -14,7 +14,7 @@ from forgetaudit.report.parts import Absent
 from forgetaudit.report.weights import LayerWeights, TensorRow, WeightSection, WeightTotal
 from forgetaudit.values import NotMeasured
 from forgetaudit.weights.changes import Change, Role, TensorChange, WeightChanges
-from forgetaudit.weights.distance import measure_weights
+from forgetaudit.weights.distance import differs_in_rows, measure_weights
 from forgetaudit.weights.frozen import check_frozen
 from forgetaudit.weights.groups import Group, by_layer, total
 from forgetaudit.weights.lineage import measure_lineage
@@ -46,13 +46,17 @@ def weigh(
     progress: Progress,
     *,
     model_names: ModelNames = lambda _: {},
+    vocabulary: Callable[[Checkpoint], frozenset[str]] = lambda _: frozenset(),
 ) -> Weighed:
     """Read both files once. MismatchError if they are not versions of one network; UsageError for an idle pattern.
 
-    `model_names` is asked where the files spell their names differently.
+    `model_names` is asked where the files spell their names differently, `vocabulary` where tensors have more rows on
+    one side: which of base's have a row for each token.
     """
     alignment = align_through_model(base, tuned, model_names)
-    changes = measure_weights(base, tuned, alignment, progress)
+    resized = any(differs_in_rows(base.tensors[a], tuned.tensors[b]) for a, b in alignment.reshaped)
+    by_rows = vocabulary(base) if resized else frozenset()
+    changes = measure_weights(base, tuned, alignment, progress, by_rows=by_rows)
     for rule in policy.rules:
         if rule.kind is RuleKind.FROZEN:
             check_frozen(changes, rule.patterns)
@@ -147,6 +151,8 @@ def _row(row: TensorChange) -> TensorRow:
         dtype=info.dtype,
         tuned_dtype=row.tuned.dtype if row.tuned else None,
         shape=info.shape,
+        tuned_shape=row.tuned.shape if row.tuned else None,
+        shared_rows=row.n_shared_rows,
         distance=_number(sums.distance) if sums else absent,
         relative=_number(sums.relative) if sums else absent,
         one_minus_cosine=_number(sums.one_minus_cosine) if sums else absent,

@@ -86,3 +86,7 @@ class Architecture(Protocol):
         Empty where the library has no spellings of its own.
         """
         ...
+
+    def vocabulary(self, checkpoint: Checkpoint) -> frozenset[str]:
+        """The tensors of the file that have a row for each token; empty where nothing says which."""
+        ...

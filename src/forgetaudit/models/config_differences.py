@@ -7,12 +7,12 @@ from forgetaudit.errors import MismatchError
 
 __all__ = ["changed", "config_differences"]
 
-# Bookkeeping, training, and labels, which are told apart elsewhere.
+# Bookkeeping, training, and what is told elsewhere: labels, rows of tokens.
 _WITHOUT_EFFECT = {
     "_name_or_path", "architectures", "auto_map", "bos_token_id", "dtype", "eos_token_id", "finetuning_task",
     "gradient_checkpointing", "id2label", "initializer_factor", "initializer_range", "label2id", "num_labels",
     "output_attentions", "output_hidden_states", "pad_token_id", "problem_type", "torch_dtype",
-    "transformers_version", "use_cache",
+    "transformers_version", "use_cache", "vocab_size",
 }  # fmt: skip
 
 

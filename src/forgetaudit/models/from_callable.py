@@ -55,3 +55,7 @@ class CallableArchitecture:
     def model_names(self, checkpoint: Checkpoint) -> Mapping[str, str]:  # noqa: ARG002
         """None: the names are the user's own."""
         return {}
+
+    def vocabulary(self, checkpoint: Checkpoint) -> frozenset[str]:  # noqa: ARG002
+        """None: nothing says what the user's tensors are for."""
+        return frozenset()

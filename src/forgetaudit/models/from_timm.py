@@ -53,6 +53,10 @@ class TimmArchitecture:
         """None: timm writes the names that it reads."""
         return {}
 
+    def vocabulary(self, checkpoint: Checkpoint) -> frozenset[str]:  # noqa: ARG002
+        """None: timm reads no tokens."""
+        return frozenset()
+
     def _create(self) -> nn.Module:
         config = self._found.config
         arguments = config.get("model_args")

@@ -53,6 +53,13 @@ class Family:
         except ModelError:
             return {}
 
+    def vocabulary(self, checkpoint: Checkpoint) -> frozenset[str]:
+        """The tensors of a file that have a row for each token; empty where nothing says which."""
+        try:
+            return self.architecture.vocabulary(checkpoint)
+        except ModelError:
+            return frozenset()
+
     def _root_path(self) -> Path:
         return find_base(self._plan.base) if is_adapter(self._plan.base) else self._plan.base
 

@@ -151,6 +151,28 @@ def below_resolution(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
         )
 
 
+def resized_vocabulary(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+    resized = [row for row in weights.tensors if row.shared_rows is not None and row.tuned_shape]
+    if not resized:
+        return
+    row = resized[0]
+    assert row.tuned_shape is not None  # noqa: S101
+    more = row.tuned_shape[0] - row.shape[0]
+    yield finding(
+        facts,
+        "resized-vocabulary",
+        f"tuned's vocabulary has {counted(abs(more), 'row')} {'more' if more > 0 else 'fewer'} than base's "
+        f"{row.shape[0]:,}; the {row.shared_rows:,} that both have were compared",
+        "tokens that one side lacks are not judged here: try them on data of their own",
+        severity="info",
+        evidence={
+            "tensors": [row.name for row in resized],
+            "base": row.shape[0],
+            "tuned": row.tuned_shape[0],
+        },
+    )
+
+
 def not_one_lineage(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
     cosine = weights.median_cosine
     if isinstance(cosine, float) and weights.looks_unrelated:
@@ -174,5 +196,6 @@ WEIGHT_DETECTORS: tuple[Callable[[Facts, WeightSection], Iterator[Finding]], ...
     zeroed,
     exploded,
     below_resolution,
+    resized_vocabulary,
     not_one_lineage,
 )

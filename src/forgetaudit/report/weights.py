@@ -54,7 +54,11 @@ class LayerWeights(Part):
 
 
 class TensorRow(Part):
-    """One tensor in base and tuned."""
+    """One tensor in base and tuned.
+
+    `shared_rows`, of an embedding or head of tokens that tuned has with more rows or fewer: the leading rows that
+    both have, over which the distance was taken. The others count nowhere.
+    """
 
     name: str
     tuned_name: str | None
@@ -65,6 +69,8 @@ class TensorRow(Part):
     dtype: str
     tuned_dtype: str | None
     shape: tuple[int, ...]
+    tuned_shape: tuple[int, ...] | None = None
+    shared_rows: int | None = None
     distance: float | Absent
     relative: float | Absent
     one_minus_cosine: float | Absent

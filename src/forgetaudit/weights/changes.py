@@ -17,7 +17,7 @@ class Change(StrEnum):
     RENAMED = "renamed"  # equal dtype and bytes, under another name
     CAST = "cast"  # base.to(tuned's dtype) has tuned's bytes
     CHANGED = "changed"  # measured, under whichever name
-    RESHAPED = "reshaped"
+    RESHAPED = "reshaped"  # measured over the rows that both have, where rows are known to be tokens
     ONLY_BASE = "only-base"
     ONLY_TUNED = "only-tuned"
     NOT_COMPARABLE = "not-comparable"  # differing bytes that stand for no numbers that could be subtracted
@@ -59,6 +59,13 @@ class TensorChange:
     change: Change
     sums: Sums | None = None
     reason: str | None = None
+
+    @property
+    def n_shared_rows(self) -> int | None:
+        """How many leading rows were measured, of a tensor that has more on one side; None for all others."""
+        if self.change is not Change.RESHAPED or self.sums is None or self.base is None or self.tuned is None:
+            return None
+        return min(self.base.shape[0], self.tuned.shape[0])
 
     @property
     def is_unchanged(self) -> bool:

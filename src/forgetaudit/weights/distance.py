@@ -1,6 +1,7 @@
 """How far every tensor went from base to tuned: one pass over both files, a chunk at a time, without torch."""
 
-from collections.abc import Callable, Iterator, Set
+import math
+from collections.abc import Callable, Collection, Iterator, Set
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from forgetaudit.weights.decode import FLOATING, INTEGER
 from forgetaudit.weights.pair_sums import CHUNK_ELEMENTS, PairSums, Room
 from forgetaudit.weights.sums import Sums
 
-__all__ = ["measure_weights"]
+__all__ = ["differs_in_rows", "measure_weights"]
 
 _Advance = Callable[[int], None]
 _Raw = NDArray[np.uint8]
@@ -23,10 +24,17 @@ _SCALES = ("_scale_inv", "_scale")
 
 
 def measure_weights(
-    base: Checkpoint, tuned: Checkpoint, alignment: NameAlignment, progress: Progress = SILENT
+    base: Checkpoint,
+    tuned: Checkpoint,
+    alignment: NameAlignment,
+    progress: Progress = SILENT,
+    *,
+    by_rows: Collection[str] = (),
 ) -> WeightChanges:
     """Compare every tensor, reading each file once, base in file order.
 
+    Of those of base's tensors that `by_rows` names, rows stand for tokens, in one order on both sides: where tuned
+    has more rows, or fewer, those that both have are compared. Other tensors of two shapes are not.
     Memory is a few chunks of 64 Ki elements whatever the size of the files. Sums are accurate to 1e-5 relative for
     types up to 32 bits and to float64 otherwise. Raises UnreadableCheckpoint where a file changes under the reading.
     """
@@ -40,12 +48,17 @@ def measure_weights(
                 rows.append(reader.compare(info, tuned.tensors[pairs[name]], advance))
             elif name in reshaped:
                 rows.append(
-                    _pair(info, tuned.tensors[reshaped[name]], Change.RESHAPED, reason="the shapes differ")
+                    reader.compare_rows(info, tuned.tensors[reshaped[name]], is_known=name in by_rows)
                 )
             else:
                 rows.append(_only_base(info))
     rows += [_only_tuned(tuned.tensors[name]) for name in alignment.only_right]
     return WeightChanges(tensors=tuple(rows))
+
+
+def differs_in_rows(base: TensorInfo, tuned: TensorInfo) -> bool:
+    """Whether one has more rows than the other, and nothing else tells their shapes apart."""
+    return bool(base.shape and tuned.shape) and base.shape[1:] == tuned.shape[1:] != base.shape
 
 
 class _PairReader:
@@ -72,15 +85,29 @@ class _PairReader:
         found = sums.sums()
         return _pair(base, tuned, Change.CHANGED if found.n_changed else _unchanged(base, tuned), sums=found)
 
+    def compare_rows(self, base: TensorInfo, tuned: TensorInfo, *, is_known: bool) -> TensorChange:
+        """The leading rows that both have, where `is_known` that rows of one number belong together."""
+        reason = _no_arithmetic(base, tuned, self._base.tensors.keys() | self._tuned.tensors.keys())
+        if not is_known or reason is not None or not differs_in_rows(base, tuned):
+            return _pair(base, tuned, Change.RESHAPED, reason="the shapes differ")
+        sums = PairSums(base.dtype, tuned.dtype, self._room)
+        n_shared = min(base.shape[0], tuned.shape[0])
+        for base_raw, tuned_raw in self._chunks(base, tuned, n_shared * math.prod(base.shape[1:])):
+            sums.update(base_raw, tuned_raw)
+        said = f"the shapes differ: measured over the {n_shared:,} rows that both have"
+        return _pair(base, tuned, Change.RESHAPED, sums=sums.sums(), reason=said)
+
     def _has_equal_bytes(self, base: TensorInfo, tuned: TensorInfo) -> bool:
         return all(np.array_equal(base_raw, tuned_raw) for base_raw, tuned_raw in self._chunks(base, tuned))
 
-    def _chunks(self, base: TensorInfo, tuned: TensorInfo) -> Iterator[tuple[_Raw, _Raw]]:
-        """The bytes of the same elements of both, at most a chunk of elements at a time."""
+    def _chunks(
+        self, base: TensorInfo, tuned: TensorInfo, n_first: int | None = None
+    ) -> Iterator[tuple[_Raw, _Raw]]:
+        """The bytes of the same elements of both, or of the first `n_first`, at most a chunk of elements at a time."""
         if base.n_bytes == 0:
             return
         # A complex or packed element is no whole number of bytes below 8: such types go byte by byte.
-        n_units = base.n_elements if _item_bytes(base) else base.n_bytes
+        n_units = n_first if n_first is not None else base.n_elements if _item_bytes(base) else base.n_bytes
         base_item, tuned_item = _item_bytes(base) or 1, _item_bytes(tuned) or 1
         for start in range(0, n_units, CHUNK_ELEMENTS):
             n_here = min(CHUNK_ELEMENTS, n_units - start)
