@@ -16,6 +16,7 @@ from forgetaudit.stats.accumulator import Accumulator
 from forgetaudit.stats.confusion import Confusion
 from forgetaudit.stats.cross import CrossSums
 from forgetaudit.stats.flips import Flips
+from forgetaudit.stats.means import GroupMeans, Means
 from forgetaudit.stats.moments import PairMoments
 from forgetaudit.stats.paired import PairedDifference
 from forgetaudit.stats.sketch import SketchMoments
@@ -132,6 +133,58 @@ def sketch_case():
     return Case(lambda: SketchMoments(40, 30, width=8), (base, tuned), slow)
 
 
+class TwoMeans(Means):
+    """Its measures as two columns."""
+
+    def update(self, first, second):
+        super().update({"first": first, "second": second})
+
+
+class TwoGroupMeans(GroupMeans):
+    """Its measures as two columns, the groups as a third; every group comes in pieces."""
+
+    def update(self, first, second, groups):
+        names, rows = np.unique(groups, return_inverse=True)
+        super().update({"first": first, "second": second}, [str(name) for name in names], rows)
+
+
+def means_case():
+    rng = np.random.default_rng(7)
+    first, second = rng.normal(5, 2, N), (rng.random(N) < 0.1).astype(float)
+
+    def slow(first, second):
+        return {
+            "first.n_groups": N,
+            "first.mean": first.mean(),
+            "second.scatter": ((second - second.mean()) ** 2).sum(),
+            "second.n_touched": int((second != 0).sum()),
+        }
+
+    return Case(lambda: TwoMeans(("first", "second")), (first, second), slow)
+
+
+def group_means_case():
+    rng = np.random.default_rng(8)
+    groups = np.array([f"document {number}" for number in rng.integers(0, 30, N)])
+    first, second = rng.normal(5, 2, N), (rng.random(N) < 0.02).astype(float)
+
+    def slow(first, second, groups):
+        mean, scatter, touched = second.mean(), 0.0, 0
+        for name in sorted(set(groups)):
+            mine = second[groups == name]
+            scatter += (mine.sum() - mean * len(mine)) ** 2
+            touched += bool(mine.any())
+        return {
+            "first.n": N,
+            "first.n_groups": 30,
+            "first.mean": first.mean(),
+            "second.scatter": scatter,
+            "second.n_touched": touched,
+        }
+
+    return Case(lambda: TwoGroupMeans(("first", "second")), (first, second, groups), slow)
+
+
 CASES = {
     "flips": flips_case(),
     "paired": paired_case(),
@@ -140,6 +193,8 @@ CASES = {
     "moments of other width": moments_case(6, 9, torch.float32),
     "moments of a frozen layer": frozen_case(),
     "sketch": sketch_case(),
+    "means": means_case(),
+    "means over groups": group_means_case(),
 }
 
 
@@ -195,7 +250,7 @@ def test_reading_equals_the_statistic_of_all_examples(case):
     for path, expected in case.slow(*case.examples).items():
         value = result
         for name in path.split("."):
-            value = getattr(value, name)
+            value = value[name] if isinstance(value, dict) else getattr(value, name)
         assert same(value, expected), path
 
 
