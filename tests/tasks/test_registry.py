@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from tests.tasks.letters import Letters
 from torch import Tensor
 
 from forgetaudit.data.batches import Batch
@@ -25,8 +26,9 @@ def setting(**given: Any) -> Setting:
 
 
 def test_every_task_of_our_own_can_be_made_and_says_that_it_was_asked_for() -> None:
+    of_language = {"of_text": True, "tokens": Letters()}
     for name in TASKS:
-        chosen = make_task(name, setting())
+        chosen = make_task(name, setting(**(of_language if name.endswith("-lm") else {})))
         assert (chosen.name, chosen.decision) == (name, f"task {name}: asked for, built in")
 
 
@@ -90,7 +92,7 @@ def test_an_unknown_task_is_refused_with_those_known() -> None:
     with pytest.raises(UsageError) as refusal:
         find_task("clasification")
     assert refusal.value.fact == "--task clasification is not known"
-    assert refusal.value.details == ("known: classification",)
+    assert refusal.value.details == (f"known: {', '.join(TASKS)}",)
     assert refusal.value.hint == "did you mean classification?"
 
 

@@ -4,15 +4,17 @@ import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from itertools import pairwise
 
 from forgetaudit.audits.answers import find_unusable, rival_section, score_sections, source_section
 from forgetaudit.audits.inputs import OpenedData
 from forgetaudit.audits.ledger import Ledger, Tally
 from forgetaudit.audits.network import Network
 from forgetaudit.audits.weighing import Weighed
-from forgetaudit.data.batches import in_batches
+from forgetaudit.data.batches import Batch, in_batches
 from forgetaudit.engine.passes import plainly
 from forgetaudit.engine.stream import Stream
+from forgetaudit.errors import DataError
 from forgetaudit.plan import AuditPlan
 from forgetaudit.progress import Progress
 from forgetaudit.report.behaviour import (
@@ -54,7 +56,9 @@ def measure_behaviour(
     )
     ledger = Ledger(plan.names, data.task, plan.settings.seed)
     examples = in_batches(data.examples, plan.settings.batch_size, data.task.collate)
-    batches = (batch.with_floats(network.dtype) for batch in examples)
+    split = getattr(data.task, "parts", _whole)
+    batches = (part.with_floats(network.dtype) for batch in examples for part in split(batch))
+    last = ""
     with (
         network.limited_threads(),
         # What a forward prints is not part of the report.
@@ -63,8 +67,16 @@ def measure_behaviour(
     ):
         for step in stream.run(batches):
             ledger.take_in(step)
-            advance(len(step.batch))
+            names = step.batch.groups or step.batch.ids
+            advance(sum(one != before for before, one in pairwise((last, *names))))
+            last = names[-1]
         ledger.settle()
+    if not ledger.answers.n:
+        raise DataError(
+            f"{data.plan.name} holds nothing to ask",
+            details=data.task.decisions(),
+            hint="pass examples that the task can ask something about",
+        )
     unusable = find_unusable(ledger, data)
     return Behaviour(
         source=tuple(
@@ -82,6 +94,10 @@ def measure_behaviour(
             rival_section(first, second, tally, data) for (first, second), tally in ledger.rivals.items()
         ),
     )
+
+
+def _whole(batch: Batch) -> tuple[Batch]:
+    return (batch,)
 
 
 def _feature_section(

@@ -19,8 +19,9 @@ class Batch:
     """n examples, collated once and fed to every variant.
 
     `args` and `kwargs` are the model's arguments, nested as it takes them; every tensor in them has the n
-    examples along its first dimension. `labels` is (n,) or None; `mask` is (n, t) with 1 for real tokens, or None.
-    `groups` says which rows are not independent of each other, as windows of one document are not; None: all are.
+    examples along its first dimension. `labels` is (n,), (n, t) where places in a row are asked, or None; `mask` is
+    (n, t) with 1 for real tokens, or None. `groups` says which rows are not independent of each other, as windows of
+    one document are not; None: all are.
     """
 
     ids: tuple[str, ...]
@@ -67,8 +68,10 @@ def in_batches(
 ) -> Iterator[Batch]:
     """The examples in their order, `batch_size` at a time, the last batch perhaps smaller.
 
-    Each example is read once, when its batch is asked for; one batch is held at a time.
+    Each example is read once, when its batch is asked for; one batch is held at a time. One without rows, where all
+    was seen before, is passed over.
     """
     remaining = iter(examples)
     while group := list(islice(remaining, batch_size)):
-        yield collate(group)
+        if len(batch := collate(group)):
+            yield batch

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from forgetaudit.models.quiet import quiet_transformers
 
@@ -17,6 +17,7 @@ class TokenReader:
     def __init__(self, tokenizer: Any, model: nn.Module, longest: int) -> None:
         self._tokenizer = tokenizer
         self.longest = longest
+        self.vocabulary = _vocabulary(tokenizer, model)
         self.arguments = frozenset(inspect.signature(model.forward).parameters)
         self.special = frozenset(int(number) for number in tokenizer.all_special_ids)
         self.mask: int | None = tokenizer.mask_token_id
@@ -38,6 +39,13 @@ class TokenReader:
                 return_attention_mask=False,
             )["input_ids"]
         return [[int(number) for number in ids] for ids in found]
+
+
+def _vocabulary(tokenizer: Any, model: nn.Module) -> int:
+    """How many scores the network gives for one token; where it does not say, how many tokens there are."""
+    find = getattr(model, "get_output_embeddings", None)
+    weight = getattr(find() if callable(find) else None, "weight", None)
+    return int(weight.shape[0]) if isinstance(weight, Tensor) else max(1, len(tokenizer))
 
 
 def _start(tokenizer: Any) -> int | None:

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 __all__ = ["ENTRY_POINTS", "TASKS", "ChosenTask", "find_task", "make_task"]
 
 # Each takes a Setting and returns a Task.
-TASKS = {"classification": "forgetaudit.tasks.classifying:classification"}
+TASKS = {
+    "classification": "forgetaudit.tasks.classifying:classification",
+    "causal-lm": "forgetaudit.tasks.causal_lm:causal_lm",
+    "masked-lm": "forgetaudit.tasks.masked_lm:masked_lm",
+}
 ENTRY_POINTS = "forgetaudit.task"
 METHODS = ("collate", "score", "decisions")
 

@@ -13,7 +13,7 @@ from forgetaudit.data.examples import Example
 from forgetaudit.errors import DataError, ModelError, listing
 from forgetaudit.tasks.task import Outcomes
 
-__all__ = ["labels_of", "score_classes", "told_shape"]
+__all__ = ["NO_ANSWER", "labels_of", "score_classes", "tensor_in", "told_shape"]
 
 NO_ANSWER = -1
 
@@ -57,8 +57,8 @@ def told_shape(shape: Sequence[int]) -> str:
 
 
 def _scores(outputs: Any, n: int) -> NDArray[np.float64]:
-    """The (n, k) scores among what a model returned: itself, `.logits`, or the first of a tuple."""
-    found = _tensor_in(outputs)
+    """The (n, k) scores among what a model returned."""
+    found = tensor_in(outputs)
     if found is None:
         told = type(outputs).__name__
         raise ModelError(
@@ -74,7 +74,8 @@ def _scores(outputs: Any, n: int) -> NDArray[np.float64]:
     return scores
 
 
-def _tensor_in(outputs: Any) -> Tensor | None:
+def tensor_in(outputs: Any) -> Tensor | None:
+    """The scores among what a model returned: itself, `.logits`, or the first of a tuple; None without any."""
     if isinstance(outputs, Tensor):
         return outputs
     logits = outputs.get("logits") if isinstance(outputs, Mapping) else getattr(outputs, "logits", None)

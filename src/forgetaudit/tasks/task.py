@@ -11,7 +11,7 @@ from torch import Tensor
 from forgetaudit.data.batches import Batch
 from forgetaudit.data.examples import Example
 
-__all__ = ["Encode", "Outcomes", "Setting", "Settled", "Task", "Tokens"]
+__all__ = ["Encode", "Outcomes", "Sentences", "Setting", "Settled", "Task", "Tokens"]
 
 # n texts, or n pairs of texts -> the model's arguments by name, each (n, t), attention_mask among them.
 Encode = Callable[[Sequence[str] | Sequence[tuple[str, str]]], Mapping[str, Tensor]]
@@ -20,13 +20,14 @@ Encode = Callable[[Sequence[str] | Sequence[tuple[str, str]]], Mapping[str, Tens
 class Tokens(Protocol):
     """How base's tokenizer reads text, and what its network takes beside ids.
 
-    `longest` is the most tokens of one row. `pad` fills up rows (any id: what stands there is masked), `start` is
-    what the tokenizer puts before every text or, failing that, its token for an end, None without one; `mask` is
-    the token that stands for a hidden one, `special` are all that are no text. `arguments` are the names that the
-    network's forward takes.
+    `longest` is the most tokens of one row, `vocabulary` how many scores the network gives for one place. `pad` fills
+    up rows (any id: what stands there is masked), `start` is what the tokenizer puts before every text or, failing
+    that, its token for an end, None without one; `mask` is the token that stands for a hidden one, `special` are all
+    that are no text. `arguments` are the names that the network's forward takes.
     """
 
     longest: int
+    vocabulary: int
     pad: int
     start: int | None
     mask: int | None
@@ -35,6 +36,22 @@ class Tokens(Protocol):
 
     def read(self, texts: Sequence[str], *, special_tokens: bool) -> list[list[int]]:
         """The ids of each text, whole, however long; with what the tokenizer puts around a text, or without."""
+        ...
+
+
+class Sentences(Protocol):
+    """How base's files say that the tokens of a text become one embedding, and embeddings are compared.
+
+    The prompts are put before queries and documents; `similarity` is "cosine" or "dot". `said` is for the report.
+    """
+
+    query_prompt: str
+    document_prompt: str
+    similarity: str
+    said: tuple[str, ...]
+
+    def pool(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """Of hidden (n, t, d) under mask (n, t), 1 for real tokens -> (n, d) float32."""
         ...
 
 
@@ -78,7 +95,8 @@ class Setting:
 
     Of the data called `data`: their classes, in the order of the labels, and the labels that examples have. Of the
     `model`: the task it was made for, its classes in the order of the scores, what makes an image or array one
-    tensor, what makes texts arguments, and what reads text token by token. None where nothing says so.
+    tensor, what makes texts arguments, what reads text token by token, and what makes tokens an embedding. None where
+    nothing says so.
     """
 
     data: str
@@ -94,6 +112,7 @@ class Setting:
     preprocess: Callable[[Any], Any] | None = None
     encode: Encode | None = None
     tokens: Tokens | None = None
+    sentences: Sentences | None = None
 
 
 class Task(Protocol):
@@ -107,7 +126,7 @@ class Task(Protocol):
       variants, beside right and wrong: `kl` in nats, `overlap@10`;
     - `keep(outputs, batch)` and `settle() -> Settled`, where no question can be answered before all examples have
       been seen: then `keep` takes every variant's outputs for a batch instead of `score`;
-    - `rows_at_once`, the most rows of a batch that the model is given at once.
+    - `parts(batch)`, the batch in parts that fit in memory, its rows in their order; none where nothing is asked.
     """
 
     @property

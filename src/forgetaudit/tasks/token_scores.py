@@ -1,0 +1,139 @@
+"""Log loss and KL of single tokens, from scores of the whole vocabulary for every place.
+
+Axes: n rows, t places in a row, v tokens of the vocabulary, q questions.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from forgetaudit.data.batches import Batch
+from forgetaudit.errors import ModelError
+from forgetaudit.tasks.scoring import NO_ANSWER, tensor_in, told_shape
+from forgetaudit.tasks.task import Outcomes
+
+__all__ = ["IGNORED", "Questions", "questions_of", "score_tokens", "token_kl"]
+
+IGNORED = -100
+"""In a batch's labels, where no token is asked: as in transformers."""
+
+# Scores that are worked on at once in float64: what stays in a processor's cache, what fills a GPU.
+CHUNK = 2**17
+GPU_CHUNK = 2**23
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """Which tokens are asked: by question the row (q,), the place whose scores answer (q,), and the answer (q,)."""
+
+    row: Tensor
+    place: Tensor
+    wanted: Tensor
+
+    def __len__(self) -> int:
+        return len(self.wanted)
+
+
+def questions_of(batch: Batch, *, ahead: int) -> Questions:
+    """The questions in a batch's labels (n, t), row by row; a token is answered `ahead` places before it stands."""
+    assert batch.labels is not None  # noqa: S101
+    row, place = (batch.labels != IGNORED).nonzero(as_tuple=True)
+    return Questions(row, place - ahead, batch.labels[row, place])
+
+
+def score_tokens(outputs: Any, batch: Batch, *, ahead: int) -> Outcomes:
+    """Scores (n, t, v) -> outcomes by token: the highest score is predicted, −log softmax in float64.
+
+    A token whose scores hold a NaN or +∞, or are −∞ alone, has no answer: predicted −1, not correct, nll NaN.
+    ModelError where the outputs hold no such scores. Memory: a few chunks beside the outputs.
+    """
+    asked = questions_of(batch, ahead=ahead)
+    logits = _logits(outputs, batch)
+    predicted, nll = [_nothing(torch.int64)], [_nothing(torch.float64)]
+    for scores, wanted in _chunks(logits, asked):
+        top, below = _shifted(scores)
+        answered = top.isfinite()
+        of_wanted = below.gather(1, wanted[:, None])[:, 0]
+        predicted.append(torch.where(answered, scores.argmax(dim=1), NO_ANSWER).cpu())
+        nll.append(torch.where(answered, below.exp_().sum(dim=1).log() - of_wanted, torch.nan).cpu())
+    answers = torch.cat(predicted).numpy()
+    right = asked.wanted.cpu().numpy()
+    return Outcomes(
+        predicted=answers,
+        correct=answers == right,
+        nll=torch.cat(nll).numpy(),
+        n_classes=logits.shape[2],
+        wanted=right,
+        row=asked.row.cpu().numpy(),
+    )
+
+
+def token_kl(base: Any, tuned: Any, batch: Batch, *, ahead: int) -> NDArray[np.float64]:
+    """KL(base‖tuned) of the distributions over the next or hidden token, in nats (q,), in float64.
+
+    0 exactly where the scores are the same; NaN where either side has no answer.
+    """
+    asked = questions_of(batch, ahead=ahead)
+    sides = (_chunks(_logits(outputs, batch), asked) for outputs in (base, tuned))
+    found = [_nothing(torch.float64)]
+    found += [_kl(ours, theirs).cpu() for (ours, _), (theirs, _) in zip(*sides, strict=True)]
+    values: NDArray[np.float64] = torch.cat(found).numpy()
+    return values
+
+
+def _kl(base: Tensor, tuned: Tensor) -> Tensor:
+    """Σ p (log p − log q), the largest score of either side taken off first so that nothing overflows."""
+    x, y = (_shifted(scores)[1] for scores in (base, tuned))
+    log_ratio = x - y
+    weight, other = x.exp_(), y.exp_()
+    total = weight.sum(dim=1)
+    rest = (other.sum(dim=1) / total).log()
+    found: Tensor = torch.linalg.vecdot(weight, log_ratio) / total + rest
+    if not bool(found.isfinite().all()):
+        # A token that both rule out by −∞ adds nothing.
+        found = torch.linalg.vecdot(weight, log_ratio.masked_fill_(weight == 0, 0)) / total + rest
+    return found
+
+
+def _shifted(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """The largest score of each row, and in float64 all scores less that, so that no exponential overflows."""
+    top = scores.amax(dim=1)
+    return top, scores.double().sub_(top[:, None])
+
+
+def _chunks(logits: Tensor, asked: Questions) -> Iterator[tuple[Tensor, Tensor]]:
+    """Scores (c, v) that answer the next c questions, and the right answers (c,), where float64 can be had."""
+    flat = logits.detach().reshape(-1, logits.shape[2])
+    at = asked.row * logits.shape[1] + asked.place
+    n_together = max(1, (CHUNK if logits.device.type in ("cpu", "mps") else GPU_CHUNK) // logits.shape[2])
+    for start in range(0, len(asked), n_together):
+        some = slice(start, start + n_together)
+        scores, wanted = flat[at[some]], asked.wanted[some]
+        yield (scores.cpu(), wanted.cpu()) if scores.device.type == "mps" else (scores, wanted)
+
+
+def _logits(outputs: Any, batch: Batch) -> Tensor:
+    """The (n, t, v) scores among what a model returned."""
+    assert batch.labels is not None  # noqa: S101
+    n, t = batch.labels.shape
+    found = tensor_in(outputs)
+    if found is None:
+        raise ModelError(
+            f"the model returned no scores but {type(outputs).__name__}",
+            hint="a language model returns a tensor (n, t, v), or an object with .logits",
+        )
+    if found.ndim != 3 or tuple(found.shape[:2]) != (n, t) or not found.is_floating_point():
+        raise ModelError(
+            f"the model returned {told_shape(found.shape)} for {n} rows of {t} tokens",
+            hint=f"a language model returns scores ({n}, {t}, v), one for each of v tokens at every place",
+        )
+    return found
+
+
+def _nothing(dtype: torch.dtype) -> Tensor:
+    return torch.empty(0, dtype=dtype)
