@@ -132,3 +132,57 @@ class HeadFirst(nn.Module):
 
 def test_a_head_is_known_by_its_name_wherever_it_is_registered() -> None:
     assert found(HeadFirst()) == {"head": "head", "a": "stem", "b": "block"}
+
+
+class Scaled(nn.Module):
+    """As ConvNeXt ends: pooled features, their normalisation, and one map to the scores."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.fc = nn.LayerNorm(4), nn.Linear(4, 2)
+
+
+class EndsInNorm(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.stages, self.head = nn.Conv2d(3, 4, 1), nn.Sequential(Block(), Block()), Scaled()
+
+
+def test_a_normalisation_inside_the_head_belongs_to_the_features() -> None:
+    assert found(EndsInNorm()) == {
+        "stem": "stem", "stages.0": "block", "stages.1": "block", "head.norm": "block", "head.fc": "head",
+    }  # fmt: skip
+
+
+def test_a_head_of_several_maps_stays_whole() -> None:
+    model = EndsInNorm()
+    model.head = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 2))
+    assert found(model)["head"] == "head"
+
+
+class Distilled(HeadFirst):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head_dist = nn.Linear(4, 2)
+        self.pretrained_cfg = {"classifier": ("head", "head_dist")}
+
+
+def test_a_network_that_declares_two_heads_has_two() -> None:
+    assert found(Distilled()) == {"head": "head", "a": "stem", "b": "block", "head_dist": "head"}
+
+
+@pytest.mark.parametrize("declared", [None, "", "fc", ("gone", None), 7])
+def test_a_declaration_of_what_is_not_there_changes_nothing(declared: object) -> None:
+    model = HeadFirst()
+    model.pretrained_cfg = {"classifier": declared}
+    assert found(model) == found(HeadFirst())
+
+
+def test_a_stage_of_one_block_is_no_stem() -> None:
+    model = nn.Module()
+    model.conv = nn.Conv2d(3, 4, 3)
+    model.blocks = nn.Sequential(nn.Sequential(Block()), nn.Sequential(Block(), Block()))
+    model.head = nn.Linear(4, 2)
+    assert found(model) == {
+        "conv": "stem", "blocks.0": "block", "blocks.1.0": "block", "blocks.1.1": "block", "head": "head",
+    }  # fmt: skip

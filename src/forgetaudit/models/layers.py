@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
@@ -58,7 +58,8 @@ def find_layers(model: nn.Module, most: int = MOST_LAYERS) -> tuple[Layer, ...]:
     deep network has more blocks than `most`, evenly spaced ones are kept, the first and the last among them.
     """
     found = _thinned(_opened(_unwrapped(model)), most)
-    return tuple(Layer(name=c.name, stage=stage) for c, stage in zip(found, _stages(found), strict=True))
+    stages = _stages(found, _declared_heads(model))
+    return tuple(Layer(name=c.name, stage=stage) for c, stage in zip(found, stages, strict=True))
 
 
 def select_layers(model: nn.Module, patterns: Sequence[str], most: int = MOST_LAYERS) -> tuple[Layer, ...]:
@@ -135,9 +136,19 @@ def _is_container(candidate: _Candidate, inner: Sequence[_Candidate]) -> bool:
         return True
     if candidate.is_block or candidate.is_leaf:
         return False
+    if _has_head_name(candidate) and _is_norm_and_scores(inner):
+        return True
     if isinstance(candidate.module, nn.Sequential):
         return sum(not child.is_leaf for child in inner) >= 2
     return any(_holds_blocks(module) for module in candidate.module.modules())
+
+
+def _is_norm_and_scores(inner: Sequence[_Candidate]) -> bool:
+    """A normalisation of the features and the one map to the scores, as in ConvNeXt: only the second is a head."""
+    if len(inner) < 2 or not all(candidate.is_leaf for candidate in inner):
+        return False
+    *before, last = (candidate.module for candidate in inner)
+    return not any(map(_maps, before)) and isinstance(last, (nn.Linear, nn.Conv2d))
 
 
 def _holds_blocks(module: nn.Module) -> bool:
@@ -156,20 +167,38 @@ def _block_kinds(module: nn.Module) -> Counter[type[nn.Module]]:
     )
 
 
-def _stages(found: Sequence[_Candidate]) -> list[Stage]:
-    """Head: the last one with a head's name, else the last one that ends as a head does. Stem: all before the blocks.
-
-    Names are asked first, because a module may be registered before it is called.
-    """
-    named = [index for index, candidate in enumerate(found) if _has_head_name(candidate)]
-    last = len(found) - 1
-    head = named[-1] if named else last if last > 0 and _ends_in_scores(found[last]) else None
-    body = [candidate for index, candidate in enumerate(found) if index != head]
+def _stages(found: Sequence[_Candidate], declared: Collection[str]) -> list[Stage]:
+    """Stem: all before the blocks. Names are asked first for the head: it may be registered before it is called."""
+    heads = _heads(found, declared)
+    body = [candidate for index, candidate in enumerate(found) if index not in heads]
     first_block = _first_block(body)
     stages = [Stage.STEM if index < first_block else Stage.BLOCK for index in range(len(body))]
-    if head is not None:
-        stages.insert(head, Stage.HEAD)
+    for index in sorted(heads):
+        stages.insert(index, Stage.HEAD)
     return stages
+
+
+def _heads(found: Sequence[_Candidate], declared: Collection[str]) -> set[int]:
+    """What the network declares, else the last one with a head's name, else the last one that ends as a head does."""
+    holding = {
+        index
+        for index, candidate in enumerate(found)
+        if any(f"{name}.".startswith(f"{candidate.name}.") for name in declared)
+    }
+    if holding:
+        return holding
+    if named := [index for index, candidate in enumerate(found) if _has_head_name(candidate)]:
+        return {named[-1]}
+    last = len(found) - 1
+    return {last} if last > 0 and _ends_in_scores(found[last]) else set()
+
+
+def _declared_heads(model: nn.Module) -> tuple[str, ...]:
+    """The modules that give the scores, as networks of timm declare them; some have two."""
+    settings = getattr(model, "pretrained_cfg", None)
+    declared = settings.get("classifier") if isinstance(settings, Mapping) else None
+    names = declared if isinstance(declared, (list, tuple)) else [declared]
+    return tuple(name for name in names if isinstance(name, str) and name)
 
 
 def _has_head_name(candidate: _Candidate) -> bool:
@@ -184,12 +213,31 @@ def _ends_in_scores(candidate: _Candidate) -> bool:
 
 
 def _first_block(body: Sequence[_Candidate]) -> int:
-    kinds = Counter(type(candidate.module) for candidate in body if not candidate.is_leaf)
+    # A Sequential says nothing of what is in it, and a normalisation with its activation is no block.
+    kinds = Counter(
+        type(candidate.module)
+        for candidate in body
+        if not candidate.is_leaf and type(candidate.module) is not nn.Sequential and _maps(candidate.module)
+    )
     repeated = [kind for kind, count in kinds.most_common() if count >= 2]
     for index, candidate in enumerate(body):
-        if candidate.is_block or (repeated and type(candidate.module) is repeated[0]):
+        if candidate.name.partition(".")[0] == "stem":
+            continue
+        if candidate.is_block or _is_stage_of_one(candidate) or type(candidate.module) in repeated[:1]:
             return index
     return min(1, len(body) - 1)
+
+
+def _maps(module: nn.Module) -> bool:
+    """Holds more than a scale and a shift per channel."""
+    return any(parameter.dim() > 1 for parameter in module.parameters())
+
+
+def _is_stage_of_one(candidate: _Candidate) -> bool:
+    """A numbered Sequential around one block: a stage as the others are, of the least depth."""
+    inner = _children(candidate.module, "")
+    numbered = candidate.name[-1:].isdigit() and type(candidate.module) is nn.Sequential
+    return numbered and len(inner) == 1 and not inner[0].is_leaf
 
 
 def _thinned(found: list[_Candidate], most: int) -> list[_Candidate]:
