@@ -55,8 +55,8 @@ def test_a_refusal_of_a_task_stays_its_own() -> None:
     [
         (None, "something else than a Batch of these examples, in their order"),
         (Batch(ids=("id1", "id0"), labels=torch.tensor([0, 1])), "something else than a Batch of these"),
-        (Batch(ids=("id0", "id1")), "a Batch without one label for each example"),
-        (Batch(ids=("id0", "id1"), labels=torch.zeros(2, 1)), "a Batch without one label for each example"),
+        (Batch(ids=("id0", "id1"), labels=torch.zeros(2, 1)), "a Batch without one label for each row"),
+        (Batch(ids=("id1.0", "id0.0"), groups=("id1", "id0")), "something else than a Batch of these"),
     ],
 )
 def test_another_batch_than_promised_is_refused(made: Batch | None, told: str) -> None:
@@ -72,4 +72,43 @@ def test_outcomes_of_another_shape_are_refused() -> None:
     refusal = refusal_of(own(score=lambda self, outputs, batch: scalar))
     assert refusal.fact == "--task mine:Task: score returned outcomes that are not of shape (2,)"
     refusal = refusal_of(own(score=lambda self, outputs, batch: outputs))
-    assert refusal.details == ("AttributeError: 'Tensor' object has no attribute 'predicted'",)
+    assert refusal.details == ("AttributeError: 'Tensor' object has no attribute 'wanted'",)
+
+
+def test_a_batch_without_labels_needs_outcomes_that_say_what_is_right() -> None:
+    unlabelled = own(collate=lambda self, held: Batch(ids=("id0", "id1")))
+    right = np.zeros(2, np.int64)
+    says_nothing = Outcomes(predicted=right, correct=right == 0, nll=np.zeros(2), n_classes=2)
+    silent = own(collate=lambda self, held: Batch(ids=("id0", "id1")), score=lambda self, *_: says_nothing)
+    assert "score says no right answers (wanted)" in refusal_of(silent).fact
+    telling = own(
+        collate=lambda self, held: Batch(ids=("id0", "id1")),
+        score=lambda self, *_: replace(says_nothing, wanted=right),
+    )
+    assert telling.score(None, telling.collate(EXAMPLES)).correct.all()
+    assert not hasattr(unlabelled, "soft")
+
+
+def test_rows_may_be_pieces_of_the_examples_with_questions_of_their_own() -> None:
+    rows = Batch(ids=("id0.0", "id0.1", "id1.0"), groups=("id0", "id0", "id1"))
+    words = np.array([3, 3, 5, 7])
+    outcomes = Outcomes(
+        predicted=words,
+        correct=words > 3,
+        nll=np.zeros(4),
+        n_classes=9,
+        wanted=words,
+        row=np.array([0, 1, 1, 2]),
+    )
+    task = own(collate=lambda self, held: rows, score=lambda self, *_: outcomes, unit="word")
+    assert task.score(None, task.collate(EXAMPLES)) is outcomes
+    assert task.unit == "word"
+
+
+def test_an_error_in_what_a_task_may_have_is_told_with_its_place_too() -> None:
+    def soft(self: object, base: object, tuned: object, batch: Batch) -> None:
+        raise ZeroDivisionError("nothing moved")
+
+    with pytest.raises(UsageError, match="soft raised an error") as refusal:
+        own(soft=soft).soft(None, None, None)
+    assert refusal.value.details == ("ZeroDivisionError: nothing moved",)
