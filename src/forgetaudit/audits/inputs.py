@@ -44,6 +44,7 @@ class OpenedData:
             preprocess=network.preparation.preprocess,
             encode=network.preparation.encode,
             tokens=network.preparation.tokens,
+            sentences=network.preparation.sentences,
         )
         return replace(self, chosen=make_task(task, setting))
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.models.loading import Graft, LoadedState
+from forgetaudit.models.sentence_transformers import Sentences
 from forgetaudit.models.tokens import TokenReader
 
 __all__ = ["Architecture", "Encode", "Graft", "Preparation", "Skeleton"]
@@ -22,13 +23,14 @@ class Preparation:
     """How raw inputs become what the network takes, by base's own files; the same for every variant.
 
     `preprocess` turns one image or array into one tensor (None: pixels in [0, 1]); `encode` turns texts into
-    arguments (None: the network takes no text), `tokens` reads texts token by token. `said` is the sentence for the
-    report.
+    arguments (None: the network takes no text), `tokens` reads texts token by token. `sentences` says how tokens
+    become embeddings (None: nothing says). `said` is the sentence for the report.
     """
 
     preprocess: Callable[[Any], Any] | None = None
     encode: Encode | None = None
     tokens: TokenReader | None = None
+    sentences: Sentences | None = None
     said: str = "pixels in [0, 1], arrays as they are"
 
 

@@ -21,6 +21,12 @@ from forgetaudit.models.loading import LoadedState
 from forgetaudit.models.probing import Landing, Loaded
 from forgetaudit.models.quantised import refuse_quantised
 from forgetaudit.models.quiet import quiet_transformers
+from forgetaudit.models.sentence_transformers import (
+    Sentences,
+    sentence_differences,
+    without_head,
+    without_pooler,
+)
 from forgetaudit.models.sidecars import folder_of, read_sidecar
 from forgetaudit.models.texts import TextPreparation, tokenizer_differences
 from forgetaudit.models.tokens import TokenReader
@@ -37,13 +43,15 @@ class TransformersArchitecture:
     """
 
     def __init__(self, evidence: Evidence, *, trust_remote_code: bool = False) -> None:
+        evidence = without_head(evidence)
         self.name = evidence.model
         self.evidence = evidence.sentence
         self.class_names = evidence.class_names
         self._found = evidence
         self._class = model_class(evidence, trust_remote_code=trust_remote_code)
-        self.task = task_of(self._class.__name__)
+        self.task = task_of(self.name) if evidence.sentences is None else "embedding"
         self._config = network_config(self._class, evidence)
+        self._arguments = {} if evidence.sentences is None else without_pooler(self._class)
         self._landings: dict[Checkpoint, Landing] = {}
         self._slots: dict[Checkpoint, frozenset[str]] = {}
         self._base: tuple[Checkpoint, LoadedState] | None = None
@@ -151,22 +159,30 @@ class TransformersArchitecture:
                     output_loading_info=True,
                     ignore_mismatched_sizes=True,
                     dtype=floating,
+                    **self._arguments,
                 )
             except Exception as error:  # a config can be wrong in any way, and the library checks few of them
                 raise translated(f"{self.name} cannot be built", error) from error
         return Loaded(
             model=model,
             missing=tuple(sorted(said["missing_keys"])),
-            unexpected=tuple(sorted(said["unexpected_keys"])),
+            unexpected=tuple(sorted(self._beyond_pooler(said["unexpected_keys"]))),
             mismatched=tuple(sorted(name for name, *_ in said["mismatched_keys"])),
         )
 
+    def _beyond_pooler(self, names: Sequence[str]) -> list[str]:
+        """Names that found no place, but for those of a pooler that was left out."""
+        left_out = "add_pooling_layer" in self._arguments
+        return [name for name in names if not (left_out and "pooler" in name.split("."))]
+
     def _preparation(self, model: nn.Module) -> Preparation:
         if getattr(model, "main_input_name", "") == "input_ids":
-            text = TextPreparation(self._found.folder, self._config, model)
+            files = self._found.sentences
+            text = TextPreparation(self._found.folder, self._config, model, files)
             self._tokenizer = text.tokenizer
             tokens = None if text.tokenizer is None else TokenReader(text.tokenizer, model, text.longest)
-            return Preparation(encode=text, tokens=tokens, said=text.said)
+            sentences = None if files is None else Sentences(files)
+            return Preparation(encode=text, tokens=tokens, sentences=sentences, said=text.said)
         image = ImagePreparation(self._found.folder, self._config)
         return Preparation(preprocess=image, said=image.said)
 
@@ -179,6 +195,7 @@ class TransformersArchitecture:
             *config_differences(self._found.config, read_sidecar(folder, "config.json")),
             *processor_differences(self._found.folder, folder),
             *tokenizer_differences(self._found.folder, folder),
+            *(() if self._found.sentences is None else sentence_differences(self._found.sentences, folder)),
         )
 
     def _other_labels(self, checkpoint: Checkpoint) -> str | None:

@@ -18,6 +18,7 @@ TASKS = {
     "classification": "forgetaudit.tasks.classifying:classification",
     "causal-lm": "forgetaudit.tasks.causal_lm:causal_lm",
     "masked-lm": "forgetaudit.tasks.masked_lm:masked_lm",
+    "embedding": "forgetaudit.tasks.retrieving:embedding",
 }
 ENTRY_POINTS = "forgetaudit.task"
 METHODS = ("collate", "score", "decisions")
