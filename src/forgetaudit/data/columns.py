@@ -1,10 +1,10 @@
 """Which column is the input and which the label: by what they hold, then by their names; never by guessing."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
-from enum import Enum
 
+from forgetaudit.data.choice_columns import ANSWER_NAMES, choices_column, context_column, with_choices
+from forgetaudit.data.column import Column, Columns, Kind
 from forgetaudit.data.text_columns import TOKENISED, text_inputs
 from forgetaudit.errors import DataError
 
@@ -14,49 +14,9 @@ INPUT_NAMES = ("image", "img", "pixel_values", "x", "input", "inputs", "features
 LABEL_NAMES = ("label", "labels", "target", "class", "y")
 
 
-class Kind(Enum):
-    """What a column holds, as far as the choice needs it."""
-
-    IMAGE = "images"
-    ARRAY = "arrays of numbers"
-    CLASS = "class labels"
-    INTEGER = "whole numbers"
-    DECIMAL = "decimal numbers"
-    TEXT = "text"
-    OTHER = "something else"
-
-
 INPUTS = (Kind.IMAGE, Kind.ARRAY, Kind.TEXT)
 # What may hold labels without saying so: csv and json know no class labels, and write 3 as 3.0 beside a gap.
 UNTYPED = (Kind.INTEGER, Kind.DECIMAL, Kind.TEXT)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """A column as its data set declares it.
-
-    Where the type says so: `class_names`, an image's `mode`, the numpy name of an array's `dtype`. `named_by`
-    says where class names come from whose order was chosen here.
-    """
-
-    name: str
-    kind: Kind
-    class_names: tuple[str, ...] | None = None
-    named_by: str | None = None
-    mode: str | None = None
-    dtype: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Columns:
-    """The columns to read: `inputs` are one, or two of text that are judged together.
-
-    `label` is None where the data set has none. `decision` says which and why.
-    """
-
-    inputs: tuple[Column, ...]
-    label: Column | None
-    decision: str
 
 
 def choose_columns(
@@ -64,14 +24,24 @@ def choose_columns(
 ) -> Columns:
     """The input and label columns among `columns`; the names given overrule the detection.
 
-    `input_column` may name two columns of text, with a comma between them. DataError for a name that is not there,
-    a column that cannot serve, two that could, or no input at all.
+    `input_column` may name two columns of text, or one of text and one of choices, with a comma between them.
+    DataError for a name that is not there, a column that cannot serve, two that could, or no input at all.
     """
     asked = _asked_inputs(columns, input_column)
     if label_column is not None and label_column in asked:
         raise DataError(f"column {label_column} cannot be input and label at once", hint="name two columns")
-    label, why_label = _choose_label([c for c in columns if c.name not in asked], label_column)
-    inputs, why_inputs = _named_inputs(columns, asked) if asked else _find_inputs(columns, label)
+    choices = choices_column(columns, asked)
+    others = [column for column in columns if column.name not in asked and column is not choices]
+    label, why_label = _choose_label(others, label_column, of_choices=choices is not None)
+    if asked:
+        inputs, why_inputs = _named_inputs(columns, asked)
+    elif choices is not None:
+        inputs, why_inputs = (
+            (context_column(others, label, choices), choices),
+            "by name, a context with choices",
+        )
+    else:
+        inputs, why_inputs = _find_inputs(columns, label)
     said_inputs = " and ".join(column.name for column in inputs)
     said_label = f"label {label.name} ({why_label})" if label else "no label column"
     return Columns(inputs=inputs, label=label, decision=f"input {said_inputs} ({why_inputs}), {said_label}")
@@ -88,6 +58,8 @@ def _asked_inputs(columns: Sequence[Column], asked: str | None) -> tuple[str, ..
 
 def _named_inputs(columns: Sequence[Column], asked: Sequence[str]) -> tuple[tuple[Column, ...], str]:
     inputs = tuple(_named(name, columns, "--input-column") for name in asked)
+    if any(column.kind is Kind.CHOICES for column in inputs):
+        return with_choices(inputs), "asked for, a context with choices"
     unfit = next((column for column in inputs if column.kind not in INPUTS), None)
     if unfit is not None:
         raise _unfit(unfit, "an input", "--input-column", "images, arrays of numbers or text")
@@ -120,18 +92,22 @@ def _find_inputs(columns: Sequence[Column], label: Column | None) -> tuple[tuple
     raise _no_input(columns)
 
 
-def _choose_label(columns: Sequence[Column], asked: str | None) -> tuple[Column | None, str]:
+def _choose_label(
+    columns: Sequence[Column], asked: str | None, *, of_choices: bool
+) -> tuple[Column | None, str]:
+    """By type, then by name; beside choices by name alone, as class labels may be anything there."""
     if asked is not None:
         column = _named(asked, columns, "--label-column")
         if column.kind not in (Kind.CLASS, *UNTYPED):
             raise _unfit(column, "a label", "--label-column", "class labels, whole numbers or class names")
         return column, f"asked for, {column.kind.value}"
     typed = [column for column in columns if column.kind is Kind.CLASS]
-    found = _one_of(typed, LABEL_NAMES, "--label-column")
+    found = None if of_choices else _one_of(typed, LABEL_NAMES, "--label-column")
     if found is not None:
         return found, "by type, class labels"
-    fitting = [column for column in columns if column.kind in UNTYPED]
-    named = [column for column in fitting if _plain(column.name) in LABEL_NAMES]
+    fitting = [column for column in columns if column.kind in (UNTYPED, (*UNTYPED, Kind.CLASS))[of_choices]]
+    names = ANSWER_NAMES if of_choices else LABEL_NAMES
+    named = [column for column in fitting if _plain(column.name) in names]
     found = _one_of(named, (), "--label-column")
     return found, f"by name, {found.kind.value}" if found else ""
 

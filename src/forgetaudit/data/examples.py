@@ -12,10 +12,19 @@ from PIL import Image
 
 from forgetaudit.errors import DataError, UsageError
 
-__all__ = ["Example", "Examples", "Input", "content_hash", "sample"]
+__all__ = ["Choices", "Example", "Examples", "Input", "content_hash", "sample"]
 
-# An image, an array, a text, or two texts that are judged together.
-Input = Image.Image | NDArray[np.generic] | str | tuple[str, str]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """A text, and two or more texts of which one goes on from it rightly."""
+
+    context: str
+    choices: tuple[str, ...]
+
+
+# An image, an array, a text, two texts that are judged together, or a context with choices.
+Input = Image.Image | NDArray[np.generic] | str | tuple[str, str] | Choices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +43,7 @@ class Examples:
     """The chosen rows of a data set, read one at a time, as often as wanted, always in the data set's order.
 
     `read(row)` gives the input of a row; `labels` holds a class id for every row of the data set, or is None.
-    `of_text` where inputs are texts or pairs of texts.
+    `of_text` where inputs are texts or pairs of texts, `of_choices` where they are contexts with choices.
     Only hashes and labels stay in memory. DataError where there is no row at all.
     """
 
@@ -47,6 +56,7 @@ class Examples:
         class_names: tuple[str, ...] | None,
         decisions: tuple[str, ...],
         of_text: bool = False,
+        of_choices: bool = False,
     ) -> None:
         if not rows:
             raise DataError("the data set is empty", hint="pass data with at least one example")
@@ -54,6 +64,7 @@ class Examples:
         self.class_names = class_names
         self.decisions = decisions
         self.of_text = of_text
+        self.of_choices = of_choices
         self._read = read
         self._rows = rows
         self._labels = labels
@@ -96,7 +107,7 @@ class Examples:
 
 
 def content_hash(content: Input) -> bytes:
-    """16 bytes (BLAKE2b) over what the input holds: pixels, mode and size; values, dtype and shape; or the text.
+    """16 bytes (BLAKE2b) over what the input holds: pixels, mode and size; values, dtype and shape; or the texts.
 
     The same picture in another file format has the same hash, a picture in another mode or size another.
     """
@@ -109,6 +120,9 @@ def content_hash(content: Input) -> bytes:
         first, second = (_encoded(text) for text in content)
         # The length keeps ("ab", "c") apart from ("a", "bc").
         kind, body = f"texts {len(first)}", first + second
+    elif isinstance(content, Choices):
+        texts = [_encoded(text) for text in (content.context, *content.choices)]
+        kind, body = f"choices {' '.join(str(len(text)) for text in texts)}", b"".join(texts)
     else:
         values = np.ascontiguousarray(content)
         values = values.astype(values.dtype.newbyteorder("<"), copy=False)

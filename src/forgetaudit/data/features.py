@@ -10,10 +10,13 @@ __all__ = ["described_column"]
 SHAPED_ARRAYS = ("Array2D", "Array3D", "Array4D", "Array5D")
 LISTS = ("List", "LargeList", "Sequence")
 NUMBERS = ("int", "uint", "float")
+TEXTS = ("string", "large_string")
 
 
 def described_column(name: str, description: Any) -> Column:
     """The column `name` with this entry of `Features.to_dict()`."""
+    if _lists_texts(description):
+        return Column(name=name, kind=Kind.CHOICES)
     if not isinstance(description, Mapping) or "_type" not in description:
         return Column(name=name, kind=Kind.IMAGE if _stores_image(description) else Kind.OTHER)
     if (dtype := _array_dtype(description)) is not None:
@@ -35,6 +38,16 @@ def _stores_image(description: Any) -> bool:
     return isinstance(description, Mapping) and {"bytes", "path"} <= description.keys()
 
 
+def _lists_texts(description: Any) -> bool:
+    """A list of texts, or such a list beside one of their labels, as ARC has it."""
+    if not isinstance(description, Mapping):
+        return False
+    if description.get("_type") in LISTS:
+        inner = description["feature"]
+        return isinstance(inner, Mapping) and inner.get("_type") == "Value" and inner["dtype"] in TEXTS
+    return description.keys() == {"text", "label"} and all(map(_lists_texts, description.values()))
+
+
 def _array_dtype(description: Mapping[str, Any]) -> str | None:
     """The numpy name of the numbers in arrays or nested lists; None for other columns."""
     if description["_type"] in SHAPED_ARRAYS:
@@ -49,7 +62,7 @@ def _array_dtype(description: Mapping[str, Any]) -> str | None:
 
 
 def _plain_kind(dtype: str) -> Kind:
-    if dtype in ("string", "large_string"):
+    if dtype in TEXTS:
         return Kind.TEXT
     if dtype in ("binary", "large_binary"):
         return Kind.IMAGE

@@ -7,7 +7,7 @@ from typing import Any
 
 from forgetaudit.errors import DataError, listing
 
-__all__ = ["Labels", "names_beside", "natural_order", "order_decision", "read_labels"]
+__all__ = ["Labels", "lacks_all", "names_beside", "natural_order", "order_decision", "read_labels"]
 
 # Labels are kept as int64; csv and json can write any number, infinity included.
 LARGEST_ID = 2**53
@@ -49,15 +49,8 @@ def read_labels(
     None where no row has a label: none at all, or −1 throughout, as hidden test labels are published.
     DataError where some rows lack theirs, or where a value is neither whole number nor name.
     """
-    unlabelled = [row for row, value in enumerate(values) if _absent(value)]
-    if len(unlabelled) == len(values):
+    if lacks_all(values, column):
         return None
-    if unlabelled:
-        rows = listing("rows without a label", [str(row) for row in unlabelled])
-        hint = "leave these rows out: an accuracy over part of the rows is not the data set's"
-        raise DataError(
-            f"{len(unlabelled)} of {len(values)} rows have no {column}", details=[rows], hint=hint
-        )
     if class_names is None and all(isinstance(value, str) for value in values):
         return _from_names(values)
     ids = tuple(_whole(value, row, column) for row, value in enumerate(values))
@@ -66,6 +59,18 @@ def read_labels(
     _refuse_nameless(ids, class_names, column)
     decision = order_decision(class_names, named_by) if named_by else _declared(class_names)
     return Labels(ids=ids, class_names=class_names, decision=decision)
+
+
+def lacks_all(values: Sequence[Any], column: str) -> bool:
+    """Whether no row has a label. DataError where only some rows lack theirs."""
+    unlabelled = [row for row, value in enumerate(values) if _absent(value)]
+    if unlabelled and len(unlabelled) < len(values):
+        rows = listing("rows without a label", [str(row) for row in unlabelled])
+        hint = "leave these rows out: an accuracy over part of the rows is not the data set's"
+        raise DataError(
+            f"{len(unlabelled)} of {len(values)} rows have no {column}", details=[rows], hint=hint
+        )
+    return bool(unlabelled)
 
 
 def names_beside(values: Sequence[Any], spelt: Sequence[Any]) -> tuple[str, ...] | None:

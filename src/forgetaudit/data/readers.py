@@ -21,6 +21,7 @@ from forgetaudit.data.examples import Examples, Input, sample
 from forgetaudit.data.features import described_column
 from forgetaudit.data.folders import NO_SPLITS, Folder, look_into, read_image_folder
 from forgetaudit.data.labels import Labels, names_beside, read_labels
+from forgetaudit.data.questions import read_questions
 from forgetaudit.data.sources import ArraySource, Source, TableSource
 from forgetaudit.data.splits import choose_split
 from forgetaudit.data.tables import TABLE_SUFFIXES, read_arrays, read_tables
@@ -82,15 +83,20 @@ def _choose(source: Source, where: str, decisions: list[str], choice: Choice) ->
     columns = choose_columns(
         source.columns, input_column=choice.input_column, label_column=choice.label_column
     )
-    labels, said = _labels(source, columns.label)
+    if columns.of_choices:
+        read, labels, said = read_questions(source, columns)
+    else:
+        labels, said = _labels(source, columns.label)
+        read = partial(_read, source, columns.inputs)
     rows, drawn = sample(len(source), choice.limit, choice.seed)
     return Examples(
-        partial(_read, source, columns.inputs),
+        read,
         rows,
         labels=labels.ids if labels else None,
         class_names=labels.class_names if labels else None,
         decisions=(*decisions, columns.decision, *said, drawn),
-        of_text=columns.inputs[0].kind is Kind.TEXT,
+        of_text=columns.inputs[0].kind is Kind.TEXT and not columns.of_choices,
+        of_choices=columns.of_choices,
     )
 
 
