@@ -11,6 +11,8 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from tests.conftest import Run
 from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
     AutoTokenizer,
     BertForSequenceClassification,
     ViTForImageClassification,
@@ -162,3 +164,58 @@ def test_reuse_changes_no_digit_of_a_network_of_the_library(compared: Compare) -
         report.pop("run")
         report["inputs"]["settings"].pop("reuse")
     assert with_reuse == without
+
+
+def resized(network: Any, tokenizer_of: Path, folder: Path) -> Path:
+    """`network` after five tokens were added, saved with its tokenizer as a user would save it."""
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer_of)
+    tokenizer.add_tokens([f"<new {number}>" for number in range(5)])
+    torch.manual_seed(0)
+    network.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    network.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("kind", "made_by", "data"),
+    [
+        ("gpt2", AutoModelForCausalLM, "docs.jsonl"),
+        ("llama", AutoModelForCausalLM, "docs.jsonl"),
+        ("bert-mlm", AutoModelForMaskedLM, "docs.jsonl"),
+        ("bert", BertForSequenceClassification, "bert_val.parquet"),
+    ],
+)
+def test_five_new_tokens_change_no_number(
+    compared: Compare, kind: str, made_by: Any, data: str, tmp_path: Path
+) -> None:
+    base, tuned = FIXTURES / kind / "base", FIXTURES / kind / "tuned"
+    grown = resized(made_by.from_pretrained(tuned), base, tmp_path / "grown")
+    words = ("--data", FIXTURES / "data" / data, "--limit", "12", "--max-distance", "9")
+    (done, with_tokens), (_, without) = compared(base, grown, *words), compared(base, tuned, *words)
+    assert done.code == 0, done.err
+    for part in ("source", "features", "scores"):
+        assert with_tokens[part] == without[part]
+    one, two = (report["weights"][0] for report in (with_tokens, without))
+    assert one["total"] == two["total"]
+    assert one["layers"] == two["layers"]
+    grew = [row for row in one["tensors"] if row["change"] == "reshaped"]
+    n = json.loads((base / "config.json").read_text())["vocab_size"]
+    assert [row["shared_rows"] for row in grew] == [n] * len(grew)
+    assert all(row["tuned_shape"][0] == n + 5 for row in grew)
+    (told,) = [found for found in with_tokens["findings"] if found["id"] == "resized-vocabulary"]
+    assert f"has 5 rows more than base's {n}" in told["title"]
+    notes = " ".join(with_tokens["inputs"]["model"]["notes"])
+    assert "new tokens (5): <new 0>" in notes
+    assert f"its vocabulary has 5 more rows than base's {n}, left out" in notes
+
+
+def test_without_a_config_nothing_says_that_rows_are_tokens(compared: Compare, tmp_path: Path) -> None:
+    base, tuned = FIXTURES / "gpt2" / "base", FIXTURES / "gpt2" / "tuned"
+    resized(AutoModelForCausalLM.from_pretrained(tuned), base, tmp_path / "grown")
+    for name, folder in (("a", base), ("b", tmp_path / "grown")):
+        (tmp_path / f"{name}.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
+    _, report = compared(tmp_path / "a.safetensors", tmp_path / "b.safetensors")
+    (row,) = [row for row in report["weights"][0]["tensors"] if row["change"] == "reshaped"]
+    assert row["distance"] == {"not_measured": "the shapes differ"}
+    assert row["shared_rows"] is None

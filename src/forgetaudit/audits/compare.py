@@ -107,8 +107,11 @@ def _report(
         command="compare",
         verdict=verdict,
         inputs=Inputs(
-            base=describe_file("base", base, plan.settings),
-            tuned=tuple(describe_file(name, other, plan.settings) for name, other in tuned.items()),
+            base=describe_file("base", base, plan.settings, named=plan.base),
+            tuned=tuple(
+                describe_file(name, other, plan.settings, named=path)
+                for (name, other), path in zip(tuned.items(), plan.tuned, strict=True)
+            ),
             model=network.described if network else Absent(not_measured=NO_DATA),
             data=tuple(opened.described() for opened in data),
             settings=_settings(plan, network),

@@ -1,6 +1,7 @@
 """What goes into an audit, opened and described: checkpoints and data."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from forgetaudit.audits.network import Network
 from forgetaudit.checkpoints.checkpoint import Checkpoint
@@ -93,12 +94,15 @@ def open_data(plan: DataPlan, settings: Settings) -> OpenedData:
     return OpenedData(plan=plan, examples=examples)
 
 
-def describe_file(name: str, checkpoint: Checkpoint, settings: Settings) -> FileInput:
-    """The identity of a checkpoint, under the name it has in the report."""
+def describe_file(name: str, checkpoint: Checkpoint, settings: Settings, *, named: Path) -> FileInput:
+    """The identity of a checkpoint, under the name it has in the report; `named` is what the user asked for."""
     found = digest(checkpoint, whole=settings.hash_whole)
+    # "." is asked for, and its name is told.
+    asked = named if named.name not in ("", "..") else named.resolve()
     return FileInput(
         name=name,
         path=utf8(str(checkpoint.path)),
+        named=utf8(str(asked)),
         format=checkpoint.format,
         bytes=sum(file.stat().st_size for file in checkpoint.files),
         digest=Absent(not_measured=f"{found.reason} (--hash)")

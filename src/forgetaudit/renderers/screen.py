@@ -46,13 +46,13 @@ def decisions(report: AuditReport) -> Iterator[str]:
 def _title(report: AuditReport, subject: Subject) -> Line:
     tuned = next(
         (
-            file.path
+            file.named or file.path
             for file, v in zip(report.inputs.tuned, report.variants[1:], strict=True)
             if v.name == subject.variant
         ),
         subject.variant,
     )
-    base = report.inputs.base.path
+    base = report.inputs.base.named or report.inputs.base.path
     told = (shown for shown in (_model_of_log, _tail, _last_two) if shown(base) != shown(tuned))
     shown = next(told, _tail)
     files = f"{shown(base)} → {shown(tuned)}"

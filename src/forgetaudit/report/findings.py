@@ -43,5 +43,6 @@ IDENTS = (
     "nonfinite-weights",
     "not-one-lineage",
     "only-a-cast",
+    "resized-vocabulary",
     "zeroed-weights",
 )

@@ -15,10 +15,14 @@ class Digest(Part):
 
 
 class FileInput(Part):
-    """A checkpoint as it was read, under its variant's name. `notes` are decisions taken while reading it."""
+    """A checkpoint as it was read, under its variant's name. `notes` are decisions taken while reading it.
+
+    `path` is the file with the weights, or its index; `named` is what was asked for, a directory perhaps.
+    """
 
     name: str
     path: str
+    named: str | None = None
     format: str
     bytes: int
     digest: Digest | Absent
