@@ -27,8 +27,13 @@ def setting(**given: Any) -> Setting:
 
 def test_every_task_of_our_own_can_be_made_and_says_that_it_was_asked_for() -> None:
     of_language = {"of_text": True, "tokens": Letters()}
+    needed: dict[str, dict[str, Any]] = {
+        "causal-lm": of_language,
+        "masked-lm": of_language,
+        "embedding": {"of_text": True, "encode": encode, "labelled": False},
+    }
     for name in TASKS:
-        chosen = make_task(name, setting(**(of_language if name.endswith("-lm") else {})))
+        chosen = make_task(name, setting(**needed.get(name, {})))
         assert (chosen.name, chosen.decision) == (name, f"task {name}: asked for, built in")
 
 
