@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from forgetaudit.errors import ModelError
+from forgetaudit.models import timm_config
 from forgetaudit.models.sentence_files import SentenceFiles, read_sentence_files, sentence_root
 from forgetaudit.models.sidecars import folder_of, read_sidecar
 
@@ -36,7 +37,7 @@ class Evidence:
     def class_names(self) -> tuple[str, ...] | None:
         """The names of the classes, in the order of the scores."""
         if self.library == "timm":
-            return _timm_labels(self.config)
+            return timm_config.label_names(self.config)
         return label_names(self.config)
 
     @property
@@ -74,7 +75,7 @@ def find_evidence(path: Path) -> Evidence:
             hint=_OWN_CODE,
         )
     _refuse_by_name(folder, config)
-    if isinstance(config.get("architecture"), str) and "pretrained_cfg" in config:
+    if timm_config.is_of_timm(config):
         return _evidence("timm", config["architecture"], "architecture", folder, config)
     named = config.get("architectures")
     if isinstance(named, list) and named and isinstance(named[0], str):
@@ -97,13 +98,6 @@ def label_names(config: Mapping[str, Any]) -> tuple[str, ...] | None:
     if all(name == f"LABEL_{index}" for index, name in enumerate(names)):
         return None
     return tuple(str(name) for name in names)
-
-
-def _timm_labels(config: Mapping[str, Any]) -> tuple[str, ...] | None:
-    names = config.get("label_names")
-    if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
-        return tuple(names)
-    return None
 
 
 def _evidence(library: str, model: str, key: str, folder: Path, config: Mapping[str, Any]) -> Evidence:

@@ -1,32 +1,46 @@
-"""A network of timm, by the architecture that config.json names."""
+"""A network of timm, by the architecture and the arguments that config.json names."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from forgetaudit.checkpoints.checkpoint import Checkpoint
-from forgetaudit.errors import ModelError
+from forgetaudit.errors import MismatchError, ModelError
+from forgetaudit.models import timm_config
 from forgetaudit.models.architecture import Graft, Preparation, Skeleton
 from forgetaudit.models.evidence import Evidence
 from forgetaudit.models.extras import import_extra
 from forgetaudit.models.loading import LoadedState, load_state
+from forgetaudit.models.quantised import refuse_quantised
+from forgetaudit.models.sidecars import folder_of, read_sidecar
 from forgetaudit.models.torchvision_repair import import_torchvision
+from forgetaudit.wording import some
 
 __all__ = ["TimmArchitecture"]
 
+_TOLD = ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std")
+
 
 class TimmArchitecture:
-    """See `forgetaudit.models.architecture.Architecture`. Weights enter by name and shape; names are timm's own."""
+    """See `forgetaudit.models.architecture.Architecture`. Weights enter by name and shape; names are timm's own.
+
+    timm reads config.json and never opens a file of weights.
+    """
 
     def __init__(self, evidence: Evidence) -> None:
         self.name = f"timm {evidence.model}"
         self.evidence = evidence.sentence
-        self.class_names = evidence.class_names
         self.task = "classification"
+        self.class_names = timm_config.label_names(evidence.config)
         self._found = evidence
-        import_torchvision()
+        # What else ails torchvision, timm says when it is imported.
+        with contextlib.suppress(Exception):
+            import_torchvision()
         self._timm: Any = import_extra("timm", needed_for=f"{evidence.folder.name} ({evidence.model})")
 
     def build(self, base: Checkpoint, *, dtype: torch.dtype, device: torch.device, seed: int) -> Skeleton:
@@ -46,8 +60,18 @@ class TimmArchitecture:
         device: torch.device,
         graft: Graft | None = None,
     ) -> LoadedState:
-        """Every parameter and buffer, but for a grafted head."""
-        return load_state(model, checkpoint, dtype=dtype, device=device, graft=graft)
+        """Every parameter and buffer, but for a head that is grafted: it does not fit, or names other classes."""
+        refuse_quantised(checkpoint)
+        config = self._config_beside(checkpoint)
+        notes = () if config is None else self._differences(config)
+        if graft is not None and config is not None and (other := self._other_labels(config)):
+            graft = Graft(names=graft.names, base=graft.base, always=True)
+            notes = (*notes, other)
+        try:
+            loaded = load_state(model, checkpoint, dtype=dtype, device=device, graft=graft)
+        except MismatchError as error:
+            raise self._explained(error, config) from None
+        return replace(loaded, notes=(*loaded.notes, *notes))
 
     def model_names(self, checkpoint: Checkpoint) -> Mapping[str, str]:  # noqa: ARG002
         """None: timm writes the names that it reads."""
@@ -58,31 +82,86 @@ class TimmArchitecture:
         return frozenset()
 
     def _create(self) -> nn.Module:
-        config = self._found.config
-        arguments = config.get("model_args")
-        settings = dict(arguments) if isinstance(arguments, dict) else {}
-        if isinstance(config.get("num_classes"), int):
-            settings["num_classes"] = config["num_classes"]
+        # Not by the name alone: older configs leave arguments out that timm derives from the rest.
+        source = f"local-dir:{self._found.folder.resolve()}"
         try:
-            model: nn.Module = self._timm.create_model(self._found.model, pretrained=False, **settings)
-        except Exception as error:
+            model: nn.Module = self._timm.create_model(source, pretrained=False)
+        except Exception as error:  # a config can be wrong in any way, and timm checks few of them
             raise ModelError(
                 f"timm {self._timm.__version__} cannot build {self._found.model}",
-                details=[f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"],
+                details=[_said(error)],
                 hint="install the version of timm that the checkpoint was saved with",
             ) from error
         return model
 
-    def _preparation(self, model: nn.Module) -> Preparation:
+    def _preparation(self, model: Any) -> Preparation:
         """The library's own evaluation transform, by pretrained_cfg: resize, crop, mean and std."""
-        settings = self._timm.data.resolve_data_config(
-            {}, pretrained_cfg=dict(self._found.config["pretrained_cfg"]), model=model
-        )
-        transform: Callable[[Any], Any] = self._timm.data.create_transform(**settings, is_training=False)
-        told = ", ".join(f"{key} {settings[key]}" for key in ("input_size", "interpolation", "mean", "std"))
-        grey = settings["input_size"][0] == 1
+        settings = self._input_of(model.pretrained_cfg)
+        try:
+            transform = self._timm.data.create_transform(**settings, is_training=False)
+        except Exception as error:
+            raise self._bad_input(error) from error
+        told = ", ".join(f"{key} {settings[key]}" for key in _TOLD)
+        mode = "L" if settings["input_size"][0] == 1 else "RGB"
 
         def preprocess(image: Any) -> Any:
-            return transform(image.convert("L" if grey else "RGB")) if hasattr(image, "convert") else image
+            if isinstance(image, np.ndarray):
+                return torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))
+            return transform(image.convert(mode))
 
-        return Preparation(preprocess=preprocess, said=f"base's evaluation transform for all ({told})")
+        return Preparation(
+            preprocess=preprocess, said=f"base's evaluation transform of timm for all ({told})"
+        )
+
+    def _input_of(self, pretrained_cfg: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What timm makes of a pretrained_cfg: its defaults filled in."""
+        try:
+            settings: Mapping[str, Any] = self._timm.data.resolve_data_config(
+                {}, pretrained_cfg=dict(pretrained_cfg)
+            )
+        except Exception as error:
+            raise self._bad_input(error) from error
+        return settings
+
+    def _bad_input(self, error: Exception) -> ModelError:
+        return ModelError(
+            f"the pretrained_cfg of {self._found.folder / 'config.json'} gives no transform",
+            details=[_said(error)],
+            hint="restore the config.json that was saved with the weights",
+        )
+
+    def _config_beside(self, checkpoint: Checkpoint) -> Mapping[str, Any] | None:
+        """Of a checkpoint that has a config of its own."""
+        folder = folder_of(checkpoint.path)
+        if folder.resolve() == self._found.folder.resolve():
+            return None
+        return read_sidecar(folder, "config.json")
+
+    def _differences(self, config: Mapping[str, Any]) -> tuple[str, ...]:
+        if not timm_config.is_of_timm(config):
+            return ()
+        both = (self._found.config, config)
+        inputs = [self._input_of(timm_config.pretrained_cfg(one)) for one in both]
+        return timm_config.differences(*both, (inputs[0], inputs[1]))
+
+    def _other_labels(self, config: Mapping[str, Any]) -> str | None:
+        """Why tuned's head answers another question than base's, if it does."""
+        theirs = timm_config.label_names(config)
+        if theirs is None or self.class_names is None or theirs == self.class_names:
+            return None
+        return f"its labels are {some(theirs)}, base's are {some(self.class_names)}: base's head was grafted"
+
+    def _explained(self, error: MismatchError, config: Mapping[str, Any] | None) -> MismatchError:
+        """The same, by the names of the two networks where they differ."""
+        other = None if config is None else config.get("architecture")
+        if other is None or other == self._found.model:
+            return error
+        return MismatchError(
+            f"base and tuned are not versions of one network: base is {self._found.model}, tuned is {other}",
+            details=["told by architecture in their config.json"],
+            hint="pass the checkpoint you started from as BASE",
+        )
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
