@@ -74,10 +74,7 @@ def _look(name: str, module: str) -> _Found:
     try:
         importlib.import_module(module)
     except Exception as error:
-        said = (str(error).strip().splitlines() or [""])[0][:160]
-        return _Found(
-            name=name, state="broken", version=version, said=f"{type(error).__name__}: {said}; {recipe(name)}"
-        )
+        return _Found(name=name, state="broken", version=version, said=_broken(error, name))
     return _Found(name=name, state="installed", version=version)
 
 
@@ -102,23 +99,19 @@ def _torchvision() -> _Found:
     """Not needed. But where it is there and broken, it takes transformers' and timm's image models with it."""
     if not is_installed("torchvision"):
         return _Found(name="torchvision", state="missing", version="", said="not needed but for timm")
-    from forgetaudit.models.torchvision_repair import import_torchvision, is_the_known_break
+    from forgetaudit.models.torchvision_repair import import_torchvision, was_repaired
 
     version = _version("torchvision")
     try:
-        importlib.import_module("torchvision")
-    except Exception as error:
-        if not is_the_known_break(error):
-            said = (str(error).splitlines() or [""])[0][:160]
-            return _Found(
-                name="torchvision", state="broken", version=version, said=f"{said}; {recipe('timm')}"
-            )
-    else:
-        return _Found(name="torchvision", state="installed", version=version)
-    try:
         import_torchvision()
     except Exception as error:
-        said = (str(error).splitlines() or [""])[0][:160]
-        return _Found(name="torchvision", state="broken", version=version, said=f"{said}; {recipe('timm')}")
-    said = "its operators do not load beside this torch; forgetaudit declares them while it runs"
+        return _Found(name="torchvision", state="broken", version=version, said=_broken(error, "torchvision"))
+    if not was_repaired():
+        return _Found(name="torchvision", state="installed", version=version)
+    said = "its operators do not load beside this torch; forgetaudit declares them, other programs fail on import"
     return _Found(name="torchvision", state="repaired", version=version, said=said)
+
+
+def _broken(error: Exception, name: str) -> str:
+    said = (str(error).strip().splitlines() or [""])[0][:160]
+    return f"{type(error).__name__}: {said}; {recipe(name)}"

@@ -15,7 +15,7 @@ from forgetaudit.cli import console
 from forgetaudit.errors import AuditError, ModelError
 from forgetaudit.models.adapter_files import adapter_config, open_adapter_weights, told_settings
 from forgetaudit.models.evidence import Evidence, find_evidence, is_adapter
-from forgetaudit.models.extras import is_installed, recipe
+from forgetaudit.models.extras import first_missing, recipe
 from forgetaudit.models.quantised import quantisation_of
 from forgetaudit.renderers.numbers import size
 
@@ -89,8 +89,8 @@ def _needs(evidence: Evidence, checkpoint: Checkpoint) -> ModelError | None:
     """What stands between the evidence and a network, as far as can be told without importing the library."""
     if (method := quantisation_of(checkpoint)) is not None:
         return ModelError(f"its weights are quantised ({method}), which are not run")
-    if not is_installed(evidence.library):
-        return ModelError(f"{evidence.library} is not installed", hint=recipe(evidence.library))
+    if (missing := first_missing(evidence.library)) is not None:
+        return ModelError(f"{missing} is not installed", hint=recipe(missing))
     return None
 
 

@@ -6,7 +6,7 @@ from types import ModuleType
 
 from forgetaudit.errors import ModelError
 
-__all__ = ["import_extra", "is_installed", "recipe"]
+__all__ = ["first_missing", "import_extra", "is_installed", "recipe"]
 
 # The library → the extra of forgetaudit that brings it.
 _EXTRAS = {
@@ -35,10 +35,16 @@ def is_installed(library: str) -> bool:
     return importlib.util.find_spec(library) is not None
 
 
+def first_missing(library: str) -> str | None:
+    """`library`, or what it cannot be imported without, where that is not installed."""
+    wanted = ("timm", "torchvision") if library == "timm" else (library,)
+    return next((name for name in wanted if not is_installed(name)), None)
+
+
 def import_extra(library: str, *, needed_for: str) -> ModuleType:
     """The library. ModelError with the command that installs it, or with what it said when it broke."""
-    if not is_installed(library):
-        raise ModelError(f"{needed_for} needs {library}, which is not installed", hint=recipe(library))
+    if (missing := first_missing(library)) is not None:
+        raise ModelError(f"{needed_for} needs {missing}, which is not installed", hint=recipe(missing))
     try:
         return importlib.import_module(library)
     except Exception as error:

@@ -13,7 +13,7 @@ import torch
 
 from forgetaudit.models.extras import is_installed
 
-__all__ = ["import_torchvision", "is_the_known_break"]
+__all__ = ["import_torchvision", "is_the_known_break", "was_repaired"]
 
 _OPERATORS = ("nms", "qnms")
 # Operators live as long as the library object that defined them.
@@ -23,6 +23,11 @@ _declared: list[Any] = []
 def is_the_known_break(error: BaseException) -> bool:
     """Whether it is this very error, of operators that were never registered."""
     return isinstance(error, RuntimeError) and "operator torchvision::" in str(error)
+
+
+def was_repaired() -> bool:
+    """Whether this process had to declare operators to import torchvision."""
+    return bool(_declared)
 
 
 def import_torchvision() -> ModuleType | None:
