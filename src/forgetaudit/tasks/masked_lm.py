@@ -42,7 +42,7 @@ class MaskedLM:
         self._tokens = tokens
         self._mask = tokens.mask
         self._said = tuple(said)
-        self._n_seen = self._n_long = self._n_short = 0
+        self._n_seen = self._n_long = self._n_short = self._n_pieces = 0
 
     def collate(self, examples: list[Example]) -> Batch:
         """A row for each text or piece; `labels` (n, t) are the hidden tokens. No row where nothing is hidden."""
@@ -56,7 +56,9 @@ class MaskedLM:
             made = [self._row(example.id, n, ids, piece, before, after) for n, piece in enumerate(pieces)]
             asking = [row for row in made if row.asked]
             self._n_seen += 1
-            self._n_long += len(pieces) > 1
+            if len(pieces) > 1:
+                self._n_long += 1
+                self._n_pieces += len(pieces)
             self._n_short += not asking
             rows += asking
         return as_batch(rows, self._tokens)
@@ -83,7 +85,7 @@ class MaskedLM:
         if self._n_long:
             told.append(
                 f"{self._n_long:,} of {self._n_seen:,} texts are longer than the {self._tokens.longest:,} tokens "
-                "that the model reads: cut into pieces, nothing left out"
+                f"that the model reads: read in {self._n_pieces:,} pieces"
             )
         if self._n_short:
             told.append(
