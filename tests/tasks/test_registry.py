@@ -31,6 +31,8 @@ def test_every_task_of_our_own_can_be_made_and_says_that_it_was_asked_for() -> N
         "causal-lm": of_language,
         "masked-lm": of_language,
         "embedding": {"of_text": True, "encode": encode, "labelled": False},
+        "multiple-choice": {**of_language, "of_text": False, "of_choices": True, "labelled": True},
+        "multiple-choice-normalised": {**of_language, "of_text": False, "of_choices": True, "labelled": True},
     }
     for name in TASKS:
         chosen = make_task(name, setting(**needed.get(name, {})))

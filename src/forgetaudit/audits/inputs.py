@@ -37,6 +37,7 @@ class OpenedData:
             model=network.described.name,
             model_task=network.task,
             of_text=self.examples.of_text,
+            of_choices=self.examples.of_choices,
             labelled=self.examples.labelled,
             decisions=self.examples.decisions,
             class_names=self.examples.class_names,

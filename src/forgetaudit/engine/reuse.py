@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from forgetaudit.data.parts import part_under_way
 from forgetaudit.engine.bits import same_layout
 from forgetaudit.engine.contents import Contents, Kept, is_plain, manner, same_plain
 from forgetaudit.engine.sharing import Plan, Sharing
@@ -81,7 +82,7 @@ class Book:
         self.run: Counter[str] = Counter()
         self.foreseen: Counter[str] = Counter()
         self._plan, self._sharing = plan, sharing
-        self._entries: defaultdict[tuple[str, int], list[Entry]] = defaultdict(list)
+        self._entries: defaultdict[tuple[Any, ...], list[Entry]] = defaultdict(list)
         self._outcomes: dict[tuple[Any, ...], int] = {}
         self._variant, self._journal = "", Journal()
 
@@ -111,7 +112,7 @@ class Book:
     def disturbed(self) -> bool:
         """Whether something wrote to a tensor that two passes hold: then the batch must be run again."""
         found = False
-        for (path, _), entries in self._entries.items():
+        for (path, *_), entries in self._entries.items():
             if any(entry.n_holders > 1 and not untouched(entry.outputs) for entry in entries):
                 (self._plan.never if path in self._plan.copied else self._plan.copied).add(path)
                 found = True
@@ -119,12 +120,18 @@ class Book:
 
     def _find(self, call: Call) -> Entry | None:
         look = self._sharing.has_tensors(call.path)
-        for entry in self._entries[call.path, self._sharing.weights(call.path, self._variant)]:
+        for entry in self._entries[self._key(call)]:
             if entry.spec == call.spec and self._same_inputs(call, entry, look):
                 if untouched(entry.outputs):
                     return entry
                 self._plan.copied.add(call.path)
         return None
+
+    def _key(self, call: Call) -> tuple[Any, ...]:
+        """Calls about different rows never answer each other: what taps saw in one says nothing of the other."""
+        part = part_under_way()
+        weights = self._sharing.weights(call.path, self._variant)
+        return call.path, weights, None if part is None else part.rows
 
     def _same_inputs(self, call: Call, entry: Entry, look: bool) -> bool:
         """Without `look`, for modules that are cheaper than a comparison, only what is known to be equal is."""
@@ -154,7 +161,7 @@ class Book:
             if not self._sharing.has_tensors(call.path):
                 inputs = [leaf.bare if isinstance(leaf, Kept) else leaf for leaf in inputs]
             entry = Entry(call.spec, inputs, output_spec, kept, features, is_copy, n_holders)
-            self._entries[call.path, self._sharing.weights(call.path, self._variant)].append(entry)
+            self._entries[self._key(call)].append(entry)
         return output
 
     def _kept(self, outputs: Sequence[Any], path: str) -> list[Any] | None:

@@ -115,7 +115,7 @@ class Stream:
         results, after = self._runner.run(batch, moment)
         features: dict[str, dict[str, Tensor]] = {layer: {} for layer in self._layers}
         for variant, result in results.items():
-            for layer, found in gather(result.journal, self._layers).items():
+            for layer, found in gather(result.journal, self._layers, len(batch)).items():
                 if isinstance(found, NotMeasured):
                     self._give_up(layer, found)
                 else:

@@ -4,18 +4,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as nn_module
 
+from forgetaudit.data.parts import part_under_way
 from forgetaudit.engine.pooling import pool
 from forgetaudit.errors import ModelError, listing
 from forgetaudit.values import NotMeasured
 
-__all__ = ["Journal", "Read", "Tap", "Wrapper", "find_taps", "gather", "runs_hooks", "wrapped"]
+__all__ = ["Journal", "Piece", "Read", "Tap", "Wrapper", "find_taps", "gather", "runs_hooks", "wrapped"]
 
-Journal = list[tuple[str, Tensor | NotMeasured]]
+
+class Piece(NamedTuple):
+    """The features of some rows of a batch: the model was told that a call is about these."""
+
+    rows: tuple[int, ...]
+    features: Tensor | NotMeasured
+
+
+Journal = list[tuple[str, Tensor | NotMeasured | Piece]]
 """What the taps saw in one pass, in order: a layer called twice stands there twice."""
 
 Read = Callable[[Any], None]
@@ -30,9 +40,17 @@ class Tap:
         self.how = how
 
     def read(self, output: Any, journal: Journal, n: int, mask: Tensor | None) -> None:
-        """Write the features of `output` down under every name that the module was asked for."""
-        features = pool(output, self.how, n, mask)
-        journal.extend((layer, features) for layer in self.layers)
+        """Write the features of `output` down under every name that the module was asked for.
+
+        Where the call is part of a batch, those of its rows; beside the batch there is nothing to read.
+        """
+        part = part_under_way()
+        if part is None:
+            features = pool(output, self.how, n, mask)
+            journal.extend((layer, features) for layer in self.layers)
+        elif part.rows:
+            piece = Piece(part.rows, pool(output, self.how, len(part.rows), part.mask))
+            journal.extend((layer, piece) for layer in self.layers)
 
 
 def find_taps(model: nn.Module, layers: Sequence[str], how: str) -> dict[str, Tap]:
@@ -52,22 +70,39 @@ def find_taps(model: nn.Module, layers: Sequence[str], how: str) -> dict[str, Ta
     return {path: Tap(alike, how) for path, alike in names.items()}
 
 
-def gather(journal: Journal, layers: Sequence[str]) -> dict[str, Tensor | NotMeasured]:
-    """One answer for each layer: its features, or why there are none."""
-    seen: dict[str, list[Tensor | NotMeasured]] = {layer: [] for layer in layers}
+def gather(journal: Journal, layers: Sequence[str], n: int) -> dict[str, Tensor | NotMeasured]:
+    """One answer for each layer: its features of `n` examples, or why there are none."""
+    seen: dict[str, list[Tensor | NotMeasured | Piece]] = {layer: [] for layer in layers}
     for layer, features in journal:
         seen[layer].append(features)
-    return {layer: _only(calls) for layer, calls in seen.items()}
+    return {layer: _only(calls, n) for layer, calls in seen.items()}
 
 
-def _only(calls: Sequence[Tensor | NotMeasured]) -> Tensor | NotMeasured:
+def _only(calls: Sequence[Tensor | NotMeasured | Piece], n: int) -> Tensor | NotMeasured:
+    pieces = [call for call in calls if isinstance(call, Piece)]
+    if calls and len(pieces) == len(calls):
+        return _joined(pieces, n)
     match calls:
-        case [one]:
+        case [Tensor() | NotMeasured() as one]:
             return one
         case []:
             return NotMeasured("the model does not call it as a module")
         case _:
             return NotMeasured(f"the model calls it {len(calls)} times in one pass")
+
+
+def _joined(pieces: Sequence[Piece], n: int) -> Tensor | NotMeasured:
+    """The rows of all pieces in the order of the batch; each must be in one piece."""
+    rows = [row for piece in pieces for row in piece.rows]
+    if sorted(rows) != list(range(n)):
+        return NotMeasured("the model does not call it once for each example")
+    unread = next((piece.features for piece in pieces if isinstance(piece.features, NotMeasured)), None)
+    if unread is not None:
+        return unread
+    features = torch.cat([piece.features for piece in pieces if isinstance(piece.features, Tensor)])
+    together = torch.empty_like(features)
+    together[torch.tensor(rows, device=features.device)] = features
+    return together
 
 
 def runs_hooks(module: nn.Module) -> bool:

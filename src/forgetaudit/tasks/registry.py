@@ -19,6 +19,8 @@ TASKS = {
     "causal-lm": "forgetaudit.tasks.causal_lm:causal_lm",
     "masked-lm": "forgetaudit.tasks.masked_lm:masked_lm",
     "embedding": "forgetaudit.tasks.retrieving:embedding",
+    "multiple-choice": "forgetaudit.tasks.multiple_choice:multiple_choice",
+    "multiple-choice-normalised": "forgetaudit.tasks.multiple_choice:multiple_choice_normalised",
 }
 ENTRY_POINTS = "forgetaudit.task"
 METHODS = ("collate", "score", "decisions")
