@@ -18,6 +18,9 @@ help: ## what each target does
 
 .venv/.installed-dev: .venv/.installed
 	$(PIP) --editable '.[dev]'
+# timm asks for torchvision, whose wheel on PyPI is built for CUDA and would bring a torch of its own and 3 GB with it.
+# What both need else is there with transformers; what the wheel then lacks, models/torchvision_repair.py makes up for.
+	$(PIP) --no-deps torchvision timm
 	@touch $@
 
 demo: .venv/.installed ## audit a real fine-tune that forgot (installs first)
