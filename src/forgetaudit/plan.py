@@ -13,6 +13,7 @@ __all__ = ["AuditPlan", "DataPlan", "ModelPlan", "Settings", "texts", "utf8"]
 
 POOLS = ("mean", "flatten")
 HEADS = ("auto", "own", "base")
+PREPROCESS = ("base", "each")
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 # What torch takes as a seed.
 LARGEST_SEED = 2**64 - 1
@@ -74,6 +75,7 @@ class Settings:
     layers: tuple[str, ...] = ()
     pool: str = "mean"
     head: str = "auto"
+    preprocess: str = "base"
     limit: int | None = None
     batch_size: int = 64
     device: str | None = None
@@ -87,6 +89,7 @@ class Settings:
     def __post_init__(self) -> None:
         _refuse_unknown("pool", self.pool, POOLS)
         _refuse_unknown("head", self.head, HEADS)
+        _refuse_unknown("preprocess", self.preprocess, PREPROCESS)
         if self.dtype is not None:
             _refuse_unknown("dtype", self.dtype, DTYPES)
         object.__setattr__(self, "layers", texts(self.layers, "layers"))

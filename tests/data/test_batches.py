@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -47,3 +49,14 @@ def test_halves_hold_every_example_once_in_memory_of_their_own() -> None:
     assert first.ids + second.ids == batch.ids
     assert torch.equal(torch.cat([first.args[0], second.args[0]]), batch.args[0])
     assert all(half.args[0].untyped_storage().data_ptr() % 64 == 0 for half in (first, second))
+
+
+def test_rows_that_a_variant_takes_otherwise_are_cut_and_cast_along() -> None:
+    other = collate(some_examples(5))
+    batch = replace(collate(some_examples(5)), own={"tuned": replace(other, args=(other.args[0] + 1,))})
+    first, second = batch.with_floats(torch.float64).to(torch.device("cpu")).halves()
+    assert first.of("base") is first
+    found = torch.cat([half.of("tuned").args[0] for half in (first, second)])
+    assert found.dtype == torch.float64
+    assert torch.equal(found, batch.args[0].double() + 1)
+    assert first.of("tuned").ids + second.of("tuned").ids == batch.ids

@@ -34,7 +34,7 @@ def test_an_image_becomes_what_the_librarys_processor_makes_of_it(tmp_path: Path
         0
     ]
     assert torch.equal(prepare(picture()), expected)
-    assert "ViTImageProcessorPil for all" in prepare.said
+    assert "base's ViTImageProcessorPil" in prepare.said
     assert "image_mean" in prepare.said
 
 

@@ -50,12 +50,13 @@ def measure_behaviour(
         network.variants,
         layers=network.watched,
         pool=plan.settings.pool,
-        reuse=plan.settings.reuse,
+        # What is pooled under two masks is not the same, though it be computed from the same.
+        reuse=plan.settings.reuse and not (data.own and data.examples.of_text),
         call=getattr(data.task, "forward", plainly),
         progress=progress,
     )
     ledger = Ledger(plan.names, data.task, plan.settings.seed)
-    examples = in_batches(data.examples, plan.settings.batch_size, data.task.collate)
+    examples = in_batches(data.examples, plan.settings.batch_size, data.collate)
     split = getattr(data.task, "parts", _whole)
     batches = (part.with_floats(network.dtype) for batch in examples for part in split(batch))
     last = ""
@@ -80,7 +81,9 @@ def measure_behaviour(
     unusable = find_unusable(ledger, data)
     return Behaviour(
         source=tuple(
-            source_section(name, tally, data, known=weighed[name].identical, unusable=unusable)
+            source_section(
+                name, tally, data, known=weighed[name].identical and name not in data.own, unusable=unusable
+            )
             for name, tally in ledger.tallies.items()
         ),
         scores=tuple(

@@ -147,6 +147,7 @@ def _settings(plan: AuditPlan, network: Network | None) -> dict[str, object]:
         "limit": asked.limit,
         "pool": asked.pool,
         "head": asked.head,
+        "preprocess": asked.preprocess,
         "reuse": asked.reuse,
         "gate": gate,
     }

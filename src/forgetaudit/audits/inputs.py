@@ -1,14 +1,16 @@
 """What goes into an audit, opened and described: checkpoints and data."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from forgetaudit.audits.network import Network
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.checkpoints.digest import digest
-from forgetaudit.data.examples import Examples
+from forgetaudit.data.batches import Batch
+from forgetaudit.data.examples import Example, Examples
 from forgetaudit.data.readers import open_examples
-from forgetaudit.errors import DataError
+from forgetaudit.errors import DataError, UsageError
 from forgetaudit.plan import DataPlan, Settings, utf8
 from forgetaudit.report.inputs import DataInput, Digest, FileInput
 from forgetaudit.report.parts import Absent
@@ -18,14 +20,20 @@ from forgetaudit.values import NotMeasured
 
 __all__ = ["OpenedData", "describe_file", "open_data"]
 
+CLASSIFICATION = "classification"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedData:
-    """A source data set, its examples at hand, and the task that they set the network, once that is known."""
+    """A source data set, its examples at hand, and the task that they set the network, once that is known.
+
+    `own` is the task of each variant that is given inputs of its own.
+    """
 
     plan: DataPlan
     examples: Examples
     chosen: ChosenTask | None = None
+    own: Mapping[str, ChosenTask] = field(default_factory=dict)
 
     def for_network(self, network: Network, task: str | None) -> "OpenedData":
         """The same data with the task called `task`, or the one that data and network are made for.
@@ -48,7 +56,26 @@ class OpenedData:
             tokens=network.preparation.tokens,
             sentences=network.preparation.sentences,
         )
-        return replace(self, chosen=make_task(task, setting))
+        chosen = make_task(task, setting)
+        if network.own_preparations and chosen.name != CLASSIFICATION:
+            raise UsageError(
+                f"--preprocess each is for classification, and {self.plan.name} is a matter of {chosen.name}",
+                details=[
+                    "answers are paired token by token, and what two tokenizers read has no common tokens"
+                ],
+                hint="leave the option out: base's tokenizer is then used for both",
+            )
+        own = {
+            name: make_task(task, replace(setting, preprocess=p.preprocess, encode=p.encode, tokens=p.tokens))
+            for name, p in network.own_preparations.items()
+        }
+        return replace(self, chosen=chosen, own=own)
+
+    def collate(self, examples: list[Example]) -> Batch:
+        """One batch as the task makes it; where variants have inputs of their own, with theirs beside it."""
+        batch = self.task.collate(examples)
+        own = {name: chosen.task.collate(examples) for name, chosen in self.own.items()}
+        return replace(batch, own=own) if own else batch
 
     @property
     def task(self) -> Task:
@@ -66,6 +93,8 @@ class OpenedData:
         """For the report, after the run: what was read, and every decision on the way."""
         examples = self.examples
         said = () if self.chosen is None else (self.chosen.decision, *self.chosen.task.decisions())
+        for name, chosen in self.own.items():
+            said += tuple(f"{name}: {text}" for text in chosen.task.decisions() if text not in said)
         return DataInput(
             data=self.plan.name,
             where=utf8(self.plan.where),

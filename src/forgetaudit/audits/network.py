@@ -24,13 +24,15 @@ __all__ = ["Network", "build_network"]
 class Network:
     """What can be run: the skeleton with base's weights, the variants, and the layers that are watched.
 
-    `preparation` makes raw inputs into arguments, `class_names` are the labels in the order of the scores, `task` is
+    `preparation` makes raw inputs into arguments, `own_preparations` those of variants that are given inputs of their
+    own (--preprocess each), `class_names` are the labels in the order of the scores, `task` is
     what it was made for.
     """
 
     skeleton: nn.Module
     task: str | None
     preparation: Preparation
+    own_preparations: Mapping[str, Preparation]
     class_names: tuple[str, ...] | None
     variants: tuple[Variant, ...]
     grafted: Mapping[str, tuple[str, ...]]
@@ -75,9 +77,11 @@ def build_network(
     for name, checkpoint in tuned.items():
         loaded[name] = architecture.load(built.model, checkpoint, dtype=dtype, device=device, graft=graft)
         variants.append(make_variant(name, built.model, loaded[name].state, like=variants[0]))
+    own = _own_preparations(architecture, plan, built.model, tuned)
     return Network(
         skeleton=built.model,
         preparation=built.preparation,
+        own_preparations=own,
         task=architecture.task,
         class_names=architecture.class_names,
         variants=tuple(variants),
@@ -86,7 +90,7 @@ def build_network(
         described=ModelInput(
             name=architecture.name,
             evidence=architecture.evidence,
-            notes=_notes(built.preparation, loaded, layers),
+            notes=(*_notes(built.preparation, loaded, layers), *_said_of_inputs(plan, own)),
         ),
         device=device,
         dtype=dtype,
@@ -125,6 +129,27 @@ def _notes(
     watched = ", ".join(f"{layer.name} ({layer.stage})" for layer in layers)
     steps = [f"{name}: {said}" for name, state in loaded.items() for said in (*state.steps, *state.notes)]
     return (f"inputs: {preparation.said}", f"layers: {watched}", *steps)
+
+
+def _own_preparations(
+    architecture: Architecture, plan: AuditPlan, model: nn.Module, tuned: Mapping[str, Checkpoint]
+) -> dict[str, Preparation]:
+    """Of the variants that are to have their own inputs, and whose files make others than base's."""
+    if plan.settings.preprocess != "each":
+        return {}
+    found = {name: architecture.own_preparation(model, other) for name, other in tuned.items()}
+    return {name: preparation for name, preparation in found.items() if preparation is not None}
+
+
+def _said_of_inputs(plan: AuditPlan, own: Mapping[str, Preparation]) -> tuple[str, ...]:
+    if plan.settings.preprocess != "each":
+        return ()
+    return tuple(
+        f"{name}: inputs: {own[name].said}"
+        if name in own
+        else f"{name}: inputs: its own files prepare them as base's do"
+        for name in plan.names
+    )
 
 
 def _device(name: str | None) -> torch.device:

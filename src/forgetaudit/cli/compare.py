@@ -34,6 +34,7 @@ def compare(
     layers: options.Layers = None,
     pool: options.Pool = "mean",
     head: options.Head = "auto",
+    preprocess: options.Preprocess = "base",
     limit: options.Limit = None,
     batch_size: options.BatchSize = 64,
     device: options.Device = None,
@@ -95,9 +96,9 @@ def compare(
             data or [], settled, input_column=",".join(input_column or ()) or None, label_column=label_column
         ),
         settings=Settings(
-            task=planning.plan_task(task), layers=tuple(layers or ()), pool=pool, head=head, limit=limit,
-            batch_size=batch_size, device=device, dtype=dtype, threads=threads, seed=seed, reuse=reuse,
-            hash_whole=hash_whole, trust_remote_code=trust_remote_code,
+            task=planning.plan_task(task), layers=tuple(layers or ()), pool=pool, head=head,
+            preprocess=preprocess, limit=limit, batch_size=batch_size, device=device, dtype=dtype, threads=threads,
+            seed=seed, reuse=reuse, hash_whole=hash_whole, trust_remote_code=trust_remote_code,
         ),
         policy=policy,
         config=None if settled.path is None else settled.path.name,
@@ -134,6 +135,7 @@ def _refuse_idle_options(plan: AuditPlan, *, model_typed: bool) -> None:
         "--layers": bool(settings.layers),
         "--pool": settings.pool != default.pool,
         "--head": settings.head != default.head,
+        "--preprocess": settings.preprocess != default.preprocess,
         "--limit": settings.limit is not None,
         "--batch-size": settings.batch_size != default.batch_size,
         "--device": settings.device is not None,

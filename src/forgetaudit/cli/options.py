@@ -70,6 +70,14 @@ Head = Annotated[
     Literal["auto", "own", "base"],
     typer.Option("--head", help="auto: base's head where tuned's does not fit.", rich_help_panel=_RUN),
 ]
+Preprocess = Annotated[
+    Literal["base", "each"],
+    typer.Option(
+        "--preprocess",
+        help="Whose tokenizer or processor reads the inputs: base's for all, or each its own.",
+        rich_help_panel=_RUN,
+    ),
+]
 Limit = Annotated[
     int | None,
     typer.Option(

@@ -21,7 +21,8 @@ class Batch:
     `args` and `kwargs` are the model's arguments, nested as it takes them; every tensor in them has the n
     examples along its first dimension. `labels` is (n,), (n, t) where places in a row are asked, or None; `mask` is
     (n, t) with 1 for real tokens, or None. `groups` says which rows are not independent of each other, as windows of
-    one document are not; None: all are.
+    one document are not; None: all are. `own` are the same rows as variants of these names take them, where that is
+    otherwise than here.
     """
 
     ids: tuple[str, ...]
@@ -30,9 +31,14 @@ class Batch:
     labels: Tensor | None = None
     mask: Tensor | None = None
     groups: tuple[str, ...] | None = None
+    own: Mapping[str, "Batch"] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def of(self, variant: str) -> "Batch":
+        """The rows as `variant` takes them."""
+        return self.own.get(variant, self)
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch with its tensors on `device`."""
@@ -45,7 +51,8 @@ class Batch:
             lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor,
             (self.args, dict(self.kwargs)),
         )
-        return replace(self, args=args, kwargs=kwargs)
+        own = {name: batch.with_floats(dtype) for name, batch in self.own.items()}
+        return replace(self, args=args, kwargs=kwargs, own=own)
 
     def halves(self) -> tuple["Batch", "Batch"]:
         """The first and the second half, in fresh tensors: a view's alignment changes the last bits of a matmul."""
@@ -59,8 +66,15 @@ class Batch:
         args, kwargs, labels, mask = pytree.tree_map_only(
             Tensor, change, (self.args, dict(self.kwargs), self.labels, self.mask)
         )
-        groups = None if self.groups is None else self.groups[rows]
-        return Batch(ids=self.ids[rows], args=args, kwargs=kwargs, labels=labels, mask=mask, groups=groups)
+        return Batch(
+            ids=self.ids[rows],
+            args=args,
+            kwargs=kwargs,
+            labels=labels,
+            mask=mask,
+            groups=None if self.groups is None else self.groups[rows],
+            own={name: batch._map(rows, change) for name, batch in self.own.items()},
+        )
 
 
 def in_batches(

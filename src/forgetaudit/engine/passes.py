@@ -124,6 +124,7 @@ class Passes:
     def _pass(
         self, variant: Variant, batch: Batch, before: Carried, watch: Watch | None
     ) -> tuple[Result, Carried]:
+        batch = batch.of(variant.name)
         journal: Journal = []
         own, copies = self._own[variant.name], dict[int, tuple[Tensor, Tensor]]()
         args, kwargs = pytree.tree_map_only(

@@ -20,7 +20,7 @@ Encode = Callable[[Sequence[str] | Sequence[tuple[str, str]]], Mapping[str, Tens
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preparation:
-    """How raw inputs become what the network takes, by base's own files; the same for every variant.
+    """How raw inputs become what the network takes, by base's own files, and so for every variant, or by tuned's.
 
     `preprocess` turns one image or array into one tensor (None: pixels in [0, 1]); `encode` turns texts into
     arguments (None: the network takes no text), `tokens` reads texts token by token. `sentences` says how tokens
@@ -91,4 +91,11 @@ class Architecture(Protocol):
 
     def vocabulary(self, checkpoint: Checkpoint) -> frozenset[str]:
         """The tensors of the file that have a row for each token; empty where nothing says which."""
+        ...
+
+    def own_preparation(self, model: nn.Module, checkpoint: Checkpoint) -> Preparation | None:
+        """How the files beside a tuned checkpoint prepare inputs for `model`; None where it is as base's do.
+
+        ModelError where they do not say; MismatchError where the network cannot take what they make.
+        """
         ...

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from forgetaudit.checkpoints.checkpoint import Checkpoint
+from forgetaudit.errors import ModelError
 from forgetaudit.models.architecture import Graft, Preparation, Skeleton
 from forgetaudit.models.factory import build_model
 from forgetaudit.models.loading import LoadedState, load_state
@@ -59,3 +60,10 @@ class CallableArchitecture:
     def vocabulary(self, checkpoint: Checkpoint) -> frozenset[str]:  # noqa: ARG002
         """None: nothing says what the user's tensors are for."""
         return frozenset()
+
+    def own_preparation(self, model: nn.Module, checkpoint: Checkpoint) -> Preparation | None:  # noqa: ARG002
+        """None to be had: one function makes the network for all."""
+        raise ModelError(
+            f"--preprocess each: {self.name} says how inputs are prepared, and says the same for every checkpoint",
+            hint="leave it out",
+        )

@@ -81,6 +81,13 @@ class TimmArchitecture:
         """None: timm reads no tokens."""
         return frozenset()
 
+    def own_preparation(self, model: nn.Module, checkpoint: Checkpoint) -> Preparation | None:  # noqa: ARG002
+        """Not for networks of timm, whose tuned configs are told to differ and not run."""
+        raise ModelError(
+            f"--preprocess each: {self.name} is a network of timm, which is run with base's preprocessing only",
+            hint="leave the option out: what tuned's config says otherwise is told",
+        )
+
     def _create(self) -> nn.Module:
         # Not by the name alone: older configs leave arguments out that timm derives from the rest.
         source = f"local-dir:{self._found.folder.resolve()}"

@@ -18,6 +18,7 @@ from forgetaudit.models.images import ImagePreparation, processor_differences
 from forgetaudit.models.landing import find_landing
 from forgetaudit.models.library_classes import model_class, network_config, task_of, translated
 from forgetaudit.models.loading import LoadedState
+from forgetaudit.models.own_inputs import own_images, own_texts
 from forgetaudit.models.probing import Landing, Loaded
 from forgetaudit.models.quantised import refuse_quantised
 from forgetaudit.models.quiet import quiet_transformers
@@ -39,15 +40,19 @@ class TransformersArchitecture:
     """See `forgetaudit.models.architecture.Architecture`.
 
     The library's loader is asked where each tensor belongs, and never opens a file. `trust_remote_code` lets the
-    checkpoint's own Python build the network; without it a config that needs it is refused.
+    checkpoint's own Python build the network; without it a config that needs it is refused. `own_inputs` says that
+    tuned is to be given its own inputs, which changes what is told of differences.
     """
 
-    def __init__(self, evidence: Evidence, *, trust_remote_code: bool = False) -> None:
+    def __init__(
+        self, evidence: Evidence, *, trust_remote_code: bool = False, own_inputs: bool = False
+    ) -> None:
         evidence = without_head(evidence)
         self.name = evidence.model
         self.evidence = evidence.sentence
         self.class_names = evidence.class_names
         self._found = evidence
+        self._own_inputs = own_inputs
         self._class = model_class(evidence, trust_remote_code=trust_remote_code)
         self.task = task_of(self.name) if evidence.sentences is None else "embedding"
         self._config = network_config(self._class, evidence)
@@ -186,15 +191,24 @@ class TransformersArchitecture:
         image = ImagePreparation(self._found.folder, self._config)
         return Preparation(preprocess=image, said=image.said)
 
+    def own_preparation(self, model: nn.Module, checkpoint: Checkpoint) -> Preparation | None:
+        """By the tokenizer or image processor beside `checkpoint`."""
+        base, tuned = self._found.folder, folder_of(checkpoint.path)
+        if getattr(model, "main_input_name", "") == "input_ids":
+            return own_texts(base, tuned, self._config, model)
+        return own_images(base, tuned, self._config)
+
     def _differences(self, checkpoint: Checkpoint) -> tuple[str, ...]:
         """What the files beside a tuned checkpoint say otherwise than base's, which are used for both."""
         folder = folder_of(checkpoint.path)
         if folder.resolve() == self._found.folder.resolve():
             return ()
+        own = self._own_inputs
+        used = "each was given its own" if own else "base's was used for both"
         return (
             *config_differences(self._found.config, read_sidecar(folder, "config.json")),
-            *processor_differences(self._found.folder, folder),
-            *tokenizer_differences(self._found.folder, folder),
+            *processor_differences(self._found.folder, folder, used),
+            *tokenizer_differences(self._found.folder, folder, used, own=own),
             *(() if self._found.sentences is None else sentence_differences(self._found.sentences, folder)),
         )
 

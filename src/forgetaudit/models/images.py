@@ -15,7 +15,7 @@ from forgetaudit.models.extras import import_extra
 from forgetaudit.models.quiet import quiet_transformers
 from forgetaudit.models.sidecars import read_sidecar
 
-__all__ = ["ImagePreparation", "processor_differences"]
+__all__ = ["PROCESSOR_FILE", "ImagePreparation", "processor_differences", "same_processor"]
 
 PROCESSOR_FILE = "preprocessor_config.json"
 _WITHOUT_EFFECT = {"image_processor_type", "feature_extractor_type", "processor_class", "_processor_class"}
@@ -27,11 +27,11 @@ class ImagePreparation:
     The processor is the library's for PIL, whether or not torchvision is there: the two differ in the last bits.
     """
 
-    def __init__(self, folder: Path, config: Any) -> None:
+    def __init__(self, folder: Path, config: Any, whose: str = "base's") -> None:
         self._folder = folder
         self._channels = getattr(config, "num_channels", None)
         self._processor = _processor(folder)
-        self.said = _said(folder, self._processor)
+        self.said = _said(folder, self._processor, whose)
 
     def __call__(self, content: Image.Image | np.ndarray[Any, Any]) -> Tensor:
         """ModelError where there is no processor; DataError where it cannot take the image."""
@@ -54,13 +54,13 @@ class ImagePreparation:
         return torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32))
 
 
-def processor_differences(base: Path, tuned: Path) -> tuple[str, ...]:
-    """A sentence on what tuned's processor does otherwise; base's is used for both."""
+def processor_differences(base: Path, tuned: Path, used: str = "base's was used for both") -> tuple[str, ...]:
+    """A sentence on what tuned's processor does otherwise, and on which of them was `used`."""
     one, two = read_sidecar(base, PROCESSOR_FILE), read_sidecar(tuned, PROCESSOR_FILE)
     if one is None or two is None:
         return ()
     told = changed(one, two, without=_WITHOUT_EFFECT)
-    return (f"its image processor differs: {told}; base's was used for both",) if told else ()
+    return (f"its image processor differs: {told}; {used}",) if told else ()
 
 
 def _processor(folder: Path) -> Any:
@@ -80,7 +80,15 @@ def _processor(folder: Path) -> Any:
         ) from error
 
 
-def _said(folder: Path, processor: Any) -> str:
+def same_processor(base: Path, tuned: Path) -> bool:
+    """Whether the two folders prepare images in one way, by their files."""
+    one, two = (dict(read_sidecar(folder, PROCESSOR_FILE) or {}) for folder in (base, tuned))
+    return {k: v for k, v in one.items() if k not in _WITHOUT_EFFECT} == {
+        k: v for k, v in two.items() if k not in _WITHOUT_EFFECT
+    }
+
+
+def _said(folder: Path, processor: Any, whose: str) -> str:
     if processor is None:
         return f"none: {folder.name} has no {PROCESSOR_FILE}"
     settings: Mapping[str, Any] = processor.to_dict()
@@ -89,4 +97,4 @@ def _said(folder: Path, processor: Any) -> str:
         for key in ("size", "image_mean", "image_std")
         if settings.get(key) is not None
     ]
-    return f"base's {type(processor).__name__} for all ({', '.join(told)})"
+    return f"{whose} {type(processor).__name__} ({', '.join(told)})"

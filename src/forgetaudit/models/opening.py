@@ -74,7 +74,11 @@ class Family:
             return TimmArchitecture(evidence)
         from forgetaudit.models.from_transformers import TransformersArchitecture
 
-        return TransformersArchitecture(evidence, trust_remote_code=plan.settings.trust_remote_code)
+        return TransformersArchitecture(
+            evidence,
+            trust_remote_code=plan.settings.trust_remote_code,
+            own_inputs=plan.settings.preprocess == "each",
+        )
 
     def _adapted(self, path: Path, *, closes_base: bool) -> Checkpoint:
         from forgetaudit.models.from_transformers import TransformersArchitecture

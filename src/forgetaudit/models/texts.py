@@ -13,7 +13,7 @@ from forgetaudit.models.quiet import quiet_transformers
 from forgetaudit.models.sentence_files import SentenceFiles
 from forgetaudit.models.sidecars import read_sidecar
 
-__all__ = ["TextPreparation", "tokenizer_differences"]
+__all__ = ["TextPreparation", "same_tokenizer", "tokenizer_differences"]
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -34,7 +34,12 @@ class TextPreparation:
     """
 
     def __init__(
-        self, folder: Path, config: Any, model: nn.Module, files: SentenceFiles | None = None
+        self,
+        folder: Path,
+        config: Any,
+        model: nn.Module,
+        files: SentenceFiles | None = None,
+        whose: str = "base's",
     ) -> None:
         self._folder = folder
         self._lower_case = files is not None and files.lower_case
@@ -44,7 +49,7 @@ class TextPreparation:
         takes = set(inspect.signature(model.forward).parameters)
         with_types = int(getattr(config, "type_vocab_size", 0) or 0) > 1
         self._passed = takes - (set() if with_types else {"token_type_ids"})
-        self.said = self._prepare_padding(model)
+        self.said = self._prepare_padding(model, whose)
 
     def __call__(self, texts: Sequence[str] | Sequence[tuple[str, str]]) -> Mapping[str, Tensor]:
         """(n, t) int64 tensors by argument. ModelError where base has no tokenizer."""
@@ -73,10 +78,10 @@ class TextPreparation:
             whole = self.tokenizer(*[column[row] for column in columns], truncation=False)["input_ids"]
             self.n_truncated += len(whole) > self.longest
 
-    def _prepare_padding(self, model: nn.Module) -> str:
+    def _prepare_padding(self, model: nn.Module, whose: str) -> str:
         if self.tokenizer is None:
             return f"none: {self._folder.name} has no tokenizer"
-        said = f"base's tokenizer for all, at most {self.longest:,} tokens"
+        said = f"{whose} tokenizer, at most {self.longest:,} tokens"
         # The attention mask and a causal model's last token are right with it in every architecture.
         self.tokenizer.padding_side = "right"
         if self.tokenizer.pad_token_id is None:
@@ -90,20 +95,34 @@ class TextPreparation:
         return said
 
 
-def tokenizer_differences(base: Path, tuned: Path) -> tuple[str, ...]:
-    """Sentences on what tuned's tokenizer does otherwise; base's is used for both.
+def tokenizer_differences(
+    base: Path, tuned: Path, used: str = "base's was used for both", *, own: bool = False
+) -> tuple[str, ...]:
+    """Sentences on what tuned's tokenizer does otherwise, and on which of them was `used`.
 
-    MismatchError where one token has two ids: tuned would be shown other words than those it was trained on.
+    MismatchError where one token has two ids, unless each reads by its `own`: tuned would be shown other words than
+    those it was trained on.
     """
     one, two = read_sidecar(base, "tokenizer.json"), read_sidecar(tuned, "tokenizer.json")
     notes = []
     if one is not None and two is not None:
-        _refuse_other_ids(base, tuned, _vocabulary(one), _vocabulary(two))
+        if not own:
+            _refuse_other_ids(base, tuned, _vocabulary(one), _vocabulary(two))
         notes += _parts(one, two)
     settings = [read_sidecar(folder, "tokenizer_config.json") for folder in (base, tuned)]
     if settings[0] is not None and settings[1] is not None:
         notes += _settings(settings[0], settings[1])
-    return tuple(f"its tokenizer differs: {note}; base's was used for both" for note in notes)
+    return tuple(f"its tokenizer differs: {note}; {used}" for note in notes)
+
+
+def same_tokenizer(base: Path, tuned: Path) -> bool:
+    """Whether the two folders read text in one way, by their files; False where these do not say it all."""
+    one, two = read_sidecar(base, "tokenizer.json"), read_sidecar(tuned, "tokenizer.json")
+    if one is None or two is None or one != two:
+        return False
+    return not _settings(
+        *(dict(read_sidecar(folder, "tokenizer_config.json") or {}) for folder in (base, tuned))
+    )
 
 
 def _refuse_other_ids(base: Path, tuned: Path, one: Mapping[str, int], two: Mapping[str, int]) -> None:
@@ -117,7 +136,7 @@ def _refuse_other_ids(base: Path, tuned: Path, one: Mapping[str, int], two: Mapp
                 ),
                 f"read from {base / 'tokenizer.json'} and {tuned / 'tokenizer.json'}",
             ],
-            hint="fine-tune with base's tokenizer: no input means the same to both of these",
+            hint="fine-tune with base's tokenizer; to classify texts, --preprocess each gives each model its own",
         )
 
 
