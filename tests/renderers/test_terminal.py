@@ -124,3 +124,18 @@ def test_a_broken_warning_is_told_first_and_again() -> None:
         "PASS  source accuracy fell 5.0 pt, at least 3.2 (one-sided 95 %); limit 2 pt, exceeded"
     )
     assert any(line.startswith("warn  accuracy") for line in lines)
+
+
+def test_an_open_warning_is_told_and_changes_no_verdict() -> None:
+    warn = Rule(kind=RuleKind.ACCURACY, limit=0.02, level=Level.WARN)
+    report = judged(warn, source=(builders.source(20, 20, 300),))
+    assert report.verdict.outcome == "pass"
+    assert headline(report).startswith("PASS  ")
+    assert any(line.startswith("open  accuracy") for line in render(report).splitlines())
+
+
+@pytest.mark.parametrize("name", ["::error::x", "  ::stop-commands::x", "a ##[add-mask]x"])
+def test_no_name_is_a_command_to_the_runner_of_a_workflow(name: str) -> None:
+    text = render(judged(weights=(builders.weights(builders.layer(name)),)))
+    assert not any(line.lstrip().startswith("::") for line in text.splitlines())
+    assert "##[" not in text

@@ -12,8 +12,9 @@ from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from forgetaudit.errors import AuditError, OutputError
+from forgetaudit.renderers.escapes import printable
 from forgetaudit.renderers.numbers import size
-from forgetaudit.renderers.terminal import one_line, printable
+from forgetaudit.renderers.terminal import one_line
 
 __all__ = [
     "StderrProgress",

@@ -79,7 +79,8 @@ def rules_of(report: AuditReport, subject: Subject) -> list[RuleResult]:
 def _worst(subject: Subject, mine: Sequence[RuleResult]) -> str:
     if subject.source is not None and subject.source.unusable:
         return "refused"
-    outcomes = {rule.outcome for rule in mine}
+    # Rules at level warn are told, and change nothing.
+    outcomes = {rule.outcome for rule in mine if rule.level == "fail"}
     for outcome in ("fail", "inconclusive"):
         if outcome in outcomes:
             return outcome

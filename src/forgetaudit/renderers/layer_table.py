@@ -1,6 +1,6 @@
 """The table of layers on the first screen: feature drift beside weight distance."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from forgetaudit.renderers import numbers
 from forgetaudit.renderers.lines import LABEL, Line
@@ -9,7 +9,7 @@ from forgetaudit.report.parts import Absent
 from forgetaudit.report.weights import LayerWeights, WeightSection
 from forgetaudit.wording import counted
 
-__all__ = ["layer_table"]
+__all__ = ["distance_words", "layer_table", "most_telling"]
 
 _MOST_LAYERS = 14
 
@@ -18,7 +18,7 @@ def layer_table(weights: WeightSection, features: FeatureSection | None) -> Iter
     """A heading, a line a layer with CKA and distance on fixed scales, and the total."""
     drift = {layer.layer: layer for layer in features.layers} if features else {}
     layers = weights.layers
-    shown, hidden = _most_telling(layers, drift)
+    shown, hidden = most_telling(layers, drift, _MOST_LAYERS)
     wide = max([LABEL, *(len(layer.layer) + 2 for layer in shown)])
     yield [
         (f"{'layers':<{wide}}", "label"),
@@ -33,11 +33,11 @@ def layer_table(weights: WeightSection, features: FeatureSection | None) -> Iter
     yield []
 
 
-def _most_telling(
-    layers: Sequence[LayerWeights], drift: dict[str, LayerDrift]
+def most_telling(
+    layers: Sequence[LayerWeights], drift: Mapping[str, LayerDrift], most: int
 ) -> tuple[list[LayerWeights], int]:
-    """All layers of a small net; of a deep one the ends and those that drifted most, in the network's order."""
-    if len(layers) <= _MOST_LAYERS:
+    """All of up to `most` layers; else the ends and those that drifted most, in order, and how many are left out."""
+    if len(layers) <= most:
         return list(layers), 0
 
     def told(layer: LayerWeights) -> float:
@@ -47,8 +47,8 @@ def _most_telling(
         return drifted + (0.0 if isinstance(moved, Absent) else min(moved, 1.0) / 10)
 
     ends = {layers[0].layer, layers[-1].layer, *(layer.layer for layer in layers if layer.stage == "head")}
-    most = sorted(layers, key=told, reverse=True)[: _MOST_LAYERS - len(ends)]
-    kept = ends | {layer.layer for layer in most}
+    furthest = sorted(layers, key=told, reverse=True)[: max(most - len(ends), 0)]
+    kept = ends | {layer.layer for layer in furthest}
     return [layer for layer in layers if layer.layer in kept], len(layers) - len(kept)
 
 
@@ -56,18 +56,27 @@ def _layer_line(layer: LayerWeights, drift: LayerDrift | None, wide: int, *, wit
     line: Line = [(f"{layer.layer:<{wide}}", "")]
     if with_cka:
         line += _cka_cell(drift)
+    number, said, style = distance_words(layer)
+    if said:
+        return [*line, (f"{number:<8}{said}", style)]
+    relative = layer.parameters.relative
+    bar = "" if isinstance(relative, Absent) else numbers.bar(relative, 10)
+    return [*line, (f"{number:<8}", ""), (bar, "bar")]
+
+
+def distance_words(layer: LayerWeights) -> tuple[str, str, str]:
+    """The relative distance as a number, what else there is to say of it, and the style of that."""
     relative = layer.parameters.relative
     if layer.is_still and layer.n_cast:
-        distance = "·" if isinstance(relative, Absent) else numbers.unit(relative)
-        return [*line, (f"{distance:<8}equal up to a cast: {counted(layer.n_tensors, 'tensor')}", "good")]
+        number = "·" if isinstance(relative, Absent) else numbers.unit(relative)
+        return number, f"equal up to a cast: {counted(layer.n_tensors, 'tensor')}", "good"
     if layer.is_still:
-        said = f"frozen: {counted(layer.n_tensors, 'tensor')} bit-identical"
-        return [*line, (f"0       {said}", "good")]
+        return "0", f"frozen: {counted(layer.n_tensors, 'tensor')} bit-identical", "good"
     if layer.parameters_still:
-        return [*line, (f"0       but {counted(layer.buffers_moved, 'buffer')} moved", "bad")]
+        return "0", f"but {counted(layer.buffers_moved, 'buffer')} moved", "bad"
     if isinstance(relative, Absent):
-        return [*line, (f"·       {relative.not_measured}", "dim")]
-    return [*line, (f"{numbers.unit(relative):<8}", ""), (numbers.bar(relative, 10), "bar")]
+        return "·", relative.not_measured, "dim"
+    return numbers.unit(relative), "", ""
 
 
 def _cka_cell(drift: LayerDrift | None) -> Line:

@@ -1,17 +1,24 @@
 """The first screen, as styled lines: verdict first, then where and what to try; provenance last."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from forgetaudit.renderers import numbers
 from forgetaudit.renderers.headline import Subject, rule_words, rules_of, subjects, verdict_line
 from forgetaudit.renderers.layer_table import layer_table
 from forgetaudit.renderers.lines import LABEL, Line
+from forgetaudit.renderers.phrases import (
+    SAID_ELSEWHERE,
+    asked,
+    best_advice,
+    files_compared,
+    nats,
+    perplexity,
+    rival_words,
+    soft_name,
+)
 from forgetaudit.report.behaviour import ScoreSection, SourceSection
 from forgetaudit.report.parts import Absent, Estimate, Measured
 from forgetaudit.report.report import AuditReport
-from forgetaudit.report.verdict import Finding
-from forgetaudit.wording import counted
 
 __all__ = ["decisions", "screen"]
 
@@ -44,44 +51,13 @@ def decisions(report: AuditReport) -> Iterator[str]:
 
 
 def _title(report: AuditReport, subject: Subject) -> Line:
-    tuned = next(
-        (
-            file.named or file.path
-            for file, v in zip(report.inputs.tuned, report.variants[1:], strict=True)
-            if v.name == subject.variant
-        ),
-        subject.variant,
-    )
-    base = report.inputs.base.named or report.inputs.base.path
-    told = (shown for shown in (_model_of_log, _tail, _last_two) if shown(base) != shown(tuned))
-    shown = next(told, _tail)
-    files = f"{shown(base)} → {shown(tuned)}"
     measured = subject.source or next(iter(subject.scores), None)
-    on = f"   {measured.data} · {_asked(measured)}" if measured else ""
-    return [("forgetaudit ", "bold"), (f"{report.command}  ", "bold"), (files + on, "")]
-
-
-def _asked(measured: SourceSection | ScoreSection) -> str:
-    """What was asked: `797 examples`, `16,097 tokens of 200 texts`."""
-    if isinstance(measured, ScoreSection):
-        return counted(measured.n, "example")
-    of = f" of {counted(measured.groups.n, 'text')}" if measured.groups else ""
-    return counted(measured.n, measured.unit) + of
-
-
-def _tail(path: str) -> str:
-    return path.replace("\\", "/").rstrip("/").rpartition("/")[2]
-
-
-def _model_of_log(path: str) -> str:
-    """lm-eval names a log for its task and time, and the folder for the model."""
-    folder = _tail(path[: -len(_tail(path))])
-    return folder if folder and _tail(path).startswith("samples_") else _tail(path)
-
-
-def _last_two(path: str) -> str:
-    folder, _, name = path.replace("\\", "/").rstrip("/").rpartition("/")
-    return f"{_tail(folder)}/{name}" if folder else name
+    on = f"   {measured.data} · {asked(measured)}" if measured else ""
+    return [
+        ("forgetaudit ", "bold"),
+        (f"{report.command}  ", "bold"),
+        (files_compared(report, subject.variant) + on, ""),
+    ]
 
 
 def _row(label: str, text: str, style: str = "") -> Line:
@@ -150,15 +126,10 @@ def _log_loss(source: SourceSection) -> str:
     if isinstance(base, Absent) or isinstance(tuned, Absent):
         absent = base if isinstance(base, Absent) else tuned
         return f"not measured: {absent.not_measured if isinstance(absent, Absent) else ''}"
-    said = f"{_nats(base)} → {_nats(tuned)} nats/{source.unit}"
+    said = f"{nats(base)} → {nats(tuned)} nats/{source.unit}"
     if source.task != "causal-lm":
         return said
-    return f"{said} (perplexity {_perplexity(base)} → {_perplexity(tuned)})"
-
-
-def _perplexity(nats: float) -> str:
-    # Beyond that, e to its power is no float.
-    return f"{math.exp(nats):,.1f}" if nats < 700 else "∞"
+    return f"{said} (perplexity {perplexity(base)} → {perplexity(tuned)})"
 
 
 def _moved(source: SourceSection) -> Iterator[Line]:
@@ -170,7 +141,7 @@ def _moved(source: SourceSection) -> Iterator[Line]:
         same = 1 - source.disagreement.estimate
         parts.append(f"same answer {numbers.percent(same)}{_half_width(source.disagreement, 100)}")
     for soft in source.soft:
-        name = _SOFT_NAMES.get(soft.measure, soft.measure)
+        name = soft_name(soft)
         if isinstance(soft.value, Absent):
             parts.append(f"{name} not measured: {soft.value.not_measured}")
         else:
@@ -179,19 +150,12 @@ def _moved(source: SourceSection) -> Iterator[Line]:
     yield _row("moved", " · ".join(parts))
 
 
-_SOFT_NAMES = {"kl": "KL(base‖tuned)"}
-
-
 def _half_width(value: Estimate, scale: float) -> str:
     """` ± 0.012`, half of the interval; nothing where there is none."""
     if value.low is None or value.high is None:
         return ""
     half = scale * (value.high - value.low) / 2
     return f" ± {half:.1f}" if scale == 100 else f" ± {half:.2g}"
-
-
-def _nats(value: float) -> str:
-    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
 def _classes(source: SourceSection) -> str:
@@ -234,50 +198,20 @@ def _rules(report: AuditReport, subject: Subject) -> Iterator[Line]:
 def _findings(report: AuditReport, subject: Subject) -> Iterator[Line]:
     data = subject.source.data if subject.source else None
     mine = [f for f in report.findings if f.variant == subject.variant and f.data in (None, data)]
-    told = [f for f in mine if f.id not in _SAID_ELSEWHERE]
+    told = [f for f in mine if f.id not in SAID_ELSEWHERE]
     for finding in told:
         style = {"high": "bad", "medium": "warn"}.get(finding.severity, "")
         yield [("why   ", style), (finding.title, "")]
-    for advice in _advice(told or mine):
+    for advice in best_advice(told or mine):
         yield [("try   ", "dim"), (advice, "")]
     if mine:
         yield []
 
 
-# What the headline and the table of classes say already.
-_SAID_ELSEWHERE = {
-    "base-at-chance",
-    "classes-fell",
-    "drop-proved",
-    "gain-proved",
-    "labels-do-not-fit",
-    "needs-more-examples",
-}
-
-
-def _advice(findings: Sequence[Finding]) -> list[str]:
-    """The advice of what matters most, each once."""
-    telling = [f for f in findings if f.severity in ("high", "medium")] or list(findings[:1])
-    return list(dict.fromkeys(finding.advice for finding in telling))[:3]
-
-
 def _rivals(report: AuditReport) -> Iterator[Line]:
     """Which of several fine-tunes forgot less, and whether that is sure."""
-    for pair in report.rivals:
-        difference = pair.advantage_of_first
-        if isinstance(difference, Absent) or difference.low is None or difference.high is None:
-            continue
-        better, worse = (pair.first, pair.second) if difference.estimate >= 0 else (pair.second, pair.first)
-        ends = sorted((abs(difference.low), abs(difference.high)))
-        if difference.low <= 0 <= difference.high:
-            said = f"{pair.first} and {pair.second} do not differ surely on {pair.data}"
-        else:
-            span = f"[{numbers.points(ends[0])}, {numbers.points(ends[1])}]"
-            said = (
-                f"{better} is {numbers.points(difference.estimate)} pt better on {pair.data} than {worse}  "
-                f"{span} two-sided 95 %"
-            )
-        yield [("paired  ", "label"), (said, "")]
+    told = [said for pair in report.rivals if (said := rival_words(pair))]
+    yield from ([("paired  ", "label"), (said, "")] for said in told)
     if report.rivals:
         yield []
 

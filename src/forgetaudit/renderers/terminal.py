@@ -5,10 +5,11 @@ import io
 from rich.console import Console
 from rich.text import Text
 
+from forgetaudit.renderers.escapes import printable
 from forgetaudit.renderers.screen import screen
 from forgetaudit.report.report import AuditReport
 
-__all__ = ["one_line", "printable", "render"]
+__all__ = ["one_line", "render"]
 
 STYLES = {"": "", "bold": "bold", "label": "bold", "dim": "dim", "bad": "bold red", "good": "green"} | {
     "warn": "yellow",
@@ -78,8 +79,3 @@ def one_line(text: str, *, unicode: bool) -> str:
     """What a screen shows of `text`: no control character is obeyed, and signs have their ASCII likeness on request."""
     shown = printable(text)
     return shown if unicode else shown.translate(_ASCII)
-
-
-def printable(text: str) -> str:
-    """Control characters, which can come from names in a file, shown as escapes instead of being obeyed."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
