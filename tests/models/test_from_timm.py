@@ -3,6 +3,7 @@
 import json
 import shutil
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -259,3 +260,10 @@ def test_the_random_numbers_of_the_caller_stay_as_they_were() -> None:
     torch.manual_seed(3)
     built(FIXTURES / "base")
     assert torch.equal(torch.rand(2), expected)
+
+
+def test_a_folder_of_timm_without_timm_names_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)  # as where it is not installed
+    with pytest.raises(ModelError, match="needs timm, which is not installed") as refused:
+        TimmArchitecture(find_evidence(FIXTURES / "base"))
+    assert "pip install --no-deps torchvision" in str(refused.value.hint)
