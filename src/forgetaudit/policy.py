@@ -2,7 +2,9 @@
 
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
@@ -16,11 +18,17 @@ __all__ = [
     "Policy",
     "Rule",
     "RuleKind",
+    "Waiver",
+    "base_rule",
     "covers",
     "drop_limit",
+    "nats_limit",
     "plain_limit",
     "whole_limit",
 ]
+
+# More nats, or percent of base's, than any log loss rises by.
+_MOST = 10**6
 
 # More than any data set holds, and exact as a float.
 MOST_EXAMPLES = 10**12
@@ -30,9 +38,25 @@ class RuleKind(StrEnum):
     """What a rule limits. The value is its name in the config and in the report."""
 
     ACCURACY = "accuracy"
+    CLASSES = "accuracy.per-class"
+    GROUPS = "accuracy.group"
+    LOG_LOSS = "nll"
+    FORGOTTEN = "forgotten"
+    DISAGREEMENT = "disagreement"
+    CALIBRATION = "calibration"
     CKA = "cka"
     DISTANCE = "distance"
     FROZEN = "frozen"
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether a rule may name one class, group or layer: `cka/block2`."""
+        return self in (RuleKind.CLASSES, RuleKind.GROUPS, RuleKind.CKA, RuleKind.DISTANCE)
+
+    @property
+    def is_of_weights(self) -> bool:
+        """Whether it is measured on the weights alone, whatever the data."""
+        return self in (RuleKind.DISTANCE, RuleKind.FROZEN)
 
 
 class Level(StrEnum):
@@ -61,18 +85,21 @@ class OnInconclusive(StrEnum):
 class Rule:
     """One limit.
 
-    `limit` is a fraction of all examples for accuracy (of base's accuracy if `relative`), a similarity
-    for cka, and relative to ‖θ₀‖ for distance. `where` narrows cka and distance to one layer. `patterns`
-    are the tensor names of a frozen rule.
+    `limit` is a fraction of all examples for what is counted in examples (of base's accuracy if `relative`), nats for
+    nll (a fraction of base's if `relative`), a similarity for cka, and relative to ‖θ₀‖ for distance. `where` narrows
+    to one class, group or layer, `data` to one data set. `patterns` are the tensor names of a frozen rule.
+    `min_samples` and `fail_when` are the policy's where they are None.
     """
 
     kind: RuleKind
     limit: float | None = None
     relative: bool = False
     where: str | None = None
+    data: str | None = None
     patterns: tuple[str, ...] = ()
     level: Level = Level.FAIL
     min_samples: int | None = None
+    fail_when: FailWhen | None = None
 
     @property
     def name(self) -> str:
@@ -81,10 +108,42 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waiver:
+    """A wider limit for one rule, or for one class, group or layer of a rule, with its reason and its end.
+
+    `limit` and `relative` are as the rule's. It holds through the day `expires`, in UTC.
+    """
+
+    rule: str
+    limit: float
+    relative: bool = False
+    reason: str
+    expires: date
+    data: str | None = None
+
+    def has_expired(self, today: date) -> bool:
+        """Whether `today`, a date in UTC, lies past its last day."""
+        return today > self.expires
+
+
+def base_rule(name: str, rules: Sequence[Rule]) -> Rule | None:
+    """The rule that a waiver of `name` widens: that very one, else the one that has it as a part; None without one."""
+    kind = name.partition("/")[0]
+    whole = [rule for rule in rules if rule.name == name]
+    parts = [rule for rule in rules if rule.name == kind and rule.kind in _SPLIT]
+    return next(iter([*whole, *parts]), None)
+
+
+# Rules that judge every class, group or layer, so that one of them can have a limit of its own.
+_SPLIT = (RuleKind.CLASSES, RuleKind.GROUPS, RuleKind.CKA)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """All the rules of a gate and how sure it has to be. `confidence` is one-sided."""
 
     rules: tuple[Rule, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
     confidence: float = 0.95
     min_samples: int = 200
     fail_when: FailWhen = FailWhen.LIKELY
@@ -97,22 +156,40 @@ def covers(pattern: str, tensor: str) -> bool:
     return fnmatchcase(tensor, pattern) or fnmatchcase(tensor, f"{pattern}.*")
 
 
-_QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(pt|%)\s*")
+_QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(pt|%|nats)\s*")
 
 
 def drop_limit(text: object, option: str) -> tuple[float, bool]:
     """`2pt` -> (0.02, False), points of all examples; `2%` -> (0.02, True), relative to base."""
-    match = _QUANTITY.fullmatch(text) if isinstance(text, str) else None
-    if match is None:
+    number, unit = _quantity(text)
+    if number is None or unit == "nats":
         raise UsageError(
-            f"{option} {text} has no unit",
+            f"{option} {text} has no unit" if number is None else f"{option} {text} is not a share of examples",
             details=["pt: points of all examples, so 90 % → 88 % is 2pt", "%: relative to base's accuracy"],
             hint=f'write "{_digits(text)}pt"',
         )
-    value = float(match[1]) / 100
-    if value > 1:
+    if number > 100:
         raise UsageError(f"{option} {text} is more than everything", hint="pass a limit of at most 100pt")
-    return value, match[2] == "%"
+    return number / 100, unit == "%"
+
+
+def nats_limit(text: object, option: str) -> tuple[float, bool]:
+    """`0.1 nats` -> (0.1, False), a question; `5%` -> (0.05, True), relative to base's log loss."""
+    number, unit = _quantity(text)
+    if number is None or unit == "pt":
+        raise UsageError(
+            f"{option} {text} has no unit" if number is None else f"{option} {text} is not a log loss",
+            details=["nats: of a question, as in 0.1 nats", "%: relative to base's log loss"],
+            hint=f'write "{_digits(text)}%"',
+        )
+    if number > _MOST:
+        raise UsageError(f"{option} {text} limits nothing", hint=f"pass a limit of at most {_MOST:,}")
+    return (number / 100, True) if unit == "%" else (number, False)
+
+
+def _quantity(text: object) -> tuple[float, str] | tuple[None, None]:
+    match = _QUANTITY.fullmatch(text) if isinstance(text, str) else None
+    return (None, None) if match is None else (float(match[1]), match[2])
 
 
 def _digits(text: object) -> str:

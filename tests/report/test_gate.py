@@ -177,7 +177,7 @@ def test_a_distance_of_a_layer_that_is_not_there_is_not_that_of_the_whole() -> N
     ],
 )
 def test_damaged_weights_pass_nothing(row: Any, said: str) -> None:
-    weights = (builders.weights(rows=(row,), relative=0.05),)
+    weights = (builders.weights(rows=(row, builders.row("b", "identical")), relative=0.05),)
     found = verdict(DISTANCE, ACCURACY, Rule(kind=RuleKind.FROZEN, patterns=("b",)), weights=weights)
     assert found.outcome == "inconclusive"
     assert all(said in rule.reason for rule in found.rules)

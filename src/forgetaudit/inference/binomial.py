@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 from forgetaudit.values import Sides
 
-__all__ = ["at_most", "lower_limit", "upper_limit", "z_quantile"]
+__all__ = ["at_most", "lower_limit", "upper_limit", "upper_tail", "z_quantile"]
 
 
 def z_quantile(confidence: float, sides: Sides) -> float:
@@ -25,6 +25,13 @@ def at_most(k: int, n: int, p: float) -> float:
     if k < 0:
         return 0.0
     return 1.0 if k >= n else float(betainc(n - k, k + 1, 1 - p))
+
+
+def upper_tail(k: float, n: float, p: float = 0.5) -> float:
+    """P(X >= k) of X ~ Binomial(n, p); counts need not be whole."""
+    from scipy.special import betainc
+
+    return 1.0 if k <= 0 else float(betainc(k, n - k + 1, p))
 
 
 def upper_limit(k: float, n: float, confidence: float) -> float:

@@ -10,7 +10,14 @@ from forgetaudit.inference.binomial import z_quantile
 from forgetaudit.inference.paired import tango
 from forgetaudit.values import Interval, NotMeasured, Sides
 
-__all__ = ["FEWEST_TOUCHED", "design_effect", "effective_share", "grouped_mean", "grouped_tango"]
+__all__ = [
+    "FEWEST_TOUCHED",
+    "design_effect",
+    "effective_share",
+    "grouped_mean",
+    "grouped_tango",
+    "t_quantile",
+]
 
 FEWEST_TOUCHED = 10
 """Where fewer groups hold any flip, their scatter says nothing, and a group is counted as one question."""
@@ -27,7 +34,7 @@ def grouped_mean(
         return NotMeasured(f"an interval needs 2 independent groups, and there is {n_groups}")
     if not (math.isfinite(mean) and math.isfinite(scatter)):
         return NotMeasured("the values are too large to be added up")
-    reach = _t_quantile(confidence, sides, n_groups - 1) * math.sqrt(
+    reach = t_quantile(confidence, sides, n_groups - 1) * math.sqrt(
         n_groups / (n_groups - 1) * scatter / n**2
     )
     return Interval(
@@ -55,7 +62,7 @@ def effective_share(effect: float, n_groups: int, *, confidence: float, sides: S
     """What share of the questions counts as independent: (z/t)²/effect (Korn and Graubard 1998), 0 for one group."""
     if n_groups < 2:
         return 0.0
-    ratio = z_quantile(confidence, sides) / _t_quantile(confidence, sides, n_groups - 1)
+    ratio = z_quantile(confidence, sides) / t_quantile(confidence, sides, n_groups - 1)
     return ratio * ratio / effect
 
 
@@ -84,7 +91,7 @@ def grouped_tango(
     )
 
 
-def _t_quantile(confidence: float, sides: Sides, degrees: int) -> float:
+def t_quantile(confidence: float, sides: Sides, degrees: int) -> float:
     """Student's t, for as many sides; `scipy.special` only, which is light."""
     from scipy.special import stdtrit
 

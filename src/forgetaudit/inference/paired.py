@@ -7,10 +7,10 @@ The drop is (forgotten - gained) / n, a fraction; positive is forgetting.
 import math
 from dataclasses import dataclass
 
-from forgetaudit.inference.binomial import at_most, z_quantile
+from forgetaudit.inference.binomial import at_most, upper_tail, z_quantile
 from forgetaudit.values import Interval, NotMeasured, Sides
 
-__all__ = ["McNemar", "mcnemar", "mean_difference", "score_variance", "tango"]
+__all__ = ["McNemar", "mcnemar", "mean_difference", "no_drop", "score", "score_variance", "tango"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +54,24 @@ def score_variance(forgotten: float, gained: float, n: float, drop: float) -> fl
     root = math.sqrt(linear * linear + 8 * n * constant)
     rate = 2 * constant / (root + linear) if linear > 0 else (root - linear) / (4 * n)
     return 2 * rate + drop * (1 - drop)
+
+
+def score(forgotten: float, gained: float, n: float, drop: float) -> float:
+    """Tango's standardised distance of the drop seen from a true one of `drop`: 0 for none, infinite where sure."""
+    excess = forgotten - gained - n * drop
+    if excess == 0:
+        return 0.0
+    variance = n * score_variance(forgotten, gained, n, drop)
+    return excess / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, excess)
+
+
+def no_drop(forgotten: float, gained: float) -> float:
+    """One-sided exact p-value of "no drop": as many losses or more among the flips, were both equally likely.
+
+    McNemar's exact test, which calls a drop at most as often as it says, at any number of flips. Counts need not be
+    whole, so that effective numbers can be judged: the tail is then the incomplete beta function.
+    """
+    return upper_tail(forgotten, forgotten + gained)
 
 
 def mcnemar(forgotten: int, gained: int) -> McNemar:

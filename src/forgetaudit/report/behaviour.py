@@ -13,6 +13,7 @@ __all__ = [
     "LayerDrift",
     "LogLoss",
     "McNemarTest",
+    "NoiseFloor",
     "RivalSection",
     "ScoreSection",
     "SoftMeasure",
@@ -54,7 +55,7 @@ class LogLoss(Part):
 
 
 class ClassResult(Part):
-    """One class. `adjusted_p` is two-sided mid-P after Benjamini–Hochberg over all classes."""
+    """One class, or group of examples. `adjusted_p` is two-sided mid-P after Benjamini–Hochberg over all of them."""
 
     label: int
     name: str
@@ -63,15 +64,17 @@ class ClassResult(Part):
     tuned: float
     drop: Measured
     adjusted_p: float
+    flips: FlipTable | Absent = Absent(not_measured="only its accuracies were kept")
 
 
 class Groups(Part):
-    """Questions that are not independent: `n` groups of them, as the documents that tokens stand in.
+    """Questions that are not independent: `n` groups of them, as the documents that tokens stand in, or `by` a column.
 
     The effects are by what factor that widens the variance of the drop, and of the share of changed answers (Kish).
     """
 
     n: int
+    by: str | None = None
     drop_effect: float
     disagreement_effect: float
 
@@ -100,7 +103,8 @@ class SourceSection(Part):
 
     `n` counts questions, `unit` says what one is: an example, a token, a query. Where they come in `groups`, no test of
     McNemar holds, and the drop's limits are those of the effective number. `disagreement` is the share of
-    questions that base and tuned answer differently, right or wrong: it needs no labels.
+    questions that base and tuned answer differently, right or wrong: it needs no labels. `per_group` is what each of
+    few groups by a column says. `sequential` where the run could stop at any example: the limits hold for that.
     """
 
     data: str
@@ -120,6 +124,8 @@ class SourceSection(Part):
     unusable: Unusable | None
     nonfinite: dict[str, int]
     per_class: tuple[ClassResult, ...]
+    per_group: tuple[ClassResult, ...] = ()
+    sequential: bool = False
 
 
 class ScoreSection(Part):
@@ -161,6 +167,17 @@ class LayerDrift(Part):
     d: int
     pool: str
     cka: Measured
+
+
+class NoiseFloor(Part):
+    """Base against itself in batches of another size: what the machine alone changes. Flips are of right and wrong."""
+
+    data: str
+    n: int
+    batch_sizes: tuple[int, int]
+    n_answers_changed: int
+    n_flips: int
+    largest_nll_change: float
 
 
 class FeatureSection(Part):

@@ -5,16 +5,23 @@ With margin δ, estimate d and one-sided limits L, U: PASS if n ≥ min-samples 
 A rule on something that was not measured is inconclusive, never passed.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import partial
 
-from forgetaudit.policy import OnInconclusive, Policy, Rule, RuleKind, covers
-from forgetaudit.report.accuracy_rule import judge_accuracy
-from forgetaudit.report.behaviour import FeatureSection, LayerDrift, SourceSection
+from forgetaudit.policy import OnInconclusive, Policy, Rule, RuleKind
+from forgetaudit.report.behaviour import FeatureSection, SourceSection
 from forgetaudit.report.parts import Absent
-from forgetaudit.report.verdict import Outcome, RuleOutcome, RuleResult, Verdict, broken
-from forgetaudit.report.weights import WeightSection, WeightTotal
-from forgetaudit.wording import counted, some
+from forgetaudit.report.rules.accuracy import judge_accuracy
+from forgetaudit.report.rules.classes import judge_classes, parts_of
+from forgetaudit.report.rules.decision import undecided
+from forgetaudit.report.rules.geometry import judge_cka, judge_distance, judge_frozen, layers_of
+from forgetaudit.report.rules.log_loss import judge_log_loss
+from forgetaudit.report.rules.shares import judge_disagreement, judge_forgotten
+from forgetaudit.report.rules.waiving import Judge, Waived, judge_waived, states_of
+from forgetaudit.report.verdict import Outcome, RuleResult, Verdict
+from forgetaudit.report.weights import WeightSection
 
 __all__ = ["FAILED", "INCONCLUSIVE", "PASSED", "REFUSED", "judge"]
 
@@ -25,6 +32,16 @@ FeatureSections = tuple[FeatureSection, ...] | Absent
 WeightSections = Sequence[WeightSection] | Absent
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Measured:
+    """What there is to judge."""
+
+    source: Sections
+    features: FeatureSections
+    weights: WeightSections
+    variants: Sequence[str]
+
+
 def judge(
     policy: Policy,
     *,
@@ -32,26 +49,32 @@ def judge(
     features: FeatureSections,
     weights: WeightSections,
     variants: Sequence[str] = (),
+    today: date | None = None,
 ) -> Verdict:
     """Every rule for every variant (and data set), and the exit code: 2 beats 1 beats 3 beats 0.
 
-    `variants` can be left out where there are weights: their names are the variants' then.
+    `variants` can be left out where there are weights: their names are the variants' then. Waivers end, so the day
+    counts: `today` in UTC, by default the machine's.
     """
     names = variants or ([] if isinstance(weights, Absent) else [section.variant for section in weights])
+    measured = _Measured(source=source, features=features, weights=weights, variants=names)
+    day = today or datetime.now(UTC).date()
     damage = {} if isinstance(weights, Absent) else {section.variant: section.damage for section in weights}
-    results = tuple(
-        _held_back(result, damage.get(result.variant))
-        for rule in policy.rules
-        for result in _results(rule, policy, source, features, weights, names)
-    )
+    judged = [found for rule in policy.rules for found in _results(rule, policy, measured, day)]
+    results = tuple(_held_back(found.result, damage.get(found.result.variant)) for found in judged)
     refused = not isinstance(source, Absent) and any(section.unusable for section in source)
     outcome = _outcome(results, refused=refused)
-    return Verdict(outcome=outcome, exit_code=_exit_code(outcome, policy), rules=results)
+    return Verdict(
+        outcome=outcome,
+        exit_code=_exit_code(outcome, policy),
+        rules=results,
+        waivers=states_of(policy.waivers, judged, day),
+    )
 
 
 def _held_back(result: RuleResult, damage: str | None) -> RuleResult:
     """Damaged weights pass nothing: where the numbers look right, the rule does not measure what is wrong."""
-    if damage is None or result.outcome != "pass":
+    if damage is None or result.outcome not in ("pass", "waived"):
         return result
     return result.model_copy(update={"outcome": "inconclusive", "reason": damage})
 
@@ -80,136 +103,72 @@ def _exit_code(outcome: Outcome, policy: Policy) -> int:
             return PASSED
 
 
-def _results(
-    rule: Rule,
-    policy: Policy,
-    source: Sections,
-    features: FeatureSections,
-    weights: WeightSections,
-    variants: Sequence[str],
-) -> Iterator[RuleResult]:
+def _results(rule: Rule, policy: Policy, measured: _Measured, day: date) -> Iterator[Waived]:
+    """The rule for every section that it is about, then for every variant that has none."""
+    seen = set()
+    for variant, data, parts, judge_one in _sections(rule, policy, measured):
+        if rule.data in (None, data):
+            seen.add(variant)
+            yield from judge_waived(rule, policy.waivers, judge_one, data=data, parts=parts, today=day)
+    reason = _why_missing(rule, measured)
+    for variant in measured.variants:
+        if variant not in seen:
+            yield Waived(result=undecided(rule, variant, rule.data, reason))
+
+
+_Judged = tuple[str, str | None, frozenset[str], Judge]
+
+
+def _sections(rule: Rule, policy: Policy, measured: _Measured) -> Iterator[_Judged]:
+    """Variant, data, what can be waived alone, and how the rule is judged, for every section that it is about."""
+    if rule.kind.is_of_weights:
+        for weights in () if isinstance(measured.weights, Absent) else measured.weights:
+            yield weights.variant, None, frozenset(), partial(_judge_weights, weights)
+    elif rule.kind is RuleKind.CKA:
+        for drift in () if isinstance(measured.features, Absent) else measured.features:
+            yield drift.variant, drift.data, layers_of(drift), partial(_judge_features, drift)
+    else:
+        for source in () if isinstance(measured.source, Absent) else measured.source:
+            parts = parts_of(rule, source) if rule.kind.has_parts else frozenset()
+            yield source.variant, source.data, parts, partial(_judge_source, policy, source)
+
+
+def _judge_weights(section: WeightSection, rule: Rule, _: frozenset[str]) -> RuleResult:
+    judged = judge_distance if rule.kind is RuleKind.DISTANCE else judge_frozen
+    return judged(rule, section)
+
+
+def _judge_features(section: FeatureSection, rule: Rule, without: frozenset[str]) -> RuleResult:
+    return judge_cka(rule, section, without)
+
+
+def _judge_source(policy: Policy, section: SourceSection, rule: Rule, without: frozenset[str]) -> RuleResult:
+    if section.sequential and rule.kind is not RuleKind.ACCURACY:
+        early = "the run could stop as soon as the accuracy was decided (--stop-early)"
+        return undecided(rule, section.variant, section.data, early)
     match rule.kind:
-        case RuleKind.ACCURACY:
-            yield from _over(source, rule, variants, lambda section: judge_accuracy(rule, policy, section))
-        case RuleKind.CKA:
-            yield from _over(features, rule, variants, lambda section: _cka(rule, section))
-        case RuleKind.DISTANCE:
-            yield from _over(weights, rule, variants, lambda section: _distance(rule, section))
-        case RuleKind.FROZEN:
-            yield from _over(weights, rule, variants, lambda section: _frozen(rule, section))
+        case RuleKind.CLASSES | RuleKind.GROUPS:
+            return judge_classes(rule, policy, section, without)
+        case RuleKind.LOG_LOSS:
+            return judge_log_loss(rule, policy, section)
+        case RuleKind.FORGOTTEN:
+            return judge_forgotten(rule, policy, section)
+        case RuleKind.DISAGREEMENT:
+            return judge_disagreement(rule, policy, section)
+        case RuleKind.CALIBRATION:
+            return undecided(rule, section.variant, section.data, "calibration was not measured")
+        case _:
+            return judge_accuracy(rule, policy, section)
 
 
-Section = TypeVar("Section")
-
-
-def _over(
-    sections: Sequence[Section] | Absent,
-    rule: Rule,
-    variants: Sequence[str],
-    judged: Callable[[Section], RuleResult],
-) -> list[RuleResult]:
-    """`judged` for each section; where there is none, inconclusive for each variant, with the reason."""
-    if not isinstance(sections, Absent):
-        return [judged(section) for section in sections]
-    return [
-        RuleResult(
-            rule=rule.name,
-            outcome="inconclusive",
-            level=rule.level.value,
-            variant=variant,
-            limit=rule.limit,
-            reason=f"not measured: {sections.not_measured}",
-        )
-        for variant in variants
-    ]
-
-
-def _cka(rule: Rule, section: FeatureSection) -> RuleResult:
-    watched = [
-        layer
-        for layer in section.layers
-        if (layer.layer == rule.where if rule.where else layer.stage != "head")
-    ]
-    absent = [layer for layer in watched if isinstance(layer.cka, Absent)]
-    measured = [(layer.cka.estimate, layer) for layer in watched if not isinstance(layer.cka, Absent)]
-    lowest: tuple[float, LayerDrift] | None = min(measured, key=lambda pair: pair[0], default=None)
-    outcome: RuleOutcome
-    if lowest is not None and rule.limit is not None and lowest[0] < rule.limit:
-        outcome, reason = broken(rule), f"{lowest[1].layer} drifted furthest"
-    elif absent or lowest is None:
-        names = ", ".join(layer.layer for layer in absent) or "no layer is watched"
-        outcome, reason = "inconclusive", f"not measured: {names}"
-    else:
-        outcome, reason = "pass", f"{lowest[1].layer} is lowest"
-    return RuleResult(
-        rule=rule.name if rule.where or lowest is None else f"cka/{lowest[1].layer}",
-        outcome=outcome,
-        level=rule.level.value,
-        variant=section.variant,
-        data=section.data,
-        value=None if lowest is None else lowest[0],
-        limit=rule.limit,
-        n=watched[0].n if watched else None,
-        reason=reason,
+def _why_missing(rule: Rule, measured: _Measured) -> str:
+    sections = (
+        measured.weights
+        if rule.kind.is_of_weights
+        else measured.features
+        if rule.kind is RuleKind.CKA
+        else measured.source
     )
-
-
-def _distance(rule: Rule, section: WeightSection) -> RuleResult:
-    total = section.total if rule.where is None else _parameters_of(rule.where, section)
-    outcome: RuleOutcome
-    if isinstance(total.relative, Absent):
-        value, outcome, reason = None, "inconclusive", f"not measured: {total.relative.not_measured}"
-    elif rule.limit is not None and total.relative > rule.limit:
-        value, outcome, reason = total.relative, broken(rule), "the weights moved further than the limit"
-    else:
-        value, outcome, reason = total.relative, "pass", "the weights moved less than the limit"
-    return RuleResult(
-        rule=rule.name,
-        outcome=outcome,
-        level=rule.level.value,
-        variant=section.variant,
-        value=value,
-        limit=rule.limit,
-        reason=reason,
-    )
-
-
-def _parameters_of(where: str, section: WeightSection) -> WeightTotal:
-    """The layer's own sums; what is nowhere in the report was not measured."""
-    for layer in section.layers:
-        if layer.layer == where:
-            return layer.parameters
-    absent = Absent(not_measured=f"{where} is none of the layers that were measured")
-    return WeightTotal(
-        n_tensors=0,
-        n_identical=0,
-        n_elements=0,
-        distance=absent,
-        relative=absent,
-        one_minus_cosine=absent,
-        max_abs=absent,
-    )
-
-
-_STILL = {"identical", "cast", "renamed"}
-
-
-def _frozen(rule: Rule, section: WeightSection) -> RuleResult:
-    rows = [row for row in section.tensors if any(covers(pattern, row.name) for pattern in rule.patterns)]
-    moved = [row.name for row in rows if row.change not in _STILL]
-    n_cast = sum(row.change == "cast" for row in rows)
-    cast = f" up to a cast ({n_cast} cast)" if n_cast else ""
-    reason = (
-        f"{len(moved)} of {len(rows)} tensors changed: {some(moved)}"
-        if moved
-        else f"{counted(len(rows), 'tensor')}, every one bit-identical{cast}"
-    )
-    return RuleResult(
-        rule=rule.name,
-        outcome=broken(rule) if moved else "pass",
-        level=rule.level.value,
-        variant=section.variant,
-        value=float(len(moved)),
-        limit=0.0,
-        reason=reason,
-    )
+    if isinstance(sections, Absent):
+        return sections.not_measured
+    return f"there are no data named {rule.data}" if rule.data else "there is nothing of it in the report"

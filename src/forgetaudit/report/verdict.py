@@ -1,5 +1,6 @@
 """What it comes to: rules judged, the verdict, and findings."""
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
@@ -18,6 +19,7 @@ __all__ = [
     "RuleResult",
     "Severity",
     "Verdict",
+    "WaiverState",
     "broken",
 ]
 
@@ -47,7 +49,11 @@ class Limits(Part):
 
 
 class RuleResult(Part):
-    """One rule, judged for one variant on one data set."""
+    """One rule, judged for one variant on one data set.
+
+    `value`, `limit` and `limits` are fractions, similarities or relative distances, or in `unit`. Where a waiver gave
+    the limit, `waived_from` is the rule's own.
+    """
 
     rule: str
     outcome: RuleOutcome
@@ -56,10 +62,22 @@ class RuleResult(Part):
     data: str | None = None
     value: float | None = None
     limit: float | None = None
+    unit: Literal["nats"] | None = None
+    waived_from: float | None = None
     n: int | None = None
     limits: Limits | None = None
     further_examples: int | None = None
     reason: str
+
+
+class WaiverState(Part):
+    """What became of a waiver; not needed where the rule was kept without it."""
+
+    rule: str
+    data: str | None = None
+    state: Literal["used", "not-needed", "expired", "nothing-to-waive"]
+    reason: str
+    expires: date
 
 
 class Verdict(Part):
@@ -68,6 +86,7 @@ class Verdict(Part):
     outcome: Outcome
     exit_code: int
     rules: tuple[RuleResult, ...]
+    waivers: tuple[WaiverState, ...] = ()
 
 
 class Finding(Part):

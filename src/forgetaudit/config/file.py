@@ -1,4 +1,4 @@
-"""forgetaudit.toml, or [tool.forgetaudit] in pyproject.toml: what a project has settled for its audits."""
+"""The config file: found upwards, read strictly, refused with the nearest known key."""
 
 import tomllib
 from collections.abc import Mapping
@@ -8,21 +8,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from forgetaudit.errors import ConfigError, UsageError
-from forgetaudit.policy import (
-    MOST_EXAMPLES,
-    FailWhen,
-    Level,
-    OnInconclusive,
-    Policy,
-    Rule,
-    RuleKind,
-    drop_limit,
-    plain_limit,
-    whole_limit,
-)
+from forgetaudit.config.rules import read_rules
+from forgetaudit.config.waivers import read_waivers
+from forgetaudit.errors import ConfigError
+from forgetaudit.policy import MOST_EXAMPLES, FailWhen, OnInconclusive, Policy
 
-__all__ = ["Config", "find_config", "read_config"]
+__all__ = ["CONFIG_NAME", "Config", "DataSection", "find_config", "read_config"]
 
 CONFIG_NAME = "forgetaudit.toml"
 
@@ -43,13 +34,14 @@ class DataSection(_Section):
 
 
 class GateSection(_Section):
-    """[gate]: how sure a verdict has to be, and its rules."""
+    """[gate]: how sure a verdict has to be, its rules, and what is waived of them."""
 
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     min_samples: int = Field(default=200, ge=2, le=MOST_EXAMPLES)
     fail_when: Literal["likely", "proven"] = "likely"
     on_inconclusive: Literal["warn", "fail", "pass"] = "warn"
-    rules: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    rules: dict[str, Any] = Field(default_factory=dict)
+    waivers: list[dict[str, Any]] = Field(default_factory=list)
 
 
 class _File(_Section):
@@ -145,85 +137,13 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
 
 
 def _policy(gate: GateSection, path: Path) -> Policy:
+    rules = read_rules(gate.rules, path.name)
     return Policy(
-        rules=tuple(
-            _rule(name, dict(body), f"{path.name}: gate.rules.{name}") for name, body in gate.rules.items()
-        ),
+        rules=rules,
+        waivers=read_waivers(gate.waivers, rules, path.name),
         confidence=gate.confidence,
         min_samples=gate.min_samples,
         fail_when=FailWhen(gate.fail_when),
         on_inconclusive=OnInconclusive(gate.on_inconclusive),
         source=path.name,
     )
-
-
-# What limits each rule, and its level where the file gives none: geometry explains, it seldom decides.
-_KEYS = {
-    RuleKind.ACCURACY: ("max-drop", Level.FAIL),
-    RuleKind.CKA: ("min", Level.WARN),
-    RuleKind.DISTANCE: ("max", Level.WARN),
-    RuleKind.FROZEN: ("tensors", Level.FAIL),
-}
-
-
-def _rule(name: str, body: dict[str, Any], place: str) -> Rule:
-    head, _, where = name.partition("/")
-    if head not in set(RuleKind):
-        near = get_close_matches(head, list(RuleKind), n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]}?" if near else f"the rules are {', '.join(RuleKind)}"
-        raise ConfigError(f"{place}: there is no such rule", hint=hint)
-    kind = RuleKind(head)
-    key, default_level = _KEYS[kind]
-    if where and kind not in (RuleKind.CKA, RuleKind.DISTANCE):
-        raise ConfigError(f"{place}: {kind} is not measured by layer", hint=f'write "{kind}"')
-    _only_known(
-        body, {key, "level", "min-samples"} if kind is RuleKind.ACCURACY else {key, "level"}, key, place
-    )
-    level = _choice(body.pop("level", default_level.value), place)
-    try:
-        return _limited(kind, body, key, place, where=where or None, level=level)
-    except ConfigError:
-        raise
-    except UsageError as error:
-        raise ConfigError(error.fact, details=error.details, hint=error.hint) from None
-
-
-def _only_known(body: dict[str, Any], known: set[str], needed: str, place: str) -> None:
-    for key in body.keys() - known:
-        near = get_close_matches(key, sorted(known), n=1)
-        hint = f"did you mean {near[0]}?" if near else f"this rule takes {', '.join(sorted(known))}"
-        raise ConfigError(f"{place}: unknown key {key}", hint=hint)
-    if needed not in body:
-        raise ConfigError(f"{place} has no limit", hint=f"give {needed}")
-
-
-def _choice(value: object, place: str) -> Level:
-    if value not in list(Level):
-        raise ConfigError(f"{place}: level {value!r} is unknown", hint="level is fail or warn")
-    return Level(str(value))
-
-
-def _limited(
-    kind: RuleKind, body: dict[str, Any], key: str, place: str, *, where: str | None, level: Level
-) -> Rule:
-    value, option = body[key], f"{place}.{key}"
-    match kind:
-        case RuleKind.ACCURACY:
-            limit, relative = drop_limit(value, option)
-            fewest = body.get("min-samples")
-            min_samples = (
-                None
-                if fewest is None
-                else whole_limit(fewest, f"{place}.min-samples", low=2, high=MOST_EXAMPLES)
-            )
-            return Rule(kind=kind, limit=limit, relative=relative, level=level, min_samples=min_samples)
-        case RuleKind.CKA:
-            return Rule(kind=kind, limit=plain_limit(value, option, low=-1, high=1), where=where, level=level)
-        case RuleKind.DISTANCE:
-            return Rule(
-                kind=kind, limit=plain_limit(value, option, low=0, high=None), where=where, level=level
-            )
-        case RuleKind.FROZEN:
-            if not isinstance(value, list) or not value or not all(isinstance(name, str) for name in value):
-                raise ConfigError(f"{option} is not a list of tensor names", hint='write ["stem.*"]')
-            return Rule(kind=kind, patterns=tuple(value), level=level)

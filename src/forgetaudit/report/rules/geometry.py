@@ -1,0 +1,109 @@
+"""Rules on exact and diagnostic values, which are compared plainly: CKA, weight distance, frozen tensors."""
+
+from forgetaudit.policy import Rule, covers
+from forgetaudit.report.behaviour import FeatureSection, LayerDrift
+from forgetaudit.report.parts import Absent
+from forgetaudit.report.rules.decision import undecided
+from forgetaudit.report.verdict import RuleOutcome, RuleResult, broken
+from forgetaudit.report.weights import WeightSection, WeightTotal
+from forgetaudit.wording import counted, some
+
+__all__ = ["judge_cka", "judge_distance", "judge_frozen", "layers_of"]
+
+_STILL = {"identical", "cast", "renamed"}
+
+
+def layers_of(section: FeatureSection) -> frozenset[str]:
+    """The watched layers but heads, each of which can be waived alone."""
+    return frozenset(layer.layer for layer in section.layers if layer.stage != "head")
+
+
+def judge_cka(rule: Rule, section: FeatureSection, without: frozenset[str] = frozenset()) -> RuleResult:
+    """The lowest CKA of the watched layers but heads and those in `without`; of one layer where the rule names it."""
+    watched = [
+        layer
+        for layer in section.layers
+        if (layer.layer == rule.where if rule.where else layer.stage != "head") and layer.layer not in without
+    ]
+    absent = [layer for layer in watched if isinstance(layer.cka, Absent)]
+    measured = [(layer.cka.estimate, layer) for layer in watched if not isinstance(layer.cka, Absent)]
+    lowest: tuple[float, LayerDrift] | None = min(measured, key=lambda pair: pair[0], default=None)
+    outcome: RuleOutcome
+    if lowest is not None and rule.limit is not None and lowest[0] < rule.limit:
+        outcome, reason = broken(rule), f"{lowest[1].layer} drifted furthest"
+    elif absent or lowest is None:
+        outcome, reason = "inconclusive", f"not measured: {_missing(rule, absent)}"
+    else:
+        outcome, reason = "pass", f"{lowest[1].layer} is lowest"
+    return RuleResult(
+        rule=rule.name if rule.where or lowest is None else f"cka/{lowest[1].layer}",
+        outcome=outcome,
+        level=rule.level.value,
+        variant=section.variant,
+        data=section.data,
+        value=None if lowest is None else lowest[0],
+        limit=rule.limit,
+        n=watched[0].n if watched else None,
+        reason=reason,
+    )
+
+
+def _missing(rule: Rule, absent: list[LayerDrift]) -> str:
+    if absent:
+        return ", ".join(layer.layer for layer in absent)
+    return f"{rule.where} is none of the watched layers" if rule.where else "no layer is watched"
+
+
+def judge_distance(rule: Rule, section: WeightSection) -> RuleResult:
+    """The relative distance of all parameters from base's, or of one layer's."""
+    total = section.total if rule.where is None else _parameters_of(rule.where, section)
+    if isinstance(total, Absent):
+        return undecided(rule, section.variant, None, total.not_measured)
+    outcome: RuleOutcome
+    if isinstance(total.relative, Absent):
+        value, outcome, reason = None, "inconclusive", f"not measured: {total.relative.not_measured}"
+    elif rule.limit is not None and total.relative > rule.limit:
+        value, outcome, reason = total.relative, broken(rule), "the weights moved further than the limit"
+    else:
+        value, outcome, reason = total.relative, "pass", "the weights moved less than the limit"
+    return RuleResult(
+        rule=rule.name,
+        outcome=outcome,
+        level=rule.level.value,
+        variant=section.variant,
+        value=value,
+        limit=rule.limit,
+        reason=reason,
+    )
+
+
+def _parameters_of(where: str, section: WeightSection) -> WeightTotal | Absent:
+    """The layer's own sums; what is nowhere in the report was not measured."""
+    for layer in section.layers:
+        if layer.layer == where:
+            return layer.parameters
+    return Absent(not_measured=f"{where} is none of the layers that were measured")
+
+
+def judge_frozen(rule: Rule, section: WeightSection) -> RuleResult:
+    """Every tensor that the patterns mean is bit-identical up to a declared cast, buffers included."""
+    rows = [row for row in section.tensors if any(covers(pattern, row.name) for pattern in rule.patterns)]
+    if not rows:
+        return undecided(rule, section.variant, None, f"no tensor is named {some(rule.patterns)}")
+    moved = [row.name for row in rows if row.change not in _STILL]
+    n_cast = sum(row.change == "cast" for row in rows)
+    cast = f" up to a cast ({n_cast} cast)" if n_cast else ""
+    reason = (
+        f"{len(moved)} of {len(rows)} tensors changed: {some(moved)}"
+        if moved
+        else f"{counted(len(rows), 'tensor')}, every one bit-identical{cast}"
+    )
+    return RuleResult(
+        rule=rule.name,
+        outcome=broken(rule) if moved else "pass",
+        level=rule.level.value,
+        variant=section.variant,
+        value=float(len(moved)),
+        limit=0.0,
+        reason=reason,
+    )
