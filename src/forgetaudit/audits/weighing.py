@@ -1,25 +1,31 @@
 """The weights of one tuned checkpoint against base: measured from the files, and put into the report's form."""
 
-import re
-from collections.abc import Callable, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from forgetaudit.audits.naming import ModelNames, align_through_model
-from forgetaudit.audits.network import Network
 from forgetaudit.checkpoints.align import NameAlignment
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.policy import Policy, RuleKind
 from forgetaudit.progress import Progress
 from forgetaudit.report.parts import Absent
-from forgetaudit.report.weights import LayerWeights, TensorRow, WeightSection, WeightTotal
+from forgetaudit.report.weights import LayerWeights, StageWeights, TensorRow, WeightSection, WeightTotal
 from forgetaudit.values import NotMeasured
 from forgetaudit.weights.changes import Change, Role, TensorChange, WeightChanges
 from forgetaudit.weights.distance import differs_in_rows, measure_weights
 from forgetaudit.weights.frozen import check_frozen
-from forgetaudit.weights.groups import Group, by_layer, total
+from forgetaudit.weights.groups import Group, by_layer, by_stage, total
 from forgetaudit.weights.lineage import measure_lineage
+from forgetaudit.weights.places import places_by_name
 from forgetaudit.weights.resolution import resolution_note
 from forgetaudit.weights.sums import Sums
+
+if TYPE_CHECKING:
+    # Weights alone wake no torch, and the network's module does.
+    from forgetaudit.audits.network import Network
 
 __all__ = ["Weighed", "weigh", "weight_section"]
 
@@ -64,16 +70,18 @@ def weigh(
 
 
 def weight_section(weighed: Weighed, network: Network | None) -> WeightSection:
-    """The exact part of the report. Layers are the network's where there is one, else the tensors' own modules."""
+    """The exact part of the report. Layers are the network's where there is one, else what names tell of them."""
     everything = total(weighed.changes)
     lineage = measure_lineage(weighed.changes)
+    stages, names = _places(weighed.changes, network)
     return WeightSection(
         variant=weighed.name,
         identical=weighed.identical,
         total=_total(everything.tensors, everything.parameters, Role.PARAMETER),
         running=_total(everything.tensors, everything.statistics, Role.STATISTIC),
         batches_in_training_mode=everything.training_batches,
-        layers=tuple(_layers(weighed, network)),
+        layers=_layers(by_layer(weighed.changes, list(stages), names=names), stages, network),
+        stages=tuple(_stage(group) for group in by_stage(weighed.changes, stages, names=names)),
         tensors=tuple(_row(row) for row in weighed.changes.tensors),
         alignment=weighed.alignment.steps,
         median_cosine=Absent(not_measured=lineage.reason)
@@ -84,20 +92,24 @@ def weight_section(weighed: Weighed, network: Network | None) -> WeightSection:
     )
 
 
-def _layers(weighed: Weighed, network: Network | None) -> list[LayerWeights]:
-    stages = {layer.name: layer.stage.value for layer in network.layers} if network else {}
-    groups = by_layer(weighed.changes, list(stages), names=network.base_names if network else {})
+def _places(changes: WeightChanges, network: Network | None) -> tuple[dict[str, str], Mapping[str, str]]:
+    """The stage of each layer, and the network's names of tensors."""
     if network is None:
-        # Files hold their tensors in any order; names that end in numbers are in the network's.
-        groups = tuple(sorted(groups, key=lambda group: _natural(group.name)))
-    else:
+        return places_by_name(row.name for row in changes.tensors).stages, {}
+    return {layer.name: layer.stage.value for layer in network.layers}, network.base_names
+
+
+def _layers(
+    groups: Sequence[Group], stages: Mapping[str, str], network: Network | None
+) -> tuple[LayerWeights, ...]:
+    if network is not None:
         order = {path: place for place, (path, _) in enumerate(network.skeleton.named_modules())}
-        groups = tuple(sorted(groups, key=lambda group: order.get(group.name, len(order))))
-    return [_layer(group, stages.get(group.name, "rest")) for group in groups]
+        groups = sorted(groups, key=lambda group: order.get(group.name, len(order)))
+    return tuple(_layer(group, stages.get(group.name, "rest")) for group in groups)
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+def _stage(group: Group) -> StageWeights:
+    return StageWeights(stage=group.name, parameters=_total(group.tensors, group.parameters, Role.PARAMETER))
 
 
 def _layer(group: Group, stage: str) -> LayerWeights:
@@ -124,6 +136,7 @@ def _total(rows: Sequence[TensorChange], sums: Sums, role: Role) -> WeightTotal:
         relative=absent or _number(sums.relative),
         one_minus_cosine=absent or _number(sums.one_minus_cosine),
         max_abs=absent or _number(sums.max_abs),
+        changed_share=absent or _number(sums.changed_share),
     )
 
 
@@ -157,6 +170,7 @@ def _row(row: TensorChange) -> TensorRow:
         relative=_number(sums.relative) if sums else absent,
         one_minus_cosine=_number(sums.one_minus_cosine) if sums else absent,
         max_abs=_number(sums.max_abs) if sums else absent,
+        changed_share=_number(sums.changed_share) if sums else absent,
         n_nonfinite=sums.n_nonfinite_tuned if sums else 0,
         n_nonfinite_base=sums.n_nonfinite_base if sums else 0,
     )

@@ -1,15 +1,18 @@
 """The first screen for a terminal or a pipe: complete without colour, at most as wide as asked, ASCII on request."""
 
 import io
+from collections.abc import Iterable
 
 from rich.console import Console
 from rich.text import Text
 
 from forgetaudit.renderers.escapes import printable
+from forgetaudit.renderers.lines import Line
 from forgetaudit.renderers.screen import screen
+from forgetaudit.renderers.weights_table import weights_screen
 from forgetaudit.report.report import AuditReport
 
-__all__ = ["one_line", "render"]
+__all__ = ["one_line", "render", "render_lines"]
 
 STYLES = {"": "", "bold": "bold", "label": "bold", "dim": "dim", "bad": "bold red", "good": "green"} | {
     "warn": "yellow",
@@ -31,6 +34,14 @@ def render(
     exit_note: str = "",
 ) -> str:
     """The report as text. Lines longer than `width` are wrapped, with an indent; None (a pipe) leaves them whole."""
+    told = weights_screen if report.command == "weights" else screen
+    return render_lines(told(report, exit_note), width=width, colour=colour, unicode=unicode)
+
+
+def render_lines(
+    lines: Iterable[Line], *, width: int | None = None, colour: bool = False, unicode: bool = True
+) -> str:
+    """Styled lines as text, as `render` makes them."""
     buffer = io.StringIO()
     console = Console(
         file=buffer,
@@ -42,7 +53,7 @@ def render(
         emoji=False,
         soft_wrap=False,
     )
-    for line in screen(report, exit_note):
+    for line in lines:
         for row in _rows(line, width, unicode=unicode):
             console.print(row, end="\n", overflow="ignore", no_wrap=True)
     return buffer.getvalue()

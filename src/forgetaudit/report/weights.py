@@ -5,7 +5,7 @@ from typing import Literal
 from forgetaudit.report.parts import Absent, Part
 from forgetaudit.wording import some
 
-__all__ = ["LayerWeights", "TensorRow", "WeightSection", "WeightTotal"]
+__all__ = ["LayerWeights", "StageWeights", "TensorRow", "WeightSection", "WeightTotal"]
 
 
 class WeightTotal(Part):
@@ -18,6 +18,7 @@ class WeightTotal(Part):
     relative: float | Absent
     one_minus_cosine: float | Absent
     max_abs: float | Absent
+    changed_share: float | Absent = Absent(not_measured="an older report")
 
 
 class LayerWeights(Part):
@@ -53,6 +54,13 @@ class LayerWeights(Part):
         return running.n_tensors - running.n_identical + counters
 
 
+class StageWeights(Part):
+    """The parameters of one stage: stem, blocks, head, and the rest."""
+
+    stage: str
+    parameters: WeightTotal
+
+
 class TensorRow(Part):
     """One tensor in base and tuned.
 
@@ -75,6 +83,7 @@ class TensorRow(Part):
     relative: float | Absent
     one_minus_cosine: float | Absent
     max_abs: float | Absent
+    changed_share: float | Absent = Absent(not_measured="an older report")
     n_nonfinite: int
     n_nonfinite_base: int = 0
 
@@ -103,6 +112,7 @@ class WeightSection(Part):
     running: WeightTotal
     batches_in_training_mode: int | None
     layers: tuple[LayerWeights, ...]
+    stages: tuple[StageWeights, ...] = ()
     tensors: tuple[TensorRow, ...]
     alignment: tuple[str, ...]
     median_cosine: float | Absent
