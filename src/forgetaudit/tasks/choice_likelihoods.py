@@ -125,15 +125,21 @@ class _Run:
             outputs = self._call(
                 self._context[place, -t:], mask, position_ids=positions, use_cache=True, logits_to_keep=1
             )
+        if pairs:
+            self._score_first(rows, pairs, _scores(outputs)[:, -1])
         numbers = {row: number for number, row in enumerate(rows)}
-        log_shares = torch.log_softmax(_scores(outputs)[:, -1].float(), dim=-1)
-        of_row, of_choice, number = _columns([(row, choice, numbers[row]) for row, choice in pairs], place)
-        first = self._endings[of_row, of_choice, 0]
-        self.sums[of_row, of_choice] = log_shares[number, first].double()
         longer = [pair for pair in pairs if self._n_tokens[pair[0]][pair[1]] > 1]
         lengths = [self._n_tokens[row][choice] - 1 for row, choice in longer]
         for group in even_groups(lengths, most=MOST_SCORED, most_rows=max(1, MOST_READ // t)):
             self._go_on([longer[one] for one in group], numbers, mask, outputs.past_key_values)
+
+    def _score_first(self, rows: Sequence[int], pairs: Sequence[Pair], scores: Tensor) -> None:
+        """The first token of each ending, by the scores (r, v) after the contexts of `rows`."""
+        numbers = {row: number for number, row in enumerate(rows)}
+        log_shares = torch.log_softmax(scores.float(), dim=-1)
+        of_row, of_choice, number = _columns([(row, choice, numbers[row]) for row, choice in pairs], scores)
+        first = self._endings[of_row, of_choice, 0]
+        self.sums[of_row, of_choice] = log_shares[number, first].double()
 
     def _go_on(self, pairs: Sequence[Pair], numbers: dict[int, int], mask: Tensor, cache: Any) -> None:
         """All but the last token of each ending after its context; the last is only predicted."""
@@ -241,8 +247,8 @@ def _scores(outputs: Any) -> Tensor:
 
 
 def _columns(rows: Sequence[Sequence[int]], like: Tensor) -> Iterator[Tensor]:
-    """The columns of `rows` as int64 tensors."""
-    return iter(torch.tensor(rows, dtype=torch.int64, device=like.device).T)
+    """The columns of one or more `rows` as int64 tensors."""
+    return iter(torch.tensor(rows, dtype=torch.int64, device=like.device).unbind(dim=1))
 
 
 def _column(values: Sequence[int], like: Tensor) -> Tensor:
