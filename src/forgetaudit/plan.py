@@ -72,6 +72,9 @@ class Settings:
     """
 
     task: str | None = None
+    group_by: str | None = None
+    stop_early: bool = False
+    noise_floor: bool = False
     layers: tuple[str, ...] = ()
     pool: str = "mean"
     head: str = "auto"

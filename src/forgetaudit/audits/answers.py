@@ -10,6 +10,7 @@ from forgetaudit.inference.corrections import benjamini_hochberg
 from forgetaudit.inference.label_map import find_wrong_label_map
 from forgetaudit.inference.paired import mcnemar, mean_difference, tango
 from forgetaudit.inference.proportions import clopper_pearson
+from forgetaudit.inference.sequential import sequential_limits
 from forgetaudit.report.behaviour import (
     Accuracy,
     ClassResult,
@@ -33,16 +34,27 @@ __all__ = ["find_unusable", "rival_section", "score_sections", "source_section"]
 
 # Intervals for reading are two-sided at this confidence; the gate has its own, one-sided.
 SHOWN_CONFIDENCE = 0.95
+MOST_GROUPS_SHOWN = 200
 
 # What the sums of soft measures are counted in; overlaps and shares have none.
 UNITS = {"kl": "nats"}
 
 
 def source_section(
-    name: str, tally: Tally, data: OpenedData, *, known: bool, unusable: Unusable | None
+    name: str,
+    tally: Tally,
+    data: OpenedData,
+    *,
+    known: bool,
+    unusable: Unusable | None,
+    grouped_by: str | None = None,
+    sequential: bool = False,
 ) -> SourceSection:
-    """What one tuned variant answered, beside base. `known` where the bytes prove that nothing can have changed."""
-    flips, groups = tally.flips.read(), _groups(tally)
+    """What one tuned variant answered, beside base. `known` where the bytes prove that nothing can have changed.
+
+    `grouped_by` names the column of groups; `sequential` where the run was looked at after every batch.
+    """
+    flips, groups = tally.flips.read(), _groups(tally, grouped_by)
     return SourceSection(
         data=data.plan.name,
         variant=name,
@@ -53,7 +65,7 @@ def source_section(
         accuracy=Accuracy(
             base=flips.n_right_base / flips.n,
             tuned=flips.n_right_tuned / flips.n,
-            drop=_identical() if known else estimate_from(_drop(flips, groups)),
+            drop=_identical() if known else estimate_from(_drop(flips, groups, sequential=sequential)),
         ),
         flips=FlipTable(forgotten=flips.forgotten, gained=flips.gained, kept=flips.kept, missed=flips.missed),
         mcnemar=_mcnemar(flips, groups),
@@ -64,6 +76,8 @@ def source_section(
         unusable=unusable,
         nonfinite=dict(tally.n_without_answer),
         per_class=tuple(_per_class(flips, data.task.class_names)),
+        per_group=tuple(_per_group(tally)) if grouped_by else (),
+        sequential=sequential,
     )
 
 
@@ -147,7 +161,7 @@ def _chance(answers: Answers, tally: Tally) -> ChanceCheck:
     )
 
 
-def _groups(tally: Tally) -> Groups | None:
+def _groups(tally: Tally, by: str | None = None) -> Groups | None:
     if not tally.grouped:
         return None
     means = tally.means()
@@ -157,6 +171,7 @@ def _groups(tally: Tally) -> Groups | None:
     alone = (flips.forgotten + flips.gained) / flips.n - drop**2
     return Groups(
         n=flip.n_groups,
+        by=by,
         drop_effect=_effect(flip, alone),
         disagreement_effect=_effect(changed, changed.mean * (1 - changed.mean)),
     )
@@ -166,7 +181,9 @@ def _effect(sums: MeanSums, alone: float) -> float:
     return design_effect(alone, sums.scatter, sums.n, sums.n_groups, n_touched=sums.n_touched)
 
 
-def _drop(flips: FlipCounts, groups: Groups | None) -> Interval:
+def _drop(flips: FlipCounts, groups: Groups | None, *, sequential: bool = False) -> Interval:
+    if sequential:
+        return sequential_limits(flips.forgotten, flips.gained, flips.n, confidence=SHOWN_CONFIDENCE, sides=2)
     if groups is None:
         return tango(flips.forgotten, flips.gained, flips.n, confidence=SHOWN_CONFIDENCE, sides=2)
     return grouped_tango(
@@ -221,7 +238,7 @@ def _log_loss(tally: Tally, *, known: bool) -> LogLoss:
 
 
 def _soft(tally: Tally) -> Iterator[SoftMeasure]:
-    bookkeeping = {"flip", "changed", "increase", "right"} if tally.grouped else set()
+    bookkeeping = {"flip", "flips", "changed", "increase", "right"} if tally.grouped else set()
     for name, sums in tally.means().items():
         if name not in bookkeeping and not name.startswith("score "):
             value = _grouped_mean(sums)
@@ -238,12 +255,30 @@ def _paired_mean(n: int, mean: float, m2: float) -> Measured:
 
 def _per_class(flips: FlipCounts, names: tuple[str, ...] | None) -> Iterator[ClassResult]:
     """Every class that the data hold, with mid-P adjusted over them (Benjamini–Hochberg)."""
-    present = [(label, counts) for label, counts in enumerate(flips.per_class) if counts.n]
-    adjusted = benjamini_hochberg([mcnemar(c.forgotten, c.gained).mid_p for _, c in present])
-    for (label, counts), p in zip(present, adjusted, strict=True):
+    yield from _results(
+        [
+            (label, names[label] if names and label < len(names) else str(label), counts)
+            for label, counts in enumerate(flips.per_class)
+            if counts.n
+        ]
+    )
+
+
+def _per_group(tally: Tally) -> Iterator[ClassResult]:
+    """Every group, where there are few enough to read."""
+    groups = tally.group_flips()
+    if len(groups) <= MOST_GROUPS_SHOWN:
+        yield from _results(
+            [(number, name, flips) for number, (name, flips) in enumerate(sorted(groups.items()))]
+        )
+
+
+def _results(present: list[tuple[int, str, FlipCounts]]) -> Iterator[ClassResult]:
+    adjusted = benjamini_hochberg([mcnemar(c.forgotten, c.gained).mid_p for *_, c in present])
+    for (label, name, counts), p in zip(present, adjusted, strict=True):
         yield ClassResult(
             label=label,
-            name=names[label] if names and label < len(names) else str(label),
+            name=name,
             n=counts.n,
             base=counts.n_right_base / counts.n,
             tuned=counts.n_right_tuned / counts.n,
@@ -251,4 +286,7 @@ def _per_class(flips: FlipCounts, names: tuple[str, ...] | None) -> Iterator[Cla
                 tango(counts.forgotten, counts.gained, counts.n, confidence=SHOWN_CONFIDENCE, sides=2)
             ),
             adjusted_p=p,
+            flips=FlipTable(
+                forgotten=counts.forgotten, gained=counts.gained, kept=counts.kept, missed=counts.missed
+            ),
         )

@@ -1,18 +1,16 @@
 """Behaviour and features on one data set: one stream, every variant, dissolved into sums, read off at the end."""
 
-import sys
 from collections.abc import Mapping
-from contextlib import redirect_stdout
 from dataclasses import dataclass
-from itertools import pairwise
 
 from forgetaudit.audits.answers import find_unusable, rival_section, score_sections, source_section
+from forgetaudit.audits.evaluating import make_stream, steps
 from forgetaudit.audits.inputs import OpenedData
 from forgetaudit.audits.ledger import Ledger, Tally
 from forgetaudit.audits.network import Network
+from forgetaudit.audits.noise import BaseAnswers, measure_noise
+from forgetaudit.audits.stopping import decided, refuse_stopping
 from forgetaudit.audits.weighing import Weighed
-from forgetaudit.data.batches import Batch, in_batches
-from forgetaudit.engine.passes import plainly
 from forgetaudit.engine.stream import Stream
 from forgetaudit.errors import DataError
 from forgetaudit.plan import AuditPlan
@@ -20,6 +18,7 @@ from forgetaudit.progress import Progress
 from forgetaudit.report.behaviour import (
     FeatureSection,
     LayerDrift,
+    NoiseFloor,
     RivalSection,
     ScoreSection,
     SourceSection,
@@ -39,50 +38,66 @@ class Behaviour:
     scores: tuple[ScoreSection, ...]
     features: tuple[FeatureSection, ...]
     rivals: tuple[RivalSection, ...]
+    noise: tuple[NoiseFloor, ...]
 
 
 def measure_behaviour(
     network: Network, data: OpenedData, plan: AuditPlan, weighed: Mapping[str, Weighed], progress: Progress
 ) -> Behaviour:
     """Run every variant over the examples, once, and read off what became of them."""
-    stream = Stream(
-        network.skeleton,
-        network.variants,
-        layers=network.watched,
-        pool=plan.settings.pool,
-        # What is pooled under two masks is not the same, though it be computed from the same.
-        reuse=plan.settings.reuse and not (data.own and data.examples.of_text),
-        call=getattr(data.task, "forward", plainly),
-        progress=progress,
+    settings, base_answers = plan.settings, BaseAnswers()
+    if settings.stop_early:
+        refuse_stopping(data, plan.policy)
+    stream = make_stream(network, data, settings, progress, layers=network.watched)
+    ledger = Ledger(
+        plan.names, data.task, settings.seed, watchers=[base_answers.take_in] if settings.noise_floor else ()
     )
-    ledger = Ledger(plan.names, data.task, plan.settings.seed)
-    examples = in_batches(data.examples, plan.settings.batch_size, data.collate)
-    split = getattr(data.task, "parts", _whole)
-    batches = (part.with_floats(network.dtype) for batch in examples for part in split(batch))
-    last = ""
-    with (
-        network.limited_threads(),
-        # What a forward prints is not part of the report.
-        redirect_stdout(sys.stderr),
-        progress.phase("evaluating", len(data.examples), "examples") as advance,
-    ):
-        for step in stream.run(batches):
-            ledger.take_in(step)
-            names = step.batch.groups or step.batch.ids
-            advance(sum(one != before for before, one in pairwise((last, *names))))
-            last = names[-1]
-        ledger.settle()
+    for step in steps(stream, network, data, progress, batch_size=settings.batch_size):
+        ledger.take_in(step)
+        if settings.stop_early and decided(ledger, plan.policy):
+            progress.note(f"decided after {ledger.answers.n:,} of {len(data.examples):,} examples")
+            break
+    ledger.settle()
     if not ledger.answers.n:
         raise DataError(
             f"{data.plan.name} holds nothing to ask",
             details=data.task.decisions(),
             hint="pass examples that the task can ask something about",
         )
+    return _read_off(
+        ledger, stream, network, data, plan, weighed, _noise(network, data, plan, base_answers, progress)
+    )
+
+
+def _noise(
+    network: Network, data: OpenedData, plan: AuditPlan, first: BaseAnswers, progress: Progress
+) -> tuple[NoiseFloor, ...]:
+    if not plan.settings.noise_floor:
+        return ()
+    return (measure_noise(network, data, plan.settings, first, progress),)
+
+
+def _read_off(
+    ledger: Ledger,
+    stream: Stream,
+    network: Network,
+    data: OpenedData,
+    plan: AuditPlan,
+    weighed: Mapping[str, Weighed],
+    noise: tuple[NoiseFloor, ...],
+) -> Behaviour:
+    settings = plan.settings
     unusable = find_unusable(ledger, data)
     return Behaviour(
         source=tuple(
             source_section(
-                name, tally, data, known=weighed[name].identical and name not in data.own, unusable=unusable
+                name,
+                tally,
+                data,
+                known=weighed[name].identical,
+                unusable=unusable,
+                grouped_by=settings.group_by,
+                sequential=settings.stop_early,
             )
             for name, tally in ledger.tallies.items()
         ),
@@ -90,17 +105,14 @@ def measure_behaviour(
             section for name, tally in ledger.tallies.items() for section in score_sections(name, tally, data)
         ),
         features=tuple(
-            _feature_section(name, tally, data, network, stream, plan.settings.pool)
+            _feature_section(name, tally, data, network, stream, settings.pool)
             for name, tally in ledger.tallies.items()
         ),
         rivals=tuple(
             rival_section(first, second, tally, data) for (first, second), tally in ledger.rivals.items()
         ),
+        noise=noise,
     )
-
-
-def _whole(batch: Batch) -> tuple[Batch]:
-    return (batch,)
 
 
 def _feature_section(
@@ -110,14 +122,11 @@ def _feature_section(
     return FeatureSection(
         data=data.plan.name,
         variant=name,
-        layers=tuple(
-            _drift(layer, stages[layer], tally, stream, pool, n=len(data.examples))
-            for layer in network.watched
-        ),
+        layers=tuple(_drift(layer, stages[layer], tally, stream, pool) for layer in network.watched),
     )
 
 
-def _drift(layer: str, stage: str, tally: Tally, stream: Stream, pool: str, *, n: int) -> LayerDrift:
+def _drift(layer: str, stage: str, tally: Tally, stream: Stream, pool: str) -> LayerDrift:
     moments = tally.moments.get(layer)
     reason = stream.not_measured.get(layer)
     cka = linear_cka(moments) if moments is not None and reason is None else reason
@@ -127,5 +136,10 @@ def _drift(layer: str, stage: str, tally: Tally, stream: Stream, pool: str, *, n
     else:
         estimate = Estimate(kind=cka.kind, estimate=cka.estimate, method=cka.method)
     return LayerDrift(
-        layer=layer, stage=stage, n=n, d=0 if moments is None else moments.d_base, pool=pool, cka=estimate
+        layer=layer,
+        stage=stage,
+        n=tally.n_rows[layer],
+        d=0 if moments is None else moments.d_base,
+        pool=pool,
+        cka=estimate,
     )

@@ -88,7 +88,7 @@ def _report(
     )
     weights = tuple(weight_section(one, network) for one in weighed.values())
     variants = (VariantName(name="base"), *(_variant(name, plan, network) for name in plan.names))
-    verdict = judge(plan.policy, source=source, features=features, weights=weights)
+    verdict = judge(plan.policy, source=source, features=features, weights=weights, today=clock.today)
     facts = [
         Facts(
             variant=variant,
@@ -122,6 +122,7 @@ def _report(
         features=features,
         rivals=tuple(section for behaviour in behaviours for section in behaviour.rivals),
         scores=tuple(section for behaviour in behaviours for section in behaviour.scores),
+        noise=tuple(floor for behaviour in behaviours for floor in behaviour.noise),
         weights=weights,
         findings=tuple(finding for one in facts for finding in find(one)),
         run=clock.laps(),
@@ -149,5 +150,7 @@ def _settings(plan: AuditPlan, network: Network | None) -> dict[str, object]:
         "head": asked.head,
         "preprocess": asked.preprocess,
         "reuse": asked.reuse,
+        **({"group_by": asked.group_by} if asked.group_by else {}),
+        **({"stop_early": True} if asked.stop_early else {}),
         "gate": gate,
     }

@@ -113,6 +113,8 @@ def open_data(plan: DataPlan, settings: Settings) -> OpenedData:
         split=plan.split,
         input_column=plan.input_column,
         label_column=plan.label_column,
+        group_column=settings.group_by,
+        shuffled=settings.stop_early,
         limit=settings.limit,
         seed=settings.seed,
     )

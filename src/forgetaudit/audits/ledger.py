@@ -1,7 +1,7 @@
 """What a stream of examples dissolves into: sums of every variant against base, and of variants against each other."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -14,7 +14,7 @@ from forgetaudit.data.batches import Batch
 from forgetaudit.engine.stream import Step
 from forgetaudit.stats.cka import moments_for
 from forgetaudit.stats.confusion import Confusion
-from forgetaudit.stats.flips import Flips
+from forgetaudit.stats.flips import FlipCounts, Flips
 from forgetaudit.stats.means import GroupMeans, Means, MeanSums
 from forgetaudit.stats.moments import PairMoments
 from forgetaudit.stats.paired import PairedDifference
@@ -26,6 +26,8 @@ __all__ = ["BASE", "Answers", "Ledger", "ScoreSums", "Tally"]
 BASE = "base"
 
 Soft = Mapping[str, NDArray[np.float64]]
+Watcher = Callable[[Mapping[str, Outcomes], Batch, Mapping[str, Soft]], None]
+"""Told every variant's outcomes for a batch, and the soft measures of every tuned one."""
 
 
 class ScoreSums:
@@ -48,7 +50,8 @@ class Tally:
     """The sums of one variant against another, `base`, on the same questions. Mutable, as accumulators are.
 
     `means` has what changed in ways that right and wrong do not tell, and where questions come in groups all that
-    an interval needs of them: `flip` (1 forgotten, −1 gained), `changed` answers, `increase` in log loss.
+    an interval needs of them: `flip` (1 forgotten, −1 gained), `changed` answers, `increase` in log loss; and with
+    `flips` (either way) and what base gets `right` what each group says.
     """
 
     def __init__(self, n_labels: int, seed: int) -> None:
@@ -58,6 +61,7 @@ class Tally:
         self.n_changed = 0
         self.n_without_answer = {BASE: 0, "tuned": 0}
         self.moments: dict[str, PairMoments | SketchMoments] = {}
+        self.n_rows: Counter[str] = Counter()
         self._means: Means | GroupMeans | None = None
         self._seed = seed
 
@@ -79,6 +83,7 @@ class Tally:
         if layer not in self.moments:
             self.moments[layer] = moments_for(base.shape[1], tuned.shape[1], seed=self._seed)
         self.moments[layer].update(base, tuned)
+        self.n_rows[layer] += len(base)
 
     @property
     def grouped(self) -> bool:
@@ -89,10 +94,27 @@ class Tally:
         """What was measured beside right and wrong, by name."""
         return {} if self._means is None else self._means.read()
 
+    def group_flips(self) -> dict[str, FlipCounts]:
+        """What became of the questions of each group, by its name; empty where there are no groups."""
+        if not isinstance(self._means, GroupMeans):
+            return {}
+        found = {}
+        for group, sums in self._means.groups().items():
+            flips, net, right = (round(sums[name]) for name in ("flips", "flip", "right"))
+            forgotten = (flips + net) // 2
+            found[group] = FlipCounts(
+                kept=right - forgotten,
+                forgotten=forgotten,
+                gained=flips - forgotten,
+                missed=round(sums["n"]) - right - (flips - forgotten),
+            )
+        return found
+
     def _update_means(
         self, base: Outcomes, tuned: Outcomes, changed: NDArray[np.bool_], batch: Batch, soft: Soft
     ) -> None:
-        if base.row is None and batch.groups is None:
+        groups = batch.clusters or batch.groups
+        if base.row is None and groups is None:
             if soft:
                 self._means = self._means or Means(tuple(soft))
                 assert isinstance(self._means, Means)  # noqa: S101
@@ -102,6 +124,7 @@ class Tally:
             "flip": base.correct.astype(np.float64) - tuned.correct,
             "changed": changed.astype(np.float64),
             "increase": tuned.nll - base.nll,
+            "flips": (base.correct != tuned.correct).astype(np.float64),
             "right": base.correct.astype(np.float64),
             **{f"score {name}": tuned.scores[name] - values for name, values in base.scores.items()},
             **soft,
@@ -109,7 +132,7 @@ class Tally:
         if self._means is None:
             self._means = GroupMeans(tuple(values))
         assert isinstance(self._means, GroupMeans)  # noqa: S101
-        self._means.update(values, batch.groups or batch.ids, base.row)
+        self._means.update(values, groups or batch.ids, base.row)
 
 
 class Answers:
@@ -156,14 +179,15 @@ class Ledger:
     """All sums of one data set. Memory does not grow with the number of examples, unless the task's own does.
 
     `tallies` has each tuned variant against base, `rivals` each pair of tuned variants, `answers` base's
-    answers beside the right ones; empty before the first step.
+    answers beside the right ones; empty before the first step. `watchers` are told of every batch that is scored.
     """
 
-    def __init__(self, tuned: Sequence[str], task: Task, seed: int) -> None:
+    def __init__(self, tuned: Sequence[str], task: Task, seed: int, watchers: Sequence[Watcher] = ()) -> None:
         self.tallies: dict[str, Tally] = {}
         self.rivals: dict[tuple[str, str], Tally] = {}
         self.answers = Answers()
         self._tuned, self._task, self._seed = tuple(tuned), task, seed
+        self._watchers = tuple(watchers)
         self._soft = getattr(task, "soft", None)
         self._keep = getattr(task, "keep", None)
 
@@ -194,6 +218,8 @@ class Ledger:
         base = outcomes[BASE]
         self._begin(base.n_classes if base.wanted is None else 0)
         self.answers.update(base, batch)
+        for watcher in self._watchers:
+            watcher(outcomes, batch, soft)
         for name, tally in self.tallies.items():
             tally.update(base, outcomes[name], batch, soft.get(name, {}))
         for (first, second), tally in self.rivals.items():

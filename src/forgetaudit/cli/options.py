@@ -84,6 +84,31 @@ Limit = Annotated[
         "--limit", min=2, metavar="N", help="A seeded random sample of N examples.", rich_help_panel=_RUN
     ),
 ]
+GroupBy = Annotated[
+    str | None,
+    typer.Option(
+        "--group-by",
+        metavar="COLUMN",
+        help="Rows alike in it share a source: they are not independent.",
+        rich_help_panel=_RUN,
+    ),
+]
+StopEarly = Annotated[
+    bool,
+    typer.Option(
+        "--stop-early",
+        help="Examples in random order, until --max-drop is decided; limits that allow for looking.",
+        rich_help_panel=_RUN,
+    ),
+]
+NoiseFloor = Annotated[
+    bool,
+    typer.Option(
+        "--noise-floor",
+        help="Run base again in other batches: what the machine alone flips.",
+        rich_help_panel=_RUN,
+    ),
+]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, metavar="N", rich_help_panel=_RUN)]
 Device = Annotated[
     str | None,

@@ -1,6 +1,6 @@
 """Batches: what one step of the stream feeds to every variant."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -21,8 +21,8 @@ class Batch:
     `args` and `kwargs` are the model's arguments, nested as it takes them; every tensor in them has the n
     examples along its first dimension. `labels` is (n,), (n, t) where places in a row are asked, or None; `mask` is
     (n, t) with 1 for real tokens, or None. `groups` says which rows are not independent of each other, as windows of
-    one document are not; None: all are. `own` are the same rows as variants of these names take them, where that is
-    otherwise than here.
+    one document are not; None: all are. `clusters` says it more coarsely, where examples themselves are not.
+    `own` are the same rows as variants of these names take them, where that is otherwise than here.
     """
 
     ids: tuple[str, ...]
@@ -31,6 +31,7 @@ class Batch:
     labels: Tensor | None = None
     mask: Tensor | None = None
     groups: tuple[str, ...] | None = None
+    clusters: tuple[str, ...] | None = None
     own: Mapping[str, "Batch"] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -42,7 +43,7 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch with its tensors on `device`."""
-        return self._map(slice(None), lambda tensor: tensor.to(device))
+        return self.cut(slice(None), lambda tensor: tensor.to(device))
 
     def with_floats(self, dtype: torch.dtype) -> "Batch":
         """The same batch with the model's floating arguments in `dtype`; ids and masks of integers stay as they are."""
@@ -58,22 +59,25 @@ class Batch:
         """The first and the second half, in fresh tensors: a view's alignment changes the last bits of a matmul."""
         middle = (len(self) + 1) // 2
         return (
-            self._map(slice(middle), lambda tensor: tensor[:middle].clone()),
-            self._map(slice(middle, None), lambda tensor: tensor[middle:].clone()),
+            self.cut(slice(middle), lambda tensor: tensor[:middle].clone()),
+            self.cut(slice(middle, None), lambda tensor: tensor[middle:].clone()),
         )
 
-    def _map(self, rows: slice, change: Any) -> "Batch":
+    def cut(self, rows: slice, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """The `rows` of the batch, where `change` makes what is left of each tensor."""
         args, kwargs, labels, mask = pytree.tree_map_only(
             Tensor, change, (self.args, dict(self.kwargs), self.labels, self.mask)
         )
-        return Batch(
+        return replace(
+            self,
             ids=self.ids[rows],
             args=args,
             kwargs=kwargs,
             labels=labels,
             mask=mask,
             groups=None if self.groups is None else self.groups[rows],
-            own={name: batch._map(rows, change) for name, batch in self.own.items()},
+            clusters=None if self.clusters is None else self.clusters[rows],
+            own={name: batch.cut(rows, change) for name, batch in self.own.items()},
         )
 
 
@@ -88,4 +92,12 @@ def in_batches(
     remaining = iter(examples)
     while group := list(islice(remaining, batch_size)):
         if len(batch := collate(group)):
-            yield batch
+            yield _clustered(batch, group)
+
+
+def _clustered(batch: Batch, examples: Sequence[Example]) -> Batch:
+    """The batch with the groups that its examples say they are of, if they say so."""
+    if all(example.group is None for example in examples):
+        return batch
+    clusters = {example.id: str(example.group) for example in examples}
+    return replace(batch, clusters=tuple(clusters[name] for name in batch.groups or batch.ids))

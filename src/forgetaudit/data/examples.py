@@ -31,18 +31,22 @@ Input = Image.Image | NDArray[np.generic] | str | tuple[str, str] | Choices
 class Example:
     """One input, decoded, with its class id where it has one.
 
-    `id` is the hash of the input's content and, after a hyphen, how many examples before it were the same.
+    `id` is the hash of the input's content and, after a hyphen, how many examples before it were the same. `group`
+    says which examples are not independent of each other, where that was asked for; `row` is its place in the data.
     """
 
     id: str
     input: Input
     label: int | None
+    group: str | None = None
+    row: int = 0
 
 
 class Examples:
-    """The chosen rows of a data set, read one at a time, as often as wanted, always in the data set's order.
+    """The chosen rows of a data set, read one at a time, as often as wanted, always in the order of `rows`.
 
-    `read(row)` gives the input of a row; `labels` holds a class id for every row of the data set, or is None.
+    `read(row)` gives the input of a row; `labels` holds a class id for every row of the data set, or is None, and
+    `groups` what each row has in the column that examples are `grouped` by.
     `of_text` where inputs are texts or pairs of texts, `of_choices` where they are contexts with choices.
     Only hashes and labels stay in memory. DataError where there is no row at all.
     """
@@ -57,6 +61,7 @@ class Examples:
         decisions: tuple[str, ...],
         of_text: bool = False,
         of_choices: bool = False,
+        groups: Sequence[str] | None = None,
     ) -> None:
         if not rows:
             raise DataError("the data set is empty", hint="pass data with at least one example")
@@ -65,9 +70,11 @@ class Examples:
         self.decisions = decisions
         self.of_text = of_text
         self.of_choices = of_choices
+        self.grouped = groups is not None
         self._read = read
         self._rows = rows
         self._labels = labels
+        self._groups = groups
         self._fingerprint: str | None = None
 
     def __len__(self) -> int:
@@ -103,7 +110,8 @@ class Examples:
         occurrence = seen[digest]
         seen[digest] += 1
         label = None if self._labels is None else int(self._labels[row])
-        return Example(id=f"{digest.hex()}-{occurrence}", input=content, label=label)
+        group = None if self._groups is None else self._groups[row]
+        return Example(id=f"{digest.hex()}-{occurrence}", input=content, label=label, group=group, row=row)
 
 
 def content_hash(content: Input) -> bytes:
@@ -130,18 +138,27 @@ def content_hash(content: Input) -> bytes:
     return hashlib.blake2b(body, digest_size=16, person=_person(kind)).digest()
 
 
-def sample(n: int, limit: int | None, seed: int) -> tuple[Sequence[int], str]:
+def sample(n: int, limit: int | None, seed: int, *, shuffled: bool = False) -> tuple[Sequence[int], str]:
     """The rows to read of `n`, ascending, and a sentence about them: a random sample, never the head.
 
     A row's place in the draw is the hash of seed and row, so the sample depends on no version of any library,
-    and a larger limit holds every row of a smaller one.
+    and a larger limit holds every row of a smaller one. `shuffled` leaves the rows in the order of the draw.
     """
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit} leaves no example", hint="pass a limit of 1 or more")
+
+    def draw(row: int) -> bytes:
+        return hashlib.sha256(f"{seed} {row}".encode()).digest()
+
     if limit is None or limit >= n:
-        return range(n), f"{n:,} {'example' if n == 1 else 'examples'}"
-    rows = nsmallest(limit, range(n), key=lambda row: hashlib.sha256(f"{seed} {row}".encode()).digest())
-    return sorted(rows), f"{limit:,} of {n:,} examples, a random sample (seed {seed})"
+        rows: Sequence[int] = range(n)
+        said = f"{n:,} {'example' if n == 1 else 'examples'}"
+    else:
+        rows = sorted(nsmallest(limit, range(n), key=draw))
+        said = f"{limit:,} of {n:,} examples, a random sample (seed {seed})"
+    if not shuffled:
+        return rows, said
+    return sorted(rows, key=draw), f"{said}, in random order (seed {seed})"
 
 
 def _encoded(text: str) -> bytes:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,8 +40,10 @@ class Choice:
 
     input_column: str | None = None
     label_column: str | None = None
+    group_column: str | None = None
     limit: int | None = None
     seed: int = 0
+    shuffled: bool = False
 
 
 def open_examples(
@@ -50,16 +53,26 @@ def open_examples(
     split: str | None = None,
     input_column: str | None = None,
     label_column: str | None = None,
+    group_column: str | None = None,
     limit: int | None = None,
     seed: int = 0,
+    shuffled: bool = False,
 ) -> Examples:
     """The examples at `where`: a directory or file relative to `directory`, or `hf://id[/config]`.
 
-    `limit` takes a seeded random sample. What was decided stands in `decisions` of the result. DataError for
+    `limit` takes a seeded random sample, `shuffled` gives the examples in random order; those alike in `group_column`
+    are not independent of each other. What was decided stands in `decisions` of the result. DataError for
     what is missing, empty, damaged, ambiguous, or neither images, arrays nor text.
     """
     source, decisions = _open(where, directory, split)
-    choice = Choice(input_column=input_column, label_column=label_column, limit=limit, seed=seed)
+    choice = Choice(
+        input_column=input_column,
+        label_column=label_column,
+        group_column=group_column,
+        limit=limit,
+        seed=seed,
+        shuffled=shuffled,
+    )
     return _choose(source, where, decisions, choice)
 
 
@@ -88,16 +101,39 @@ def _choose(source: Source, where: str, decisions: list[str], choice: Choice) ->
     else:
         labels, said = _labels(source, columns.label)
         read = partial(_read, source, columns.inputs)
-    rows, drawn = sample(len(source), choice.limit, choice.seed)
+    groups, grouped = _groups(source, choice.group_column)
+    rows, drawn = sample(len(source), choice.limit, choice.seed, shuffled=choice.shuffled)
     return Examples(
         read,
         rows,
         labels=labels.ids if labels else None,
         class_names=labels.class_names if labels else None,
-        decisions=(*decisions, columns.decision, *said, drawn),
+        decisions=(*decisions, columns.decision, *said, *grouped, drawn),
+        groups=groups,
         of_text=columns.inputs[0].kind is Kind.TEXT and not columns.of_choices,
         of_choices=columns.of_choices,
     )
+
+
+def _groups(source: Source, name: str | None) -> tuple[Sequence[str] | None, list[str]]:
+    """What every row has in the column to group by, as text; None where none is asked for."""
+    if name is None:
+        return None, []
+    known = [column.name for column in source.columns]
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise DataError(
+            f"there is no column {name} to group by", hint=f"{hint}the columns are {', '.join(known)}"
+        )
+    kind = next(column.kind for column in source.columns if column.name == name)
+    if kind in (Kind.IMAGE, Kind.ARRAY):
+        raise DataError(
+            f"column {name} holds {kind.value}, which name no groups",
+            hint="pass a column of names or whole numbers",
+        )
+    values = [str(value) for value in source.values(name)]
+    return values, [f"grouped by {name}: {len(set(values)):,} groups in {len(values):,} rows"]
 
 
 def _labels(source: Source, label: Column | None) -> tuple[Labels | None, list[str]]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, ValidationError
 
 from forgetaudit.errors import UsageError
-from forgetaudit.report.behaviour import FeatureSection, RivalSection, ScoreSection, SourceSection
+from forgetaudit.report.behaviour import FeatureSection, NoiseFloor, RivalSection, ScoreSection, SourceSection
 from forgetaudit.report.inputs import Inputs, VariantName
 from forgetaudit.report.parts import Absent, Part
 from forgetaudit.report.verdict import Finding, Verdict
@@ -33,6 +33,7 @@ class AuditReport(Part):
     features: tuple[FeatureSection, ...] | Absent
     rivals: tuple[RivalSection, ...] = ()
     scores: tuple[ScoreSection, ...] = ()
+    noise: tuple[NoiseFloor, ...] = ()
     weights: tuple[WeightSection, ...] | Absent
     findings: tuple[Finding, ...]
     run: dict[str, Any] = Field(default_factory=dict)

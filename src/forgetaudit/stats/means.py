@@ -130,6 +130,11 @@ class GroupMeans:
             )
         return found
 
+    def groups(self) -> dict[str, dict[str, float]]:
+        """By group the sum of every measure, and `n`, the number of its questions."""
+        names = ("n", *self.names)
+        return {group: dict(zip(names, one.tolist(), strict=True)) for group, one in self._sums.items()}
+
     def _add(self, group: str, one: Values) -> None:
         if group in self._sums:
             self._sums[group] += one

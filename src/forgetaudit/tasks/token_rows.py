@@ -1,11 +1,10 @@
 """Rows of tokens → batches: filled up on the right, and taken apart again where one pass would hold too much."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from forgetaudit.data.batches import Batch
 from forgetaudit.data.examples import Example
@@ -106,15 +105,4 @@ def _cuts(lengths: Sequence[int], most_rows: int, most_cells: int) -> list[tuple
 
 def _part(batch: Batch, rows: slice, width: int) -> Batch:
     """In fresh tensors: a view's alignment changes the last bits of a matmul."""
-
-    def cut(value: Any) -> Any:
-        return value[rows, :width].clone() if isinstance(value, Tensor) else value
-
-    return replace(
-        batch,
-        ids=batch.ids[rows],
-        kwargs={name: cut(value) for name, value in batch.kwargs.items()},
-        labels=cut(batch.labels),
-        mask=cut(batch.mask),
-        groups=None if batch.groups is None else batch.groups[rows],
-    )
+    return batch.cut(rows, lambda tensor: tensor[rows, :width].clone())

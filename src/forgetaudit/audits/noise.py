@@ -1,0 +1,68 @@
+"""--noise-floor: base against itself, with other batches. What flips there is the machine, not the fine-tune."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forgetaudit.audits.evaluating import make_stream, steps
+from forgetaudit.audits.inputs import OpenedData
+from forgetaudit.audits.ledger import BASE
+from forgetaudit.audits.network import Network
+from forgetaudit.data.batches import Batch
+from forgetaudit.errors import UsageError
+from forgetaudit.plan import Settings
+from forgetaudit.progress import Progress
+from forgetaudit.report.behaviour import NoiseFloor
+from forgetaudit.tasks.task import Outcomes
+
+__all__ = ["BaseAnswers", "measure_noise"]
+
+
+class BaseAnswers:
+    """Base's answer to every question, in order. Mutable; memory: 17 bytes a question."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.float64]]] = []
+
+    def take_in(self, outcomes: Mapping[str, Outcomes], batch: Batch, soft: object = None) -> None:  # noqa: ARG002
+        """What base answered to one batch."""
+        base = outcomes[BASE]
+        self._parts.append((base.predicted, base.correct, base.nll))
+
+    def together(self) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.float64]]:
+        """(n,) predicted, correct and nll of all questions."""
+        predicted, correct, nll = zip(*self._parts, strict=True)
+        return np.concatenate(predicted), np.concatenate(correct), np.concatenate(nll)
+
+
+def measure_noise(
+    network: Network, data: OpenedData, settings: Settings, first: BaseAnswers, progress: Progress
+) -> NoiseFloor:
+    """Run base again in batches of about half the size, and count what it answers otherwise than at `first`."""
+    if hasattr(data.task, "keep"):
+        raise UsageError(
+            f"--noise-floor is not for the task {data.task_name}, which answers only at the end",
+            hint="leave it out",
+        )
+    other_size = settings.batch_size // 2 + 1 if settings.batch_size > 2 else settings.batch_size + 1
+    base = network.variants[:1]
+    stream = make_stream(network, data, settings, progress, variants=base)
+    again = BaseAnswers()
+    for step in steps(stream, network, data, progress, batch_size=other_size, title="noise floor"):
+        again.take_in({BASE: data.task.score(step.outputs[BASE], step.batch)}, step.batch)
+    (predicted, correct, nll), (other_predicted, other_correct, other_nll) = (
+        first.together(),
+        again.together(),
+    )
+    # A run that stopped early saw fewer.
+    n = len(predicted)
+    gap = np.abs(other_nll[:n] - nll)
+    return NoiseFloor(
+        data=data.plan.name,
+        n=n,
+        batch_sizes=(settings.batch_size, other_size),
+        n_answers_changed=int((predicted != other_predicted[:n]).sum()),
+        n_flips=int((correct != other_correct[:n]).sum()),
+        largest_nll_change=float(gap[np.isfinite(gap)].max(initial=0.0)),
+    )
