@@ -1,0 +1,232 @@
+"""What the examples said, as tables: before and after, flips, classes. Changes are tuned − base throughout."""
+
+from collections.abc import Callable, Iterator
+
+from forgetaudit.renderers import numbers
+from forgetaudit.renderers.document import Caps, Cell, Column, Span, Table
+from forgetaudit.renderers.phrases import asked, nats, perplexity, soft_name
+from forgetaudit.report.behaviour import ClassResult, FlipTable, LogLoss, ScoreSection, SourceSection
+from forgetaudit.report.parts import Absent, Estimate, Measured
+
+__all__ = ["before_and_after", "classes_table", "drop_span", "flips_table"]
+
+_COLUMNS = (
+    Column(title="measure"),
+    Column(title="base", numeric=True),
+    Column(title="tuned", numeric=True),
+    Column(title="change", numeric=True),
+    Column(title="two-sided", numeric=True),
+    Column(title="n", numeric=True),
+    Column(title="kind"),
+)
+
+
+def before_and_after(source: SourceSection | None, scores: tuple[ScoreSection, ...]) -> Table | None:
+    """One line a measure; None where nothing was measured."""
+    rows = [*(_source_rows(source) if source else ()), *(_score_row(score) for score in scores)]
+    if not rows:
+        return None
+    note = (
+        f"Change = tuned − base, on the same questions: {asked(source)}. Intervals are two-sided, 95 %."
+        if source
+        else "Change = tuned − base. Intervals are two-sided, 95 %."
+    )
+    return Table(
+        ident="before-after", title="Before and after", columns=_COLUMNS, rows=tuple(rows), note=note
+    )
+
+
+def _source_rows(source: SourceSection) -> Iterator[tuple[Cell, ...]]:
+    accuracy = source.accuracy
+    drop = accuracy.drop
+    yield _row(
+        Cell(text=source.metric, named=source.metric != "accuracy"),
+        numbers.percent(accuracy.base),
+        numbers.percent(accuracy.tuned),
+        f"{numbers.signed_points(accuracy.base - accuracy.tuned)} pt",
+        _drop_limits(drop),
+        source.n,
+        drop,
+    )
+    yield _loss_row(f"log loss, nats/{source.unit}", source.nll, source.n)
+    if (
+        source.task == "causal-lm"
+        and isinstance(source.nll.base, float)
+        and isinstance(source.nll.tuned, float)
+    ):
+        both = perplexity(source.nll.base), perplexity(source.nll.tuned)
+        yield _row(Cell(text="perplexity"), *both, "", "", source.n, source.nll.increase)
+    if not isinstance(source.disagreement, Absent):
+        yield _moved_row("changed answers", source.disagreement, source.n, numbers.percent)
+    for soft in source.soft:
+        unit = f", {soft.unit}/{source.unit}" if soft.unit else ""
+        yield _moved_row(f"{soft_name(soft)}{unit}", soft.value, source.n, numbers.unit)
+
+
+def _loss_row(name: str, loss: LogLoss, n: int) -> tuple[Cell, ...]:
+    if isinstance(loss.base, Absent) or isinstance(loss.tuned, Absent):
+        reason = next(side.not_measured for side in (loss.base, loss.tuned) if isinstance(side, Absent))
+        return _not_measured(Cell(text=name), reason, n)
+    return _row(
+        Cell(text=name), nats(loss.base), nats(loss.tuned), numbers.signed(loss.tuned - loss.base),
+        _limits(loss.increase, numbers.signed), n, loss.increase,
+    )  # fmt: skip
+
+
+def _score_row(score: ScoreSection) -> tuple[Cell, ...]:
+    return _row(
+        Cell(text=score.metric + (f", {score.unit}" if score.unit else ""), named=True),
+        numbers.unit(score.base),
+        numbers.unit(score.tuned),
+        numbers.signed(score.tuned - score.base),
+        _limits(score.increase, numbers.signed),
+        score.n,
+        score.increase,
+    )
+
+
+def _moved_row(name: str, value: Measured, n: int, show: Callable[[float], str]) -> tuple[Cell, ...]:
+    """What has no before: how far the answers of tuned lie from base's."""
+    if isinstance(value, Absent):
+        return _not_measured(Cell(text=name), value.not_measured, n)
+    return _row(Cell(text=name), "", "", show(value.estimate), _limits(value, show), n, value)
+
+
+def _row(
+    name: Cell, base: str, tuned: str, change: str, limits: str, n: int, value: Measured
+) -> tuple[Cell, ...]:
+    kind = value.kind if isinstance(value, Estimate) else ""
+    texts = (base, tuned, change, limits, numbers.count(n), kind)
+    return (name, *(Cell(text=text) for text in texts))
+
+
+def _not_measured(name: Cell, reason: str, n: int) -> tuple[Cell, ...]:
+    words = Cell(text=f"not measured: {reason}", tone="dim")
+    return (name, Cell(), Cell(), words, Cell(), Cell(text=numbers.count(n)), Cell())
+
+
+def _limits(value: Measured, show: Callable[[float], str]) -> str:
+    if isinstance(value, Absent) or value.low is None or value.high is None:
+        return ""
+    return f"{show(value.low)} to {show(value.high)}{_confidence(value)}"
+
+
+def _drop_limits(drop: Measured) -> str:
+    """The limits of a drop, as limits of the change."""
+    if isinstance(drop, Absent) or drop.low is None or drop.high is None:
+        return ""
+    return f"{numbers.signed_points(drop.high)} to {numbers.signed_points(drop.low)} pt{_confidence(drop)}"
+
+
+def _confidence(value: Estimate) -> str:
+    """Said where it is not the 95 % that the column's note names."""
+    return f" at {100 * value.confidence:g} %" if value.confidence not in (None, 0.95) else ""
+
+
+def flips_table(flips: FlipTable) -> Table:
+    """Two by two: right and wrong in base, right and wrong in tuned."""
+    return Table(
+        ident="flips",
+        title="Flips",
+        columns=(
+            Column(title=""),
+            Column(title="tuned right", numeric=True),
+            Column(title="tuned wrong", numeric=True),
+        ),
+        rows=(
+            (
+                Cell(text="base right"),
+                Cell(text=f"kept {numbers.count(flips.kept)}"),
+                Cell(
+                    text=f"forgotten {numbers.count(flips.forgotten)}", tone="bad" if flips.forgotten else ""
+                ),
+            ),
+            (
+                Cell(text="base wrong"),
+                Cell(text=f"gained {numbers.count(flips.gained)}", tone="good" if flips.gained else ""),
+                Cell(text=f"missed {numbers.count(flips.missed)}"),
+            ),
+        ),
+        note="Exact: counts over the same questions.",
+    )
+
+
+def classes_table(source: SourceSection, caps: Caps) -> Table | None:
+    """The classes in order of what they lost, with their intervals on one scale."""
+    if not source.per_class:
+        return None
+    worst = sorted(source.per_class, key=lambda result: result.tuned - result.base)
+    shown, left = worst[: caps.classes], len(worst) - caps.classes
+    start, end = _scale(shown)
+    more = f" {numbers.count(left)} more classes, which lost less, are in the report." if left > 0 else ""
+    return Table(
+        ident="classes",
+        title="Classes",
+        columns=(
+            Column(title="class"),
+            Column(title="n", numeric=True),
+            Column(title="base", numeric=True),
+            Column(title="tuned", numeric=True),
+            Column(title="change", numeric=True),
+            Column(title="two-sided", numeric=True),
+            Column(title=f"{_axis(start)} to {_axis(end)} pt", drawn=True),
+            Column(title="adjusted p", numeric=True),
+        ),
+        rows=tuple(_class_row(result, start, end) for result in shown),
+        note="Statistical: change = tuned − base, intervals two-sided, 95 %, of each class by itself; "
+        f"p after Benjamini–Hochberg over all classes.{more}",
+    )
+
+
+def _class_row(result: ClassResult, start: float, end: float) -> tuple[Cell, ...]:
+    sure = result.adjusted_p < 0.05
+    tone = "bad" if sure and result.tuned < result.base else "good" if sure else ""
+    return (
+        Cell(text=result.name, named=True),
+        Cell(text=numbers.count(result.n)),
+        Cell(text=numbers.percent(result.base)),
+        Cell(text=numbers.percent(result.tuned)),
+        Cell(
+            text=f"{numbers.signed_points(result.base - result.tuned)} pt",
+            tone="bad" if tone == "bad" else "",
+        ),
+        Cell(text=_drop_limits(result.drop)),
+        Cell(mark=_change_span(result.drop, start, end), tone="bad" if tone == "bad" else ""),
+        Cell(text=numbers.p_value(result.adjusted_p)),
+    )
+
+
+def _change_span(drop: Measured, start: float, end: float) -> Span | None:
+    if isinstance(drop, Absent) or drop.low is None or drop.high is None:
+        return None
+    return Span(low=-drop.high, estimate=-drop.estimate, high=-drop.low, start=start, end=end)
+
+
+def _axis(value: float) -> str:
+    return numbers.signed_points(-value)
+
+
+def _scale(results: list[ClassResult]) -> tuple[float, float]:
+    """An axis in tens of points that holds every interval, and 0."""
+    ends = [0.0]
+    for result in results:
+        if not isinstance(result.drop, Absent):
+            ends += [-end for end in (result.drop.low, result.drop.high) if end is not None]
+    low, high = min(ends), max(ends)
+    return -_tens_up(-low), _tens_up(high)
+
+
+def _tens_up(value: float) -> float:
+    # Of 0.1 + 0.2 no digit beyond the twelfth counts.
+    return -(-round(value, 12) * 10 // 1) / 10 if value > 0 else 0.0
+
+
+def drop_span(source: SourceSection, limit: float | None) -> Span | None:
+    """The drop with its interval, against the limit, on an axis that holds all of them and 0."""
+    drop = source.accuracy.drop
+    if isinstance(drop, Absent) or drop.low is None or drop.high is None:
+        return None
+    ends = [0.0, drop.low, drop.high, *(() if limit is None else (limit,))]
+    room = 0.06 * max(max(ends) - min(ends), 0.01)
+    start, end = min(ends) - room, max(ends) + room
+    return Span(low=drop.low, estimate=drop.estimate, high=drop.high, start=start, end=end, limit=limit)

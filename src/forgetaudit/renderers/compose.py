@@ -1,0 +1,128 @@
+"""A report to a page: which tables stand in it, in which order. Verdict first, then where; provenance last."""
+
+from collections.abc import Iterator, Sequence
+
+from forgetaudit.renderers import numbers
+from forgetaudit.renderers.behaviour_tables import before_and_after, classes_table, drop_span, flips_table
+from forgetaudit.renderers.document import Caps, Comparison, Document, Fact, Span, Table, Tone
+from forgetaudit.renderers.gate_tables import notes, rules_table
+from forgetaudit.renderers.headline import Subject, rules_of, subjects, verdict_line
+from forgetaudit.renderers.phrases import asked, files_compared, findings_of, rival_words
+from forgetaudit.renderers.provenance import provenance
+from forgetaudit.renderers.weight_tables import layers_table, tensors_table, totals_table
+from forgetaudit.report.parts import Absent
+from forgetaudit.report.report import AuditReport
+
+__all__ = ["compose"]
+
+_TONES: dict[str, Tone] = {
+    "FAIL": "bad",
+    "REFUSED": "bad",
+    "INCONCLUSIVE": "warn",
+    "NOT JUDGED": "dim",
+    "PASS": "good",
+}
+_WORDS = {
+    "fail": "FAIL",
+    "pass": "PASS",
+    "inconclusive": "INCONCLUSIVE",
+    "refused": "REFUSED",
+    "not-judged": "NOT JUDGED",
+}
+
+
+def compose(report: AuditReport, caps: Caps, exit_note: str = "") -> Document:
+    """The page of a report, no larger than `caps`. `exit_note` says what the caller does with the exit code."""
+    comparisons = tuple(_comparison(report, subject, caps) for subject in subjects(report))
+    word = _WORDS[report.verdict.outcome]
+    return Document(
+        title=f"forgetaudit {report.command}",
+        word=word,
+        tone=_TONES[word],
+        sentence=_over_all(comparisons, word),
+        comparisons=comparisons,
+        rivals=tuple(said for pair in report.rivals if (said := rival_words(pair))),
+        provenance=tuple(_capped(fact, caps) for fact in provenance(report, exit_note)),
+    )
+
+
+def _over_all(comparisons: Sequence[Comparison], word: str) -> str:
+    """The sentence of the only comparison; of several how many came out how."""
+    if len(comparisons) == 1 and comparisons[0].word == word:
+        return comparisons[0].sentence
+    counts = [(sum(c.word == which for c in comparisons), which) for which in _TONES]
+    told = ", ".join(f"{n} {which.lower()}" for n, which in counts if n)
+    return f"{len(comparisons)} comparisons: {told}" if told else "nothing was compared"
+
+
+def _capped(fact: Fact, caps: Caps) -> Fact:
+    left = len(fact.values) - caps.facts
+    if left <= 0:
+        return fact
+    return Fact(
+        term=fact.term, values=(*fact.values[: caps.facts], f"… {numbers.count(left)} more in the report")
+    )
+
+
+def _comparison(report: AuditReport, subject: Subject, caps: Caps) -> Comparison:
+    (word, _), (sentence, _) = verdict_line(report, subject)
+    source = subject.source
+    findings = findings_of(report, subject.variant, source.data if source else None)
+    span, words = _drop(report, subject)
+    measured = source or next(iter(subject.scores), None)
+    return Comparison(
+        heading=subject.variant + (f" on {measured.data}" if measured else ""),
+        about=files_compared(report, subject.variant) + (f" · {asked(measured)}" if measured else ""),
+        word=word,
+        tone=_TONES[word],
+        sentence=sentence.strip(),
+        drop=span,
+        drop_words=words,
+        absent=tuple(_absent(report, subject)),
+        tables=tuple(table for table in _tables(report, subject, caps) if table is not None),
+        notes=notes(findings, caps),
+        notes_left=max(len(findings) - caps.findings, 0),
+    )
+
+
+def _drop(report: AuditReport, subject: Subject) -> tuple[Span | None, str]:
+    """The drop to be drawn against the limit it was judged by, and the same in words."""
+    if subject.source is None:
+        return None, ""
+    rule = next((rule for rule in rules_of(report, subject) if rule.rule == "accuracy"), None)
+    limit = rule.limit if rule else None
+    span = drop_span(subject.source, limit)
+    if span is None:
+        return None, ""
+    low, high = (_points(value) for value in (span.low, span.high))
+    against = f"; limit {100 * limit:.4g} pt" if limit is not None else ""
+    return span, f"drop {_points(span.estimate)} pt, two-sided interval {low} to {high} pt{against}"
+
+
+def _points(value: float) -> str:
+    return f"{numbers.MINUS if value < 0 else ''}{numbers.points(value)}"
+
+
+def _absent(report: AuditReport, subject: Subject) -> Iterator[str]:
+    """What was not measured at all, with its reason."""
+    sections = {
+        "accuracy": report.source,
+        "feature drift": report.features,
+        "weight distance": report.weights,
+    }
+    for name, section in sections.items():
+        if isinstance(section, Absent) and not (name == "accuracy" and subject.scores):
+            yield f"{name}: not measured, {section.not_measured}"
+
+
+def _tables(report: AuditReport, subject: Subject, caps: Caps) -> Iterator[Table | None]:
+    source = subject.source
+    yield rules_table(rules_of(report, subject), caps)
+    yield before_and_after(source, subject.scores)
+    if source is not None:
+        yield flips_table(source.flips)
+        yield classes_table(source, caps)
+    if subject.weights is not None:
+        yield layers_table(subject.weights, subject.features, caps)
+        yield totals_table(subject.weights)
+        yield tensors_table(subject.weights, caps)

@@ -1,0 +1,142 @@
+"""A report as a reader's page: headings, sentences and tables of plain text. Markdown and HTML are two spellings of it.
+
+Nothing here is escaped; whoever spells a page escapes every text in it.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = [
+    "Bar",
+    "Caps",
+    "Cell",
+    "Column",
+    "Comparison",
+    "Document",
+    "Fact",
+    "Mark",
+    "Note",
+    "Span",
+    "Table",
+    "Tone",
+]
+
+Tone = Literal["", "good", "warn", "bad", "dim"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """A value of 0 to 1 on a fixed scale, so that two reports compare; what is over 1 ends at the edge."""
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """An estimate with its interval on an axis from `start` to `end`, and the limit where there is one."""
+
+    low: float
+    estimate: float
+    high: float
+    start: float
+    end: float
+    limit: float | None = None
+
+
+Mark = Bar | Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """What stands in a table: a text, perhaps a name out of a file (shown as it is), perhaps drawn as well."""
+
+    text: str = ""
+    named: bool = False
+    tone: Tone = ""
+    mark: Mark | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column: its heading, and whether numbers stand in it. `drawn` where its cells hold marks alone, `wide` where sentences."""
+
+    title: str
+    numeric: bool = False
+    drawn: bool = False
+    wide: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table. `note` says what is not in it, and what kind of claim its numbers are."""
+
+    ident: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A finding: what, how bad and how sure, what to do."""
+
+    ident: str
+    title: str
+    severity: str
+    confidence: str
+    advice: str
+    tone: Tone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """A line of provenance."""
+
+    term: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One fine-tune on one data set: its verdict, the drop against its limit, tables, findings.
+
+    `absent` are what was not measured, each with its reason.
+    """
+
+    heading: str
+    about: str
+    word: str
+    tone: Tone
+    sentence: str
+    drop: Span | None
+    drop_words: str
+    absent: tuple[str, ...]
+    tables: tuple[Table, ...]
+    notes: tuple[Note, ...]
+    notes_left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """The whole page. `word`, `tone` and `sentence` are the verdict over all comparisons."""
+
+    title: str
+    word: str
+    tone: Tone
+    sentence: str
+    comparisons: tuple[Comparison, ...]
+    rivals: tuple[str, ...]
+    provenance: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """How much of a large report is shown; every table says how much it left out."""
+
+    classes: int
+    layers: int
+    tensors: int
+    rules: int
+    findings: int
+    facts: int
