@@ -97,6 +97,8 @@ def test_a_usual_name_decides_between_texts() -> None:
         ("premise", "hypothesis"),
         ("question1", "question2"),
         ("question", "passage"),
+        ("question", "answer"),
+        ("anchor", "positive"),
         ("question", "sentence"),
         ("sentence_A", "sentence_B"),
     ],

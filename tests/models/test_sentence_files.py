@@ -136,7 +136,10 @@ def test_only_the_default_prompt_is_put_before_texts(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"kinds": ("Transformer", "Pooling", "Dense")}, "model with Dense, which forgetaudit does not build"),
+        (
+            {"kinds": ("Transformer", "Pooling", "Dense")},
+            "model with Dense, which forgetaudit does not build",
+        ),
         ({"kinds": ("Transformer", "Pooling", "Pooling")}, "of Transformer, Pooling, Pooling"),
         ({"kinds": ("Transformer",)}, "model of Transformer"),
         ({"kinds": ()}, "model of no modules"),

@@ -8,7 +8,7 @@ TEXT_NAMES = (
     "text", "sentence", "content", "review", "document", "utterance", "tweet", "comment", "question", "passage",
     "premise", "query", "prompt", "input", "inputs", "x",
 )  # fmt: skip
-# As the public data sets name them: GLUE, SuperGLUE, SNLI, PAWS, SICK.
+# As the public data sets name them: GLUE, SuperGLUE, SNLI, PAWS, SICK, and those that embeddings are trained on.
 PAIRS = (
     ("sentence1", "sentence2"),
     ("sentence_a", "sentence_b"),
@@ -21,6 +21,10 @@ PAIRS = (
     ("question", "context"),
     ("query", "passage"),
     ("query", "document"),
+    ("query", "positive"),
+    ("query", "answer"),
+    ("question", "answer"),
+    ("anchor", "positive"),
 )
 # What a tokenizer left beside the text: arrays, but of another model's making.
 TOKENISED = frozenset(

@@ -141,5 +141,5 @@ def _told_prompts(files: SentenceFiles) -> tuple[str, ...]:
     told = [f"{text!r} was put before {what}" for what, text in put.items() if text]
     idle = [name for name, text in files.prompts.items() if text not in put.values()]
     if idle:
-        told.append(f"its prompts {', '.join(idle)} were not used: none of them is its default")
+        told.append(f"not used, because not its default: {', '.join(idle)}")
     return (f"prompts: {'; '.join(told)}",) if told else ()

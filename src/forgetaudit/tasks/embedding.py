@@ -184,7 +184,7 @@ def _pair(example: Example) -> tuple[str, str]:
         raise DataError(
             "an example is no pair of a query and its document",
             details=[f"example {example.id}"],
-            hint="name both columns: --input-column query,document",
+            hint="name both columns: --input-column query --input-column document",
         )
     query, document = example.input
     lacking = [what for what, text in (("query", query), ("document", document)) if not text.strip()]
