@@ -168,10 +168,18 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(forgetaudit: Any) ->
     run = forgetaudit(*COMPARE, "--max-drop", "2pt", "--frozen", "stem", "--dry-run")
     assert run.code == 0
     assert run.out.splitlines() == [
-        "base     base.safetensors",
-        "tuned    tuned.safetensors (as tuned)",
-        "data     src_val: src_val: the directory src_val",
+        "base     base.safetensors: safetensors, 46 tensors",
+        "tuned    tuned.safetensors (as tuned): safetensors, 46 tensors",
         "model    digits.py:build (forgetaudit.toml)",
+        "data     src_val: src_val: the directory src_val",
+        "         split validation, the only one",
+        "         input image (by type, images), label label (by type, class labels)",
+        "         10 classes (0, 1, 2, …)",
+        "         797 examples",
+        "task     classification: the data have labels; labels by number: the model does not name its classes",
+        "layers   known once digits.py:build has been called, which is not done here",
+        "runs     2 variants over 797 examples, 64 at a time",
+        "reads    261 kB of weights",
         "rule     accuracy 0.02, level fail",
         "rule     frozen stem, level fail",
         "config   forgetaudit.toml",

@@ -11,6 +11,7 @@ from forgetaudit.data.batches import Batch
 from forgetaudit.data.examples import Example, Examples
 from forgetaudit.data.readers import open_examples
 from forgetaudit.errors import DataError, UsageError
+from forgetaudit.models.architecture import Preparation
 from forgetaudit.plan import DataPlan, Settings, utf8
 from forgetaudit.report.inputs import DataInput, Digest, FileInput
 from forgetaudit.report.parts import Absent
@@ -40,22 +41,7 @@ class OpenedData:
 
         DataError where data and network do not fit each other, their classes included.
         """
-        setting = Setting(
-            data=self.plan.name,
-            model=network.described.name,
-            model_task=network.task,
-            of_text=self.examples.of_text,
-            of_choices=self.examples.of_choices,
-            labelled=self.examples.labelled,
-            decisions=self.examples.decisions,
-            class_names=self.examples.class_names,
-            labels_present=self.examples.labels_present,
-            model_class_names=network.class_names,
-            preprocess=network.preparation.preprocess,
-            encode=network.preparation.encode,
-            tokens=network.preparation.tokens,
-            sentences=network.preparation.sentences,
-        )
+        setting = self.setting(network.described.name, network.task, network.class_names, network.preparation)
         chosen = make_task(task, setting)
         if network.own_preparations and chosen.name != CLASSIFICATION:
             raise UsageError(
@@ -70,6 +56,27 @@ class OpenedData:
             for name, p in network.own_preparations.items()
         }
         return replace(self, chosen=chosen, own=own)
+
+    def setting(
+        self, model: str, task: str | None, class_names: tuple[str, ...] | None, preparation: Preparation
+    ) -> Setting:
+        """What a task is made from: these data, and a model, what it was made for, its classes, and its inputs."""
+        return Setting(
+            data=self.plan.name,
+            model=model,
+            model_task=task,
+            of_text=self.examples.of_text,
+            of_choices=self.examples.of_choices,
+            labelled=self.examples.labelled,
+            decisions=self.examples.decisions,
+            class_names=self.examples.class_names,
+            labels_present=self.examples.labels_present,
+            model_class_names=class_names,
+            preprocess=preparation.preprocess,
+            encode=preparation.encode,
+            tokens=preparation.tokens,
+            sentences=preparation.sentences,
+        )
 
     def collate(self, examples: list[Example]) -> Batch:
         """One batch as the task makes it; where variants have inputs of their own, with theirs beside it."""

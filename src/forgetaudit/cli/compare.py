@@ -10,6 +10,7 @@ from forgetaudit import planning
 from forgetaudit.audits.samples import compare_samples
 from forgetaudit.cli import console, options
 from forgetaudit.cli import samples as sample_options
+from forgetaudit.cli.dry_run import told as dry_run_lines
 from forgetaudit.cli.outputs import OutputRequest, parse_outputs, refuse_inputs, write_outputs
 from forgetaudit.errors import OutputError, UsageError
 from forgetaudit.plan import AuditPlan, Settings
@@ -110,7 +111,7 @@ def compare(
     _refuse_idle_options(plan, model_typed=model is not None)
     refuse_inputs(requests, (*_read(plan), *settings_file))
     if dry_run:
-        console.write_out(console.as_lines(_described(plan)))
+        console.write_out(console.as_lines(dry_run_lines(plan)))
         return
     # The heavy imports wake up here, not for --help.
     from forgetaudit.audits.compare import compare as audit
@@ -157,23 +158,6 @@ def _refuse_idle_options(plan: AuditPlan, *, model_typed: bool) -> None:
             details=["without data only the weights are compared, and no model is run"],
             hint="pass --data, or leave it out",
         )
-
-
-def _described(plan: AuditPlan) -> Iterator[str]:
-    """What --dry-run says: what would be read and run, in the order of the work."""
-    yield f"base     {plan.base}"
-    for name, path in zip(plan.names, plan.tuned, strict=True):
-        yield f"tuned    {path} (as {name})"
-    for data in plan.data or ():
-        yield f"data     {data.name}: {data.decision}"
-    if not plan.data:
-        yield "data     none: only the weights would be compared"
-    if plan.model is not None and plan.data:
-        yield f"model    {plan.model.factory} ({plan.model.evidence})"
-    if plan.settings.task is not None:
-        yield f"task     {plan.settings.task}"
-    yield from sample_options.described_rules(plan.policy)
-    yield f"config   {plan.config or 'none'}"
 
 
 def _tell(

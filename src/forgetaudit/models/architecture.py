@@ -12,7 +12,7 @@ from forgetaudit.models.loading import Graft, LoadedState
 from forgetaudit.models.sentence_transformers import Sentences
 from forgetaudit.models.tokens import TokenReader
 
-__all__ = ["Architecture", "Encode", "Graft", "Preparation", "Skeleton"]
+__all__ = ["Architecture", "Encode", "Graft", "Outline", "Preparation", "Skeleton"]
 
 # Texts, or pairs of texts -> the model's arguments by name, each (n, t), attention_mask among them.
 Encode = Callable[[Sequence[str] | Sequence[tuple[str, str]]], Mapping[str, Tensor]]
@@ -43,6 +43,14 @@ class Skeleton:
     preparation: Preparation
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outline:
+    """The network's modules, whose tensors stand for none, and how its inputs are prepared: what is known unread."""
+
+    model: nn.Module
+    preparation: Preparation
+
+
 class Architecture(Protocol):
     """One network, recognised; checkpoints are loaded into it strictly."""
 
@@ -68,6 +76,10 @@ class Architecture(Protocol):
 
     def build(self, base: Checkpoint, *, dtype: torch.dtype, device: torch.device, seed: int) -> Skeleton:
         """The network with base's weights. ModelError where it cannot be built, MismatchError where they do not fit."""
+        ...
+
+    def outline(self, base: Checkpoint) -> Outline | None:
+        """The network without its weights; None where only code of the user's could tell. Errors as of `build`."""
         ...
 
     def load(

@@ -7,7 +7,7 @@ from torch import nn
 
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.errors import ModelError
-from forgetaudit.models.architecture import Graft, Preparation, Skeleton
+from forgetaudit.models.architecture import Graft, Outline, Preparation, Skeleton
 from forgetaudit.models.factory import build_model
 from forgetaudit.models.loading import LoadedState, load_state
 from forgetaudit.plan import ModelPlan
@@ -40,6 +40,10 @@ class CallableArchitecture:
         )
         loaded = self.load(built.model, base, dtype=dtype, device=device)
         return Skeleton(model=built.model, base=loaded, preparation=preparation)
+
+    def outline(self, base: Checkpoint) -> Outline | None:  # noqa: ARG002
+        """None: the function is not called before it has to be."""
+        return None
 
     def load(
         self,

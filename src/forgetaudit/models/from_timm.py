@@ -12,7 +12,7 @@ from torch import nn
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.errors import MismatchError, ModelError
 from forgetaudit.models import timm_config
-from forgetaudit.models.architecture import Graft, Preparation, Skeleton
+from forgetaudit.models.architecture import Graft, Outline, Preparation, Skeleton
 from forgetaudit.models.evidence import Evidence
 from forgetaudit.models.extras import import_extra
 from forgetaudit.models.loading import LoadedState, load_state
@@ -50,6 +50,12 @@ class TimmArchitecture:
             model = self._create().eval().to(device)
         loaded = self.load(model, base, dtype=dtype, device=device)
         return Skeleton(model=model, base=loaded, preparation=self._preparation(model))
+
+    def outline(self, base: Checkpoint) -> Outline | None:  # noqa: ARG002
+        """As timm makes it; weights of base are not looked at."""
+        with torch.random.fork_rng(devices=[]):
+            model = self._create()
+        return Outline(model=model, preparation=self._preparation(model))
 
     def load(
         self,

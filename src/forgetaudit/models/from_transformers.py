@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.models.adapters import AdaptedCheckpoint
-from forgetaudit.models.architecture import Graft, Preparation, Skeleton
+from forgetaudit.models.architecture import Graft, Outline, Preparation, Skeleton
 from forgetaudit.models.config_differences import config_differences
 from forgetaudit.models.evidence import Evidence, label_names
 from forgetaudit.models.filling import fill, hang
@@ -70,6 +70,11 @@ class TransformersArchitecture:
         hang(model, loaded.state)
         model.to(device)
         return Skeleton(model=model.eval(), base=loaded, preparation=self._preparation(model))
+
+    def outline(self, base: Checkpoint) -> Outline | None:
+        """With stand-ins for base's tensors."""
+        model = self._landing(base).model
+        return Outline(model=model, preparation=self._preparation(model))
 
     def load(
         self,

@@ -1,0 +1,85 @@
+"""--dry-run: what would be read and run, in the order of the work. Headers are read, and no weight; nothing is run."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+from forgetaudit.audits.inputs import OpenedData, open_data
+from forgetaudit.audits.naming import align_through_model
+from forgetaudit.checkpoints.checkpoint import Checkpoint
+from forgetaudit.models.architecture import Architecture, Outline, Preparation
+from forgetaudit.models.layers import Layer, Stage, select_layers
+from forgetaudit.models.opening import Family
+from forgetaudit.plan import AuditPlan
+from forgetaudit.renderers.numbers import size
+from forgetaudit.tasks.registry import make_task
+from forgetaudit.wording import counted, some
+
+__all__ = ["Row", "rehearse"]
+
+Row = tuple[str, str]
+"""A label, and what is said under it."""
+
+
+def rehearse(plan: AuditPlan) -> Iterator[Row]:
+    """What `compare` would do. AuditError where it would be refused before the first weight is read."""
+    with ExitStack() as files:
+        data = [open_data(data_plan, plan.settings) for data_plan in plan.data]
+        family = Family(plan)
+        base = files.enter_context(family.open_base())
+        yield "base", f"{plan.base}: {_told(base)}"
+        tuned = [files.enter_context(family.open_tuned(path)) for path in plan.tuned]
+        for name, path, checkpoint in zip(plan.names, plan.tuned, tuned, strict=True):
+            yield "tuned", f"{path} (as {name}): {_told(checkpoint)}"
+            alignment = align_through_model(base, checkpoint, family.model_names)
+            yield from (("", note) for note in (*checkpoint.notes, *alignment.steps))
+        if not data:
+            yield "data", "none: only the weights would be compared"
+        else:
+            yield from _what_runs(plan, family.architecture, base, data)
+        n_bytes = sum(file.stat().st_size for file in {f for c in (base, *tuned) for f in c.files})
+        yield "reads", f"{size(n_bytes)} of weights"
+
+
+def _told(checkpoint: Checkpoint) -> str:
+    return f"{checkpoint.format}, {counted(len(checkpoint.tensors), 'tensor')}"
+
+
+def _what_runs(
+    plan: AuditPlan, architecture: Architecture, base: Checkpoint, data: list[OpenedData]
+) -> Iterator[Row]:
+    outline = architecture.outline(base)
+    yield "model", f"{architecture.name} ({architecture.evidence})"
+    if outline is not None:
+        yield "inputs", outline.preparation.said
+    for opened in data:
+        yield "data", f"{opened.plan.name}: {opened.plan.decision}"
+        yield from (("", decision) for decision in opened.examples.decisions)
+        yield "task", _task(plan, architecture, outline, opened)
+    yield "layers", _layers(plan, outline, architecture.name)
+    n_examples = sum(len(opened.examples) for opened in data)
+    yield (
+        "runs",
+        f"{counted(len(plan.tuned) + 1, 'variant')} over {counted(n_examples, 'example')},"
+        f" {plan.settings.batch_size} at a time",
+    )
+
+
+def _task(plan: AuditPlan, architecture: Architecture, outline: Outline | None, opened: OpenedData) -> str:
+    """The task as it would be chosen: data and network that do not fit are refused here already."""
+    preparation = Preparation() if outline is None else outline.preparation
+    setting = opened.setting(architecture.name, architecture.task, architecture.class_names, preparation)
+    chosen = make_task(plan.settings.task, setting)
+    return "; ".join([chosen.decision.removeprefix("task "), *chosen.task.decisions()])
+
+
+def _layers(plan: AuditPlan, outline: Outline | None, name: str) -> str:
+    if outline is None:
+        return f"known once {name} has been called, which is not done here"
+    layers = select_layers(outline.model, plan.settings.layers)
+    watched = [layer.name for layer in layers if layer.stage is not Stage.HEAD]
+    return f"{counted(len(watched), 'layer')} watched: {some(watched, shown=len(watched))}{_head(layers)}"
+
+
+def _head(layers: tuple[Layer, ...]) -> str:
+    heads = [layer.name for layer in layers if layer.stage is Stage.HEAD]
+    return f"; head {some(heads)}" if heads else "; no head recognised"
