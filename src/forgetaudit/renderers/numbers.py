@@ -2,7 +2,7 @@
 
 from forgetaudit.wording import honest, points
 
-__all__ = ["bar", "count", "p_value", "percent", "points", "signed", "signed_points", "size", "unit"]
+__all__ = ["bar", "count", "p_value", "percent", "plain", "points", "signed", "signed_points", "size", "unit"]
 
 MINUS = "−"
 
@@ -30,6 +30,12 @@ def unit(value: float) -> str:
     """A similarity or a relative distance: 0.71 -> `0.710`; 0.99996 -> `0.999+`; exactly 1 -> `1`."""
     sign = MINUS if value < 0 else ""
     return sign + honest(abs(value), decimals=3, top=1 if abs(value) <= 1 else None)
+
+
+def plain(value: float) -> str:
+    """A size of any magnitude, in three digits: 12.34 -> `12.3`, 0.0000123 -> `1.23e-5`."""
+    mantissa, e, exponent = f"{abs(value):.3g}".partition("e")
+    return (MINUS if value < 0 else "") + mantissa + (f"e{int(exponent)}" if e else "")
 
 
 def p_value(p: float) -> str:
