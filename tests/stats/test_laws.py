@@ -13,6 +13,7 @@ import torch
 from tests.reference import features as reference
 
 from forgetaudit.stats.accumulator import Accumulator
+from forgetaudit.stats.calibration import Calibration
 from forgetaudit.stats.confusion import Confusion
 from forgetaudit.stats.cross import CrossSums
 from forgetaudit.stats.flips import Flips
@@ -185,7 +186,33 @@ def group_means_case():
     return Case(lambda: TwoGroupMeans(("first", "second")), (first, second, groups), slow)
 
 
+class CalibrationOfTensors(Calibration):
+    """Fed with tensors, as the other accumulators are here."""
+
+    def update(self, confidence, correct):
+        super().update(confidence.numpy(), correct.numpy())
+
+
+def calibration_case():
+    rng = np.random.default_rng(9)
+    sure = rng.beta(3, 1, N)
+    right = rng.random(N) < 0.8 * sure
+    sure[:3] = 1.0, 1 / 15, np.nan
+
+    def slow(sure, right):
+        sure, right = sure.numpy()[np.isfinite(sure.numpy())], right.numpy()[np.isfinite(sure.numpy())]
+        error = 0.0
+        for step in range(15):
+            mine = (sure > step / 15) & (sure <= (step + 1) / 15)
+            if mine.any():
+                error += mine.sum() / len(sure) * abs(right[mine].mean() - sure[mine].mean())
+        return {"n": N - 1, "confidence": sure.mean(), "accuracy": right.mean(), "error": error}
+
+    return Case(CalibrationOfTensors, (torch.from_numpy(sure), torch.from_numpy(right)), slow)
+
+
 CASES = {
+    "calibration": calibration_case(),
     "flips": flips_case(),
     "paired": paired_case(),
     "confusion": confusion_case(),

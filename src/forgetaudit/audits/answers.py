@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from forgetaudit.audits.inputs import OpenedData
-from forgetaudit.audits.ledger import Answers, Ledger, Tally
+from forgetaudit.audits.ledger import BASE, Answers, Ledger, Tally
 from forgetaudit.inference.chance import ChanceCheck, check_chance
 from forgetaudit.inference.clusters import design_effect, effective_share, grouped_mean, grouped_tango
 from forgetaudit.inference.corrections import benjamini_hochberg
@@ -13,6 +13,7 @@ from forgetaudit.inference.proportions import clopper_pearson
 from forgetaudit.inference.sequential import sequential_limits
 from forgetaudit.report.behaviour import (
     Accuracy,
+    CalibrationPart,
     ClassResult,
     FlipTable,
     Groups,
@@ -72,6 +73,7 @@ def source_section(
         disagreement=_identical() if known else _disagreement(tally, flips.n, groups),
         nll=_log_loss(tally, known=known),
         soft=tuple(_soft(tally)),
+        calibration=_calibration(tally),
         known=known,
         unusable=unusable,
         nonfinite=dict(tally.n_without_answer),
@@ -130,8 +132,9 @@ def find_unusable(ledger: Ledger, data: OpenedData) -> Unusable | None:
     if answers.confusion is not None:
         moved = find_wrong_label_map(*answers.confusion.read().matrices())
         if moved is not None:
-            names = data.task.class_names
-            pairs = [f"{names[a] if names else a} as {b}" for a, b in moved.moved]
+            # A network may have more scores than the data have names.
+            names = dict(enumerate(data.task.class_names or ()))
+            pairs = [f"{names.get(a, a)} as {b}" for a, b in moved.moved]
             more = f", … {len(pairs) - 3} more" if len(pairs) > 3 else ""
             return Unusable(
                 id="labels-do-not-fit",
@@ -243,6 +246,18 @@ def _soft(tally: Tally) -> Iterator[SoftMeasure]:
         if name not in bookkeeping and not name.startswith("score "):
             value = _grouped_mean(sums)
             yield SoftMeasure(measure=name, unit=UNITS.get(name), value=estimate_from(value, "diagnostic"))
+
+
+def _calibration(tally: Tally) -> CalibrationPart | Absent:
+    base, tuned = (tally.calibration[side].read() for side in (BASE, "tuned"))
+    if base is None or tuned is None:
+        return Absent(not_measured="the task gives no confidence")
+    return CalibrationPart(
+        base_confidence=base.confidence,
+        tuned_confidence=tuned.confidence,
+        base_error=base.error,
+        tuned_error=tuned.error,
+    )
 
 
 def _grouped_mean(sums: MeanSums) -> Interval | NotMeasured:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from forgetaudit.data.batches import Batch
 from forgetaudit.engine.stream import Step
+from forgetaudit.stats.calibration import Calibration
 from forgetaudit.stats.cka import moments_for
 from forgetaudit.stats.confusion import Confusion
 from forgetaudit.stats.flips import FlipCounts, Flips
@@ -58,6 +59,7 @@ class Tally:
         self.flips = Flips(n_labels)
         self.log_loss = PairedDifference()
         self.scores: dict[str, ScoreSums] = {}
+        self.calibration = {BASE: Calibration(), "tuned": Calibration()}
         self.n_changed = 0
         self.n_without_answer = {BASE: 0, "tuned": 0}
         self.moments: dict[str, PairMoments | SketchMoments] = {}
@@ -72,6 +74,9 @@ class Tally:
         self.log_loss.update(torch.as_tensor(base.nll), torch.as_tensor(tuned.nll))
         for name, values in base.scores.items():
             self.scores.setdefault(name, ScoreSums()).update(values, tuned.scores[name])
+        for side, outcomes in ((BASE, base), ("tuned", tuned)):
+            if outcomes.confidence is not None:
+                self.calibration[side].update(outcomes.confidence, outcomes.correct)
         changed = base.predicted != tuned.predicted
         self.n_changed += int(changed.sum())
         self.n_without_answer[BASE] += int((base.predicted < 0).sum())

@@ -6,6 +6,7 @@ from forgetaudit.report.parts import Absent, Measured, Part
 
 __all__ = [
     "Accuracy",
+    "CalibrationPart",
     "ClassResult",
     "FeatureSection",
     "FlipTable",
@@ -79,6 +80,15 @@ class Groups(Part):
     disagreement_effect: float
 
 
+class CalibrationPart(Part):
+    """Mean confidence of the answers, and expected calibration error (15 bins of equal width): a diagnostic."""
+
+    base_confidence: float
+    tuned_confidence: float
+    base_error: float
+    tuned_error: float
+
+
 class SoftMeasure(Part):
     """How far the answers moved beside right and wrong: `kl` is KL(base‖tuned), a diagnostic without labels."""
 
@@ -120,6 +130,7 @@ class SourceSection(Part):
     disagreement: Measured = Absent(not_measured="answers were not compared")
     nll: LogLoss
     soft: tuple[SoftMeasure, ...] = ()
+    calibration: CalibrationPart | Absent = Absent(not_measured="the task gives no confidence")
     known: bool
     unusable: Unusable | None
     nonfinite: dict[str, int]

@@ -16,7 +16,13 @@ from forgetaudit.report.parts import Absent
 from forgetaudit.report.rules.accuracy import judge_accuracy
 from forgetaudit.report.rules.classes import judge_classes, parts_of
 from forgetaudit.report.rules.decision import undecided
-from forgetaudit.report.rules.geometry import judge_cka, judge_distance, judge_frozen, layers_of
+from forgetaudit.report.rules.geometry import (
+    judge_calibration,
+    judge_cka,
+    judge_distance,
+    judge_frozen,
+    layers_of,
+)
 from forgetaudit.report.rules.log_loss import judge_log_loss
 from forgetaudit.report.rules.shares import judge_disagreement, judge_forgotten
 from forgetaudit.report.rules.waiving import Judge, Waived, judge_waived, states_of
@@ -156,7 +162,7 @@ def _judge_source(policy: Policy, section: SourceSection, rule: Rule, without: f
         case RuleKind.DISAGREEMENT:
             return judge_disagreement(rule, policy, section)
         case RuleKind.CALIBRATION:
-            return undecided(rule, section.variant, section.data, "calibration was not measured")
+            return judge_calibration(rule, section)
         case _:
             return judge_accuracy(rule, policy, section)
 

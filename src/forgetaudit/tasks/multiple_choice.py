@@ -79,6 +79,8 @@ class MultipleChoice:
             predicted=by_length if self._normalised else plain.predicted,
             correct=right[judged],
             wanted=wanted,
+            # The softmax is over the sums, and says nothing of an answer by length.
+            confidence=None if self._normalised else plain.confidence,
             guess=float((1 / (n_characters > 0).sum(axis=1)).mean()),
             scores={told: right[told].astype(np.float64)},
         )

@@ -48,7 +48,15 @@ def score_classes(outputs: Any, batch: Batch) -> Outcomes:
     predicted = np.where(answered, scores.argmax(axis=1), NO_ANSWER)
     nll = np.full(len(scores), np.nan)
     nll[answered] = _nll_nats(scores[answered], labels[answered])
-    return Outcomes(predicted=predicted, correct=predicted == labels, nll=nll, n_classes=scores.shape[1])
+    confidence = np.full(len(scores), np.nan)
+    confidence[answered] = np.exp(-_nll_nats(scores[answered], predicted[answered]))
+    return Outcomes(
+        predicted=predicted,
+        correct=predicted == labels,
+        nll=nll,
+        n_classes=scores.shape[1],
+        confidence=confidence,
+    )
 
 
 def told_shape(shape: Sequence[int]) -> str:

@@ -63,7 +63,8 @@ class Outcomes:
     bool; `nll` (n,) float64, nats, NaN where there is no answer. `wanted` (n,) int64 are the right answers where they
     are no classes of the data; None: the labels of the batch. `row` (n,) int64 ascending is the row of the batch that
     each question belongs to, the same for every variant; None: one question a row. `guess` is the mean share that
-    guessing gets right; None: 1 in `n_classes`. `scores` are further measures of every question by their name, each
+    guessing gets right; None: 1 in `n_classes`. `confidence` (n,) is the probability that the answer was given, NaN
+    without one; None where the task has none. `scores` are further measures of every question by their name, each
     (n,) float64: `acc_norm`, `recall@10`.
     """
 
@@ -74,6 +75,7 @@ class Outcomes:
     wanted: NDArray[np.int64] | None = None
     row: NDArray[np.int64] | None = None
     guess: float | None = None
+    confidence: NDArray[np.float64] | None = None
     scores: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 

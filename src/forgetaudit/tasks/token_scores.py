@@ -54,13 +54,15 @@ def score_tokens(outputs: Any, batch: Batch, *, ahead: int) -> Outcomes:
     """
     asked = questions_of(batch, ahead=ahead)
     logits = _logits(outputs, batch)
-    predicted, nll = [_nothing(torch.int64)], [_nothing(torch.float64)]
+    predicted, nll, sure = [_nothing(torch.int64)], [_nothing(torch.float64)], [_nothing(torch.float64)]
     for scores, wanted in _chunks(logits, asked):
         top, below = _shifted(scores)
         answered = top.isfinite()
         of_wanted = below.gather(1, wanted[:, None])[:, 0]
         predicted.append(torch.where(answered, scores.argmax(dim=1), NO_ANSWER).cpu())
-        nll.append(torch.where(answered, below.exp_().sum(dim=1).log() - of_wanted, torch.nan).cpu())
+        total = below.exp_().sum(dim=1)
+        nll.append(torch.where(answered, total.log() - of_wanted, torch.nan).cpu())
+        sure.append(torch.where(answered, 1 / total, torch.nan).cpu())
     answers = torch.cat(predicted).numpy()
     right = asked.wanted.cpu().numpy()
     return Outcomes(
@@ -70,6 +72,7 @@ def score_tokens(outputs: Any, batch: Batch, *, ahead: int) -> Outcomes:
         n_classes=logits.shape[2],
         wanted=right,
         row=asked.row.cpu().numpy(),
+        confidence=torch.cat(sure).numpy(),
     )
 
 

@@ -1,14 +1,14 @@
-"""Rules on exact and diagnostic values, which are compared plainly: CKA, weight distance, frozen tensors."""
+"""Rules on exact and diagnostic values, compared plainly: CKA, weight distance, frozen tensors, calibration."""
 
 from forgetaudit.policy import Rule, covers
-from forgetaudit.report.behaviour import FeatureSection, LayerDrift
+from forgetaudit.report.behaviour import FeatureSection, LayerDrift, SourceSection
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.rules.decision import undecided
 from forgetaudit.report.verdict import RuleOutcome, RuleResult, broken
 from forgetaudit.report.weights import WeightSection, WeightTotal
-from forgetaudit.wording import counted, some
+from forgetaudit.wording import counted, points, some
 
-__all__ = ["judge_cka", "judge_distance", "judge_frozen", "layers_of"]
+__all__ = ["judge_calibration", "judge_cka", "judge_distance", "judge_frozen", "layers_of"]
 
 _STILL = {"identical", "cast", "renamed"}
 
@@ -16,6 +16,26 @@ _STILL = {"identical", "cast", "renamed"}
 def layers_of(section: FeatureSection) -> frozenset[str]:
     """The watched layers but heads, each of which can be waived alone."""
     return frozenset(layer.layer for layer in section.layers if layer.stage != "head")
+
+
+def judge_calibration(rule: Rule, section: SourceSection) -> RuleResult:
+    """How much the expected calibration error grew, as a fraction: a diagnostic without an interval."""
+    found = section.calibration
+    if isinstance(found, Absent):
+        return undecided(rule, section.variant, section.data, f"not measured: {found.not_measured}")
+    increase = found.tuned_error - found.base_error
+    over = rule.limit is not None and increase > rule.limit
+    return RuleResult(
+        rule=rule.name,
+        outcome=broken(rule) if over else "pass",
+        level=rule.level.value,
+        variant=section.variant,
+        data=section.data,
+        value=increase,
+        limit=rule.limit,
+        n=section.n,
+        reason=f"the calibration error went from {points(found.base_error)} to {points(found.tuned_error)} points",
+    )
 
 
 def judge_cka(rule: Rule, section: FeatureSection, without: frozenset[str] = frozenset()) -> RuleResult:
