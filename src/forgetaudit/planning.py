@@ -128,11 +128,12 @@ class GateWords:
 
 
 def plan_policy(words: GateWords, config: Config) -> Policy:
-    """The config's policy with what was typed over it. A limit typed on the command line fails."""
+    """The config's policy with what was typed over it. A limit typed on the command line fails, and is not waived."""
     typed = _typed_rules(words)
     names = {rule.name for rule in typed}
     rules = (*(rule for rule in config.policy.rules if rule.name not in names), *typed)
-    policy = replace(config.policy, rules=rules)
+    waivers = tuple(one for one in config.policy.waivers if one.rule.partition("/")[0] not in names)
+    policy = replace(config.policy, rules=rules, waivers=waivers)
     if words.confidence is not None:
         if not 0.5 < words.confidence < 1:
             raise UsageError(f"--confidence {words.confidence:g} is not between 0.5 and 1", hint="pass 0.95")

@@ -2,22 +2,20 @@
 
 import platform
 import time
+from datetime import UTC, date, datetime
 from importlib import metadata
+from typing import Any
 
 from forgetaudit import __version__
 from forgetaudit.policy import Policy
+from forgetaudit.report.policy_record import record
 
 __all__ = ["Clock", "gate_settings", "versions"]
 
 
-def gate_settings(policy: Policy) -> dict[str, object]:
-    """How sure a verdict had to be."""
-    return {
-        "confidence": policy.confidence,
-        "min_samples": policy.min_samples,
-        "fail_when": policy.fail_when.value,
-        "on_inconclusive": policy.on_inconclusive.value,
-    }
+def gate_settings(policy: Policy) -> dict[str, Any]:
+    """How sure a verdict had to be, and every rule, so that the report can be judged again."""
+    return record(policy)
 
 
 def versions(*packages: str) -> dict[str, str]:
@@ -34,6 +32,11 @@ class Clock:
         self._last = time.perf_counter()
         self._seconds: dict[str, float] = {}
 
+    @property
+    def today(self) -> date:
+        """The day on which the work started, in UTC: waivers end."""
+        return datetime.fromtimestamp(self._started, UTC).date()
+
     def lap(self, name: str) -> None:
         """The part `name` ends now."""
         now = time.perf_counter()
@@ -41,6 +44,6 @@ class Clock:
         self._last = now
 
     def laps(self) -> dict[str, object]:
-        """When the work started, and what each part took."""
+        """When the work started, the day that waivers were judged on, and what each part took."""
         started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._started))
-        return {"started": started, "seconds": dict(self._seconds)}
+        return {"started": started, "judged_on": self.today.isoformat(), "seconds": dict(self._seconds)}

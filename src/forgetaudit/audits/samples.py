@@ -109,7 +109,12 @@ def _report(
         for other in (chosen.others if metric.is_binary else (metric, *chosen.others))
     ]
     verdict = judge(
-        plan.policy, source=source, features=_NO_FEATURES, weights=_NO_WEIGHTS, variants=(_TUNED.name,)
+        plan.policy,
+        source=source,
+        features=_NO_FEATURES,
+        weights=_NO_WEIGHTS,
+        variants=(_TUNED.name,),
+        today=clock.today,
     )
     base, tuned = logs
     return AuditReport(

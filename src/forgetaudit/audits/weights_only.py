@@ -1,21 +1,27 @@
 """weights: how far every tensor went from base to tuned, from the files alone: no data, no network, no torch."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
+from forgetaudit.audits.adapter_weights import is_lora, weigh_lora, weigh_without_base
 from forgetaudit.audits.files import describe_file
 from forgetaudit.audits.provenance import Clock, gate_settings, versions
-from forgetaudit.audits.weighing import weigh, weight_section
+from forgetaudit.audits.weighing import Weighed, weigh, weight_section
+from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.checkpoints.formats import open_checkpoint
+from forgetaudit.models.adapter_files import open_adapter_weights
+from forgetaudit.models.evidence import is_adapter
 from forgetaudit.plan import AuditPlan
 from forgetaudit.progress import SILENT, Progress
 from forgetaudit.report.findings import Facts, find
 from forgetaudit.report.gate import judge
-from forgetaudit.report.inputs import Inputs, VariantName
+from forgetaudit.report.inputs import FileInput, Inputs, VariantName
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.weights import WeightSection
 
-__all__ = ["compare_weights"]
+__all__ = ["compare_weights", "measure_adapter"]
 
 _NOT_ASKED = "weights were compared, and no model was run (forgetaudit compare --data)"
 
@@ -23,34 +29,90 @@ _NOT_ASKED = "weights were compared, and no model was run (forgetaudit compare -
 def compare_weights(plan: AuditPlan, *, progress: Progress = SILENT) -> AuditReport:
     """Measure every tuned checkpoint of the plan against base, and judge the rules on weights.
 
-    Every file is read once. AuditError where a file cannot be read, or is no version of base's network.
+    Every file is read once; LoRA is measured from its factors, other adapters as PEFT merges them. AuditError where a
+    file cannot be read, or is no version of base's network.
     """
     clock = Clock()
     with ExitStack() as files:
-        base = files.enter_context(open_checkpoint(plan.base))
-        tuned = {
-            name: files.enter_context(open_checkpoint(path))
-            for name, path in zip(plan.names, plan.tuned, strict=True)
-        }
+        opened = _Opened(plan, files)
         clock.lap("open")
         sections = tuple(
-            weight_section(weigh(name, base, other, plan.policy, progress), None)
-            for name, other in tuned.items()
+            weight_section(opened.weighed(name, path, progress), None)
+            for name, path in zip(plan.names, plan.tuned, strict=True)
         )
         clock.lap("weights")
-        inputs = Inputs(
-            base=describe_file("base", base, plan.settings, named=plan.base),
-            tuned=tuple(
-                describe_file(name, other, plan.settings, named=path)
-                for (name, other), path in zip(tuned.items(), plan.tuned, strict=True)
-            ),
-            model=Absent(not_measured=_NOT_ASKED),
-            data=(),
-            settings={"gate": gate_settings(plan.policy)},
-            versions=versions("numpy"),
+        inputs = _inputs(
+            plan,
+            describe_file("base", opened.base, plan.settings, named=plan.base),
+            [
+                describe_file(name, opened.tuned[name], plan.settings, named=path)
+                for name, path in zip(plan.names, plan.tuned, strict=True)
+            ],
         )
         clock.lap("digest")
     return _report(plan, inputs, sections, clock)
+
+
+def measure_adapter(plan: AuditPlan) -> AuditReport:
+    """The adapter that is the plan's only checkpoint, without its base: how long its change is, and of which rank."""
+    clock = Clock()
+    (path,), (name,) = plan.tuned, plan.names
+    with open_adapter_weights(path) as adapter:
+        sections = (weight_section(weigh_without_base(name, adapter).weighed, None),)
+        described = describe_file(name, adapter, plan.settings, named=path)
+    nothing = FileInput(
+        name="base",
+        path="(no base)",
+        format="no base",
+        bytes=0,
+        digest=Absent(not_measured="no base was passed"),
+    )
+    clock.lap("weights")
+    return _report(plan, _inputs(plan, nothing, [described]), sections, clock)
+
+
+class _Opened:
+    """Base and every tuned checkpoint, open as long as `files` is."""
+
+    def __init__(self, plan: AuditPlan, files: ExitStack) -> None:
+        self._plan = plan
+        self._factored = {
+            path for path in plan.tuned if is_adapter(path) and not is_adapter(plan.base) and is_lora(path)
+        }
+        merged = any(is_adapter(path) for path in (plan.base, *plan.tuned) if path not in self._factored)
+        if merged:
+            # PEFT merges: this is what needs torch.
+            from forgetaudit.models.opening import Family
+
+            family = Family(plan)
+            self.base = files.enter_context(family.open_base())
+            open_tuned = family.open_tuned
+        else:
+            self.base = files.enter_context(open_checkpoint(plan.base))
+            open_tuned = open_checkpoint
+        self.tuned: dict[str, Checkpoint] = {
+            name: files.enter_context(
+                open_adapter_weights(path) if path in self._factored else open_tuned(path)
+            )
+            for name, path in zip(plan.names, plan.tuned, strict=True)
+        }
+
+    def weighed(self, name: str, path: Path, progress: Progress) -> Weighed:
+        tuned, policy = self.tuned[name], self._plan.policy
+        if path in self._factored:
+            return weigh_lora(name, self.base, tuned, policy, progress).weighed
+        return weigh(name, self.base, tuned, policy, progress)
+
+
+def _inputs(plan: AuditPlan, base: FileInput, tuned: Sequence[FileInput]) -> Inputs:
+    return Inputs(
+        base=base,
+        tuned=tuple(tuned),
+        model=Absent(not_measured=_NOT_ASKED),
+        data=(),
+        settings={"gate": gate_settings(plan.policy)},
+        versions=versions("numpy"),
+    )
 
 
 def _report(

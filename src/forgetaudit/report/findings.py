@@ -3,12 +3,14 @@
 Every finding has a section of its id in docs/findings.md: what it means, how it is measured, what to do.
 """
 
+from collections.abc import Iterable
+
 from forgetaudit.report.behaviour_findings import BEHAVIOUR_DETECTORS
 from forgetaudit.report.facts import Facts
 from forgetaudit.report.verdict import Finding, Severity
 from forgetaudit.report.weight_findings import WEIGHT_DETECTORS
 
-__all__ = ["IDENTS", "Facts", "find"]
+__all__ = ["IDENTS", "Facts", "find", "worst_first"]
 
 _ORDER: tuple[Severity, ...] = ("high", "medium", "low", "info")
 
@@ -18,7 +20,12 @@ def find(facts: Facts) -> tuple[Finding, ...]:
     found = [finding for detect in BEHAVIOUR_DETECTORS for finding in detect(facts)]
     if facts.weights is not None:
         found += [finding for detect in WEIGHT_DETECTORS for finding in detect(facts, facts.weights)]
-    return tuple(sorted(found, key=lambda finding: _ORDER.index(finding.severity)))
+    return worst_first(found)
+
+
+def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """By severity; those of one severity keep their order."""
+    return tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.severity)))
 
 
 IDENTS = (

@@ -7,9 +7,8 @@ Schema history (adding a field is not a new version; changing a meaning is):
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
-from forgetaudit.errors import UsageError
 from forgetaudit.report.behaviour import FeatureSection, NoiseFloor, RivalSection, ScoreSection, SourceSection
 from forgetaudit.report.inputs import Inputs, VariantName
 from forgetaudit.report.parts import Absent, Part
@@ -42,23 +41,10 @@ class AuditReport(Part):
 
     @classmethod
     def load(cls, path: str | Path) -> "AuditReport":
-        """Read a report that was saved as JSON. UsageError if it is none, or of another version."""
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(
-                f"the report {path} cannot be read", details=[str(error)], hint="check the path"
-            ) from error
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise UsageError(
-                f"{path} is not a report of the schema {SCHEMA}",
-                details=[f"{where}: {first['msg']}"],
-                hint="pass what --output json=PATH wrote, with this version",
-            ) from error
+        """Read a report that was saved as JSON. UsageError if it is none, of another version, or does not add up."""
+        from forgetaudit.report.saved import read_report
+
+        return read_report(path)
 
     def to_json(self) -> str:
         """Indented by two, keys in the order of the schema, one newline at the end."""

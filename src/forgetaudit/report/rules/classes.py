@@ -132,8 +132,9 @@ def _decided(
         return _result(rule, section, [worst], broken(rule), said + more + small)
     open_ = [one for one in judged if one.bound.high >= one.limit]
     if not open_:
-        kept = f"every {_noun(rule)} of {counted(len(judged), _noun(rule))} is surely under the limit"
-        return _result(rule, section, judged, "pass", kept + small)
+        one = judged[0].name if len(judged) == 1 else None
+        kept = f"{_noun(rule)} {one} is" if one else f"all {counted(len(judged), _noun(rule))} are"
+        return _result(rule, section, judged, "pass", f"{kept} surely under the limit{small}")
     names = some([one.name for one in open_])
     said = f"{len(open_)} of {counted(len(judged), _noun(rule))} undecided: {names}"
     further = [one.further for one in open_]

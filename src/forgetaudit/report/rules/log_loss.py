@@ -45,8 +45,8 @@ def judge_log_loss(rule: Rule, policy: Policy, section: SourceSection) -> RuleRe
 def _said(increase: float, limit: float, section: SourceSection) -> str:
     if section.unusable or section.known:
         return ""
-    sign = "−" if increase < 0 else ""
-    return f"{sign}{honest(abs(increase), decimals=3)} nats of at most {honest(limit, decimals=3)}: "
+    moved = "fell" if increase < 0 else "rose"
+    return f"{moved} {honest(abs(increase), decimals=3)} nats, limit {honest(limit, decimals=3)}: "
 
 
 def _one_sided(increase: Estimate, section: SourceSection, confidence: float) -> Interval | None:

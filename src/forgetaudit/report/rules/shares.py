@@ -56,9 +56,7 @@ def _judge(
     n, share = section.n, independent_share(section, effect, policy.confidence)
     bound = _bound(count, n, share, policy.confidence)
     found = _decided(rule, policy, section, bound, limit, (count, share), noun)
-    said = (
-        "" if section.known or section.unusable else f"{points(count / n)} pt of at most {100 * limit:.4g}: "
-    )
+    said = "" if section.known or section.unusable else f"{points(count / n)} pt, limit {100 * limit:.4g}: "
     return RuleResult(
         rule=rule.name,
         outcome=found.outcome,

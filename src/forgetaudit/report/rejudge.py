@@ -1,0 +1,46 @@
+"""A saved report under a policy: the verdict again, from the numbers that it holds."""
+
+from datetime import date
+
+from forgetaudit.policy import Policy
+from forgetaudit.report.behaviour_findings import needs_more
+from forgetaudit.report.facts import Facts
+from forgetaudit.report.findings import worst_first
+from forgetaudit.report.gate import judge
+from forgetaudit.report.policy_record import record
+from forgetaudit.report.report import AuditReport
+from forgetaudit.report.verdict import Verdict
+
+__all__ = ["judge_report", "rejudged"]
+
+
+def judge_report(report: AuditReport, policy: Policy, *, today: date) -> Verdict:
+    """The verdict that `policy` comes to on the report's own numbers, on a day in UTC."""
+    return judge(
+        policy,
+        source=report.source,
+        features=report.features,
+        weights=report.weights,
+        variants=[variant.name for variant in report.variants[1:]],
+        today=today,
+    )
+
+
+def rejudged(report: AuditReport, policy: Policy, *, today: date) -> AuditReport:
+    """The report with that verdict, its policy, and the findings that tell of it; all else is as it was."""
+    verdict = judge_report(report, policy, today=today)
+    settings = report.inputs.settings | {"gate": record(policy)}
+    kept = tuple(found for found in report.findings if found.id != "needs-more-examples")
+    asked = tuple(
+        found
+        for variant in report.variants[1:]
+        for found in needs_more(Facts(variant=variant, weights=None, source=(), features=(), verdict=verdict))
+    )
+    return report.model_copy(
+        update={
+            "verdict": verdict,
+            "inputs": report.inputs.model_copy(update={"settings": settings}),
+            "findings": worst_first((*kept, *asked)),
+            "run": report.run | {"judged_on": today.isoformat()},
+        }
+    )

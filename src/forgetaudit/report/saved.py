@@ -1,0 +1,62 @@
+"""A report read back: of this schema, whole, and consistent in itself; or refused."""
+
+import json
+from itertools import islice
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from forgetaudit.errors import UsageError
+from forgetaudit.report.integrity import inconsistencies
+from forgetaudit.report.report import SCHEMA, AuditReport
+
+__all__ = ["read_report"]
+
+_FAMILY = SCHEMA.partition("/")[0]
+_SHOWN = 5
+
+
+def read_report(path: str | Path) -> AuditReport:
+    """The report that `--output json=PATH` wrote.
+
+    UsageError for a file that is none, a report of another version of the schema, and one whose numbers do not
+    follow from each other, as after an edit by hand.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"the report {path} cannot be read", details=[str(error)], hint="check the path"
+        ) from error
+    _refuse_other_schema(path, text)
+    try:
+        report = AuditReport.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(
+            f"{path} is not a report of the schema {SCHEMA}",
+            details=[f"{where}: {first['msg']}"],
+            hint="pass what --output json=PATH wrote, with this version",
+        ) from error
+    if found := list(islice(inconsistencies(report), _SHOWN)):
+        raise UsageError(
+            f"the report {path} does not add up: it was edited by hand, or damaged",
+            details=found,
+            hint="run the audit again, or take the report that it wrote",
+        )
+    return report
+
+
+def _refuse_other_schema(path: str | Path, text: str) -> None:
+    """What is no JSON, or of no schema at all, is told with its place later."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return
+    schema = found.get("schema") if isinstance(found, dict) else None
+    if isinstance(schema, str) and schema.startswith(f"{_FAMILY}/") and schema != SCHEMA:
+        raise UsageError(
+            f"{path} is not a report of the schema {SCHEMA}, but of {schema}",
+            hint="read it with the version of forgetaudit that wrote it, or run the audit again",
+        )
