@@ -8,6 +8,7 @@ from forgetaudit import __version__
 from forgetaudit.cli.compare import compare
 from forgetaudit.cli.doctor import doctor
 from forgetaudit.cli.inspect import inspect
+from forgetaudit.cli.show import show
 from forgetaudit.cli.weights import weights
 
 __all__ = ["app"]
@@ -39,5 +40,6 @@ def _root(
 
 app.command()(compare)
 app.command()(weights)
+app.command()(show)
 app.command()(inspect)
 app.command()(doctor)

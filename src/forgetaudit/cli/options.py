@@ -203,9 +203,33 @@ Output = Annotated[
     list[str] | None,
     typer.Option(
         "--output",
-        metavar="json=PATH",
-        help="Write the report, too: json or txt. Repeatable.",
+        metavar="FORMAT=PATH",
+        help="Write the report, too: json, txt, md, html, junit, github or csv. Repeatable.",
         rich_help_panel=_OUT,
+    ),
+]
+Examples = Annotated[
+    Path | None,
+    typer.Option(
+        "--examples",
+        metavar="FILE.parquet",
+        help="Write what became of every example.",
+        rich_help_panel=_OUT,
+    ),
+]
+Rehearsal = Annotated[
+    Path | None,
+    typer.Option(
+        "--rehearsal",
+        metavar="DIR",
+        help="Write the forgotten examples as a data set, to be mixed into the next training.",
+        rich_help_panel=_OUT,
+    ),
+]
+NoSamples = Annotated[
+    bool,
+    typer.Option(
+        "--no-samples", help="No texts or pictures of examples in the report.", rich_help_panel=_OUT
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="The verdict line only.", rich_help_panel=_OUT)]

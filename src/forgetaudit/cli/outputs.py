@@ -1,19 +1,32 @@
-"""`--output FORMAT=PATH`: what is asked for, checked before the work and written whole or not at all."""
+"""`--output FORMAT=PATH`: what is asked for, checked before the work and written whole or not at all.
+
+The step summary of GitHub Actions is written, too, where its variable says where.
+"""
 
 import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
+from forgetaudit.cli import console
+from forgetaudit.config import find_config
 from forgetaudit.errors import OutputError, UsageError
-from forgetaudit.renderers.terminal import render
+from forgetaudit.renderers.formats import check_format, written
+from forgetaudit.renderers.github import PolicyFile
 from forgetaudit.report.report import AuditReport
 
-__all__ = ["OutputRequest", "parse_outputs", "refuse_inputs", "write_outputs"]
+__all__ = [
+    "OutputRequest",
+    "parse_outputs",
+    "policy_file",
+    "refuse_inputs",
+    "refuse_unwritable",
+    "write_outputs",
+    "write_whole",
+]
 
-FORMATS = ("json", "txt")
+_SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +77,18 @@ def _overwrites(target: Path, path: Path) -> bool:
 def _is_report(path: Path) -> bool:
     """Whether an earlier run wrote it, so that it may be written again."""
     try:
-        start = path.read_bytes()[:200]
+        with path.open("rb") as file:
+            start = file.read(4096)
     except OSError:
         return False
-    return not start or b'"schema": "forgetaudit.report/' in start or start.startswith(b"forgetaudit ")
+    return not start or start.startswith(_STARTS) or any(mark in start for mark in _MARKS)
+
+
+_STARTS = (b"forgetaudit ", b"section,data,variant,", b"::error ", b"::warning ", b"::notice ")
+_MARKS = (
+    b'"schema": "forgetaudit.report/', b"<!-- forgetaudit:report -->", b'name="generator" content="forgetaudit"',
+    b'<testsuites name="forgetaudit ',
+)  # fmt: skip
 
 
 def _parse(text: str) -> OutputRequest:
@@ -76,48 +97,74 @@ def _parse(text: str) -> OutputRequest:
         raise UsageError(
             f"--output {text} is not FORMAT=PATH", hint=f"write --output json={text or 'report.json'}"
         )
-    if format_ not in FORMATS:
-        near = get_close_matches(format_, FORMATS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"the formats are {' and '.join(FORMATS)}"
-        raise UsageError(f"--output {text}: there is no format {format_}", hint=hint)
-    path = Path(where)
-    request = OutputRequest(format=format_, path=path)
-    _refuse_unwritable(text, request)
+    check_format(format_, f"--output {text}")
+    request = OutputRequest(format=format_, path=Path(where))
+    refuse_unwritable(f"--output {text}", request)
     return request
 
 
-def _refuse_unwritable(text: str, request: OutputRequest) -> None:
+def refuse_unwritable(option: str, request: OutputRequest) -> None:
+    """OutputError where `option` names what cannot be written as a file."""
     path, format_ = request.path, request.format
     try:
         parent = request.target.parent
     except (OSError, RuntimeError, ValueError) as error:
         raise OutputError(
-            f"--output {text}: {path} cannot be found", details=[str(error)], hint="name another file"
+            f"{option}: {path} cannot be found", details=[str(error)], hint="name another file"
         ) from error
     if path.is_dir():
-        raise OutputError(
-            f"--output {text}: {path} is a folder", hint=f"name a file: {path / f'report.{format_}'}"
-        )
+        raise OutputError(f"{option}: {path} is a folder", hint=f"name a file: {path / f'report.{format_}'}")
     if path.exists() and not path.is_file():
         raise OutputError(
-            f"--output {text}: {path} is a device or a pipe, which a report would replace",
+            f"{option}: {path} is a device or a pipe, which a report would replace",
             hint="name a file; the screen goes to stdout",
         )
     if not parent.is_dir():
-        raise OutputError(f"--output {text}: there is no folder {parent}", hint="make it first")
+        raise OutputError(f"{option}: there is no folder {parent}", hint="make it first")
     if not os.access(parent, os.W_OK):
-        raise OutputError(f"--output {text}: {parent} cannot be written to", hint="name another folder")
+        raise OutputError(f"{option}: {parent} cannot be written to", hint="name another folder")
 
 
 def write_outputs(report: AuditReport, requests: Sequence[OutputRequest], exit_note: str) -> tuple[str, ...]:
-    """Write each; the names of what was written."""
+    """Write each, and the step summary; the names of what was written."""
+    policy = policy_file(report) if any(request.format == "github" for request in requests) else None
     for request in requests:
-        text = report.to_json() if request.format == "json" else render(report, exit_note=exit_note)
-        _write_whole(request.target, text)
-    return tuple(str(request.path) for request in requests)
+        write_whole(request.target, written(report, request.format, exit_note=exit_note, policy=policy))
+    return (*(str(request.path) for request in requests), *_write_summary(report, exit_note))
 
 
-def _write_whole(path: Path, text: str) -> None:
+def _write_summary(report: AuditReport, exit_note: str) -> tuple[str, ...]:
+    """Added to what other steps said there. A summary that cannot be written costs no verdict."""
+    where = os.environ.get(_SUMMARY)
+    if not where:
+        return ()
+    try:
+        with Path(where).open("a", encoding="utf-8", newline="\n") as file:
+            file.write(written(report, "md", exit_note=exit_note) + "\n")
+    except OSError as error:
+        console.note(f"the step summary cannot be written: {error}")
+        return ()
+    return ("the step summary",)
+
+
+def policy_file(report: AuditReport) -> PolicyFile | None:
+    """The config whose rules the report was judged by, where it is the nearest one here."""
+    gate = report.inputs.settings.get("gate")
+    source = gate.get("source") if isinstance(gate, dict) else None
+    path = find_config(Path.cwd())
+    if path is None or source not in (None, path.name):
+        return None
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    root = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd())
+    inside = path.resolve().is_relative_to(root.resolve())
+    shown = path.resolve().relative_to(root.resolve()) if inside else path
+    return PolicyFile(path=shown.as_posix(), text=text)
+
+
+def write_whole(path: Path, text: str) -> None:
     """To a temporary file beside its target, then renamed: an interrupted run leaves the old file or the new one."""
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

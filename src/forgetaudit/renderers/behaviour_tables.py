@@ -1,14 +1,14 @@
 """What the examples said, as tables: before and after, flips, classes. Changes are tuned − base throughout."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from forgetaudit.renderers import numbers
 from forgetaudit.renderers.document import Caps, Cell, Column, Span, Table
 from forgetaudit.renderers.phrases import asked, nats, perplexity, soft_name
-from forgetaudit.report.behaviour import ClassResult, FlipTable, LogLoss, ScoreSection, SourceSection
+from forgetaudit.report.behaviour import ClassResult, LogLoss, McNemarTest, ScoreSection, SourceSection
 from forgetaudit.report.parts import Absent, Estimate, Measured
 
-__all__ = ["before_and_after", "classes_table", "drop_span", "flips_table"]
+__all__ = ["before_and_after", "classes_table", "drop_span", "flips_table", "groups_table"]
 
 _COLUMNS = (
     Column(title="measure"),
@@ -31,6 +31,8 @@ def before_and_after(source: SourceSection | None, scores: tuple[ScoreSection, .
         if source
         else "Change = tuned − base. Intervals are two-sided, 95 %."
     )
+    if source and source.sequential:
+        note += " The run could stop at any example, and the limits hold for that."
     return Table(
         ident="before-after", title="Before and after", columns=_COLUMNS, rows=tuple(rows), note=note
     )
@@ -123,8 +125,9 @@ def _confidence(value: Estimate) -> str:
     return f" at {100 * value.confidence:g} %" if value.confidence not in (None, 0.95) else ""
 
 
-def flips_table(flips: FlipTable) -> Table:
+def flips_table(source: SourceSection) -> Table:
     """Two by two: right and wrong in base, right and wrong in tuned."""
+    flips = source.flips
     return Table(
         ident="flips",
         title="Flips",
@@ -147,23 +150,39 @@ def flips_table(flips: FlipTable) -> Table:
                 Cell(text=f"missed {numbers.count(flips.missed)}"),
             ),
         ),
-        note="Exact: counts over the same questions.",
+        note=f"Exact: counts over the same questions.{_test(source.mcnemar)}",
     )
+
+
+def _test(mcnemar: McNemarTest | Absent) -> str:
+    if isinstance(mcnemar, Absent):
+        return ""
+    exact, mid = numbers.p_value(mcnemar.exact), numbers.p_value(mcnemar.mid_p)
+    return f" McNemar's test of no change: exact p {exact}, mid-P {mid}."
 
 
 def classes_table(source: SourceSection, caps: Caps) -> Table | None:
     """The classes in order of what they lost, with their intervals on one scale."""
-    if not source.per_class:
+    return _parts_table(source.per_class, "Classes", "class", caps)
+
+
+def groups_table(source: SourceSection, caps: Caps) -> Table | None:
+    """The same of groups of examples, where a column made few of them."""
+    return _parts_table(source.per_group, "Groups", "group", caps)
+
+
+def _parts_table(results: Sequence[ClassResult], title: str, what: str, caps: Caps) -> Table | None:
+    if not results:
         return None
-    worst = sorted(source.per_class, key=lambda result: result.tuned - result.base)
+    worst = sorted(results, key=lambda result: result.tuned - result.base)
     shown, left = worst[: caps.classes], len(worst) - caps.classes
     start, end = _scale(shown)
-    more = f" {numbers.count(left)} more classes, which lost less, are in the report." if left > 0 else ""
+    more = f" {numbers.count(left)} more, which lost less, are in the report." if left > 0 else ""
     return Table(
-        ident="classes",
-        title="Classes",
+        ident=title.lower(),
+        title=title,
         columns=(
-            Column(title="class"),
+            Column(title=what),
             Column(title="n", numeric=True),
             Column(title="base", numeric=True),
             Column(title="tuned", numeric=True),
@@ -173,8 +192,8 @@ def classes_table(source: SourceSection, caps: Caps) -> Table | None:
             Column(title="adjusted p", numeric=True),
         ),
         rows=tuple(_class_row(result, start, end) for result in shown),
-        note="Statistical: change = tuned − base, intervals two-sided, 95 %, of each class by itself; "
-        f"p after Benjamini–Hochberg over all classes.{more}",
+        note=f"Statistical: change = tuned − base, intervals two-sided, 95 %, of each {what} by itself; "
+        f"p after Benjamini–Hochberg over all of them.{more}",
     )
 
 

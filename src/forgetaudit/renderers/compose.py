@@ -3,12 +3,18 @@
 from collections.abc import Iterator, Sequence
 
 from forgetaudit.renderers import numbers
-from forgetaudit.renderers.behaviour_tables import before_and_after, classes_table, drop_span, flips_table
+from forgetaudit.renderers.behaviour_tables import (
+    before_and_after,
+    classes_table,
+    drop_span,
+    flips_table,
+    groups_table,
+)
 from forgetaudit.renderers.document import Caps, Comparison, Document, Fact, Span, Table, Tone
-from forgetaudit.renderers.gate_tables import notes, rules_table
+from forgetaudit.renderers.gate_tables import notes, rules_table, waivers_table
 from forgetaudit.renderers.headline import Subject, rules_of, subjects, verdict_line
 from forgetaudit.renderers.phrases import asked, files_compared, findings_of, rival_words
-from forgetaudit.renderers.provenance import provenance
+from forgetaudit.renderers.provenance import noise_table, provenance
 from forgetaudit.renderers.weight_tables import layers_table, tensors_table, totals_table
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
@@ -41,6 +47,7 @@ def compose(report: AuditReport, caps: Caps, exit_note: str = "") -> Document:
         tone=_TONES[word],
         sentence=_over_all(comparisons, word),
         comparisons=comparisons,
+        tables=tuple(table for table in (waivers_table(report), noise_table(report)) if table is not None),
         rivals=tuple(said for pair in report.rivals if (said := rival_words(pair))),
         provenance=tuple(_capped(fact, caps) for fact in provenance(report, exit_note)),
     )
@@ -120,8 +127,9 @@ def _tables(report: AuditReport, subject: Subject, caps: Caps) -> Iterator[Table
     yield rules_table(rules_of(report, subject), caps)
     yield before_and_after(source, subject.scores)
     if source is not None:
-        yield flips_table(source.flips)
+        yield flips_table(source)
         yield classes_table(source, caps)
+        yield groups_table(source, caps)
     if subject.weights is not None:
         yield layers_table(subject.weights, subject.features, caps)
         yield totals_table(subject.weights)

@@ -58,7 +58,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column: its heading, and whether numbers stand in it. `drawn` where its cells hold marks alone, `wide` where sentences."""
+    """A column: its heading, and what stands in it: numbers, marks alone (`drawn`), or sentences (`wide`)."""
 
     title: str
     numeric: bool = False
@@ -119,13 +119,14 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """The whole page. `word`, `tone` and `sentence` are the verdict over all comparisons."""
+    """The whole page. `word`, `tone` and `sentence` are the verdict over all comparisons, `tables` what is of none."""
 
     title: str
     word: str
     tone: Tone
     sentence: str
     comparisons: tuple[Comparison, ...]
+    tables: tuple[Table, ...]
     rivals: tuple[str, ...]
     provenance: tuple[Fact, ...]
 

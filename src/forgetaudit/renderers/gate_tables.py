@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from forgetaudit.renderers import numbers
 from forgetaudit.renderers.document import Caps, Cell, Column, Note, Table, Tone
+from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import Finding, RuleResult
 
-__all__ = ["RULE_TONES", "notes", "rule_amount", "rules_table"]
+__all__ = ["RULE_TONES", "notes", "rule_amount", "rules_table", "waivers_table"]
 
 RULE_TONES: dict[str, Tone] = {
     "pass": "good",
@@ -17,7 +18,7 @@ RULE_TONES: dict[str, Tone] = {
     "inconclusive": "warn",
 }
 _SEVERITY_TONES: dict[str, Tone] = {"high": "bad", "medium": "warn"}
-_IN_POINTS = {"accuracy", "forgotten", "disagreement"}
+_IN_POINTS = {"accuracy", "forgotten", "disagreement", "calibration"}
 
 
 def rules_table(rules: Sequence[RuleResult], caps: Caps) -> Table | None:
@@ -53,7 +54,7 @@ def _rule_row(rule: RuleResult) -> tuple[Cell, ...]:
         Cell(text=rule.outcome, tone=RULE_TONES.get(rule.outcome, "")),
         Cell(text=rule.level),
         Cell(text=rule_amount(rule, rule.value)),
-        Cell(text=rule_amount(rule, rule.limit)),
+        Cell(text=rule_amount(rule, rule.limit) + (" (waived)" if rule.waived_from is not None else "")),
         Cell(text=f"{rule_amount(rule, limits.low)} to {rule_amount(rule, limits.high)}" if limits else ""),
         Cell(text=rule.reason + further),
     )
@@ -69,11 +70,43 @@ def rule_amount(rule: RuleResult, value: float | None) -> str:
     if value is None:
         return ""
     kind = rule.rule.partition("/")[0].partition(".")[0]
+    if rule.unit is not None:
+        return f"{numbers.plain(value)} {rule.unit}"
     if kind in _IN_POINTS:
         return f"{numbers.MINUS if value < 0 else ''}{numbers.points(value)} pt"
     if kind == "frozen":
         return f"{value:g} changed"
     return numbers.unit(value) if kind == "cka" else numbers.plain(value)
+
+
+def waivers_table(report: AuditReport) -> Table | None:
+    """What became of each waiver; None without waivers."""
+    waivers = report.verdict.waivers
+    if not waivers:
+        return None
+    tones: dict[str, Tone] = {"expired": "bad", "used": "warn"}
+    return Table(
+        ident="waivers",
+        title="Waivers",
+        columns=(
+            Column(title="rule"),
+            Column(title="data"),
+            Column(title="state"),
+            Column(title="expires"),
+            Column(title="reason", wide=True),
+        ),
+        rows=tuple(
+            (
+                Cell(text=waiver.rule, named=True),
+                Cell(text=waiver.data or "all", named=waiver.data is not None),
+                Cell(text=waiver.state, tone=tones.get(waiver.state, "")),
+                Cell(text=waiver.expires.isoformat()),
+                Cell(text=waiver.reason),
+            )
+            for waiver in waivers
+        ),
+        note="A waiver holds through its last day, in UTC.",
+    )
 
 
 def notes(findings: Sequence[Finding], caps: Caps) -> tuple[Note, ...]:

@@ -53,6 +53,7 @@ def _blocks(page: Document) -> Iterator[str]:
         if comparison.notes:
             yield _findings(comparison.notes, comparison.notes_left)
         yield from (_table(table) for table in comparison.tables)
+    yield from (_table(table) for table in page.tables)
     if page.rivals:
         yield "### Fine-tunes against each other\n\n" + "".join(
             f"- paired: {prose(said)}\n" for said in page.rivals

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from forgetaudit.renderers import numbers
-from forgetaudit.renderers.document import Fact
+from forgetaudit.renderers.document import Cell, Column, Fact, Table
 from forgetaudit.report.inputs import DataInput, FileInput
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.weights import WeightSection
 
-__all__ = ["provenance"]
+__all__ = ["noise_table", "provenance"]
 
 
 def provenance(report: AuditReport, exit_note: str = "") -> Iterator[Fact]:
@@ -28,10 +28,10 @@ def provenance(report: AuditReport, exit_note: str = "") -> Iterator[Fact]:
         evidence = f"{inputs.model.name} ({inputs.model.evidence})"
         yield Fact(term="model", values=(evidence, *inputs.model.notes))
     yield from (_data(data) for data in inputs.data)
-    yield Fact(term="settings", values=tuple(_pairs(inputs.settings)))
-    yield Fact(term="versions", values=tuple(_pairs(inputs.versions)))
+    yield Fact(term="settings", values=(" · ".join(_pairs(inputs.settings)),))
+    yield Fact(term="versions", values=(" · ".join(_pairs(inputs.versions)),))
     if report.run:
-        yield Fact(term="run", values=tuple(_pairs(report.run)))
+        yield Fact(term="run", values=(" · ".join(_pairs(report.run)),))
 
 
 def _file(name: str, file: FileInput) -> Fact:
@@ -56,9 +56,39 @@ def _data(data: DataInput) -> Fact:
 
 
 def _pairs(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """`gate.confidence = 0.95`; what was not set is left out."""
+    """`gate.confidence 0.95`; what was not set is left out, and so are lists: rules have a table of their own."""
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from _pairs(value, f"{prefix}{key}.")
-        elif value is not None:
-            yield f"{prefix}{key} = {value}"
+        elif value is not None and not isinstance(value, list | tuple):
+            yield f"{prefix}{key} {value}"
+
+
+def noise_table(report: AuditReport) -> Table | None:
+    """What the machine alone changes, where it was measured."""
+    if not report.noise:
+        return None
+    return Table(
+        ident="noise",
+        title="Noise floor: base against itself",
+        columns=(
+            Column(title="data"),
+            Column(title="batch sizes"),
+            Column(title="changed answers", numeric=True),
+            Column(title="flips", numeric=True),
+            Column(title="n", numeric=True),
+            Column(title="largest change in log loss, nats", numeric=True),
+        ),
+        rows=tuple(
+            (
+                Cell(text=noise.data, named=True),
+                Cell(text=" and ".join(str(size) for size in noise.batch_sizes)),
+                Cell(text=numbers.count(noise.n_answers_changed)),
+                Cell(text=numbers.count(noise.n_flips)),
+                Cell(text=numbers.count(noise.n)),
+                Cell(text=numbers.plain(noise.largest_nll_change)),
+            )
+            for noise in report.noise
+        ),
+        note="Exact: the same weights on the same examples, in batches of another size.",
+    )
