@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from forgetaudit.errors import UsageError
+from forgetaudit.report.embedding import extracted
 from forgetaudit.report.integrity import inconsistencies
 from forgetaudit.report.report import SCHEMA, AuditReport
 
@@ -17,7 +18,7 @@ _SHOWN = 5
 
 
 def read_report(path: str | Path) -> AuditReport:
-    """The report that `--output json=PATH` wrote.
+    """The report that `--output json=PATH` wrote, or the one inside a page that `--output html=PATH` wrote.
 
     UsageError for a file that is none, a report of another version of the schema, and one whose numbers do not
     follow from each other, as after an edit by hand.
@@ -28,6 +29,8 @@ def read_report(path: str | Path) -> AuditReport:
         raise UsageError(
             f"the report {path} cannot be read", details=[str(error)], hint="check the path"
         ) from error
+    if text[:200].lstrip().lower().startswith("<!doctype html"):
+        text = _inside_page(path, text)
     _refuse_other_schema(path, text)
     try:
         report = AuditReport.model_validate_json(text)
@@ -46,6 +49,18 @@ def read_report(path: str | Path) -> AuditReport:
             hint="run the audit again, or take the report that it wrote",
         )
     return report
+
+
+def _inside_page(path: str | Path, page: str) -> str:
+    try:
+        found = extracted(page)
+    except ValueError as error:
+        raise UsageError(
+            f"the report in {path} cannot be read", details=[str(error)], hint="write the page again"
+        ) from error
+    if found is None:
+        raise UsageError(f"{path} is a page without a report", hint="pass what --output html=PATH wrote")
+    return found
 
 
 def _refuse_other_schema(path: str | Path, text: str) -> None:
