@@ -215,6 +215,18 @@ def test_a_replaced_head_of_timm_is_bases_and_said(compared: Compare, tmp_path: 
     assert report["source"][0]["accuracy"]["drop"]["low"] > 0.2
 
 
+def test_base_without_a_head_has_no_answers_to_forget(compared: Compare, tmp_path: Path) -> None:
+    network = convnets.load_timm(FIXTURES / "timm-convnext" / "base")
+    network.reset_classifier(0)
+    convnets.save_for_hf(network, str(tmp_path / "headless"), safe_serialization=True)
+    done, report = compared(
+        tmp_path / "headless", tmp_path / "headless", "--data", DIGITS, "--max-drop", "2pt"
+    )
+    assert done.code == 2
+    assert report["verdict"]["outcome"] == "refused"
+    assert "the labels of digits_val are not base's classes" in done.out
+
+
 @pytest.mark.parametrize("family", ["vit", "timm-convnext"])
 def test_the_command_runs_by_itself_whatever_torchvision_is_installed(family: str, tmp_path: Path) -> None:
     """In a process where nobody has repaired anything before."""

@@ -1,5 +1,6 @@
 """A folder or a file of timm is built by its own config, prepared for by its own transform, and told where it differs."""
 
+import argparse
 import json
 import shutil
 import socket
@@ -14,6 +15,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from tests.fixtures import convnets
+from transformers import TimmWrapperForImageClassification
 
 from forgetaudit.checkpoints.formats import open_checkpoint
 from forgetaudit.errors import MismatchError, ModelError
@@ -110,7 +112,7 @@ def test_labels_are_found_wherever_timm_writes_them(tmp_path: Path) -> None:
     for path in (FIXTURES / "base", FIXTURES / "tuned", by_id):
         assert TimmArchitecture(find_evidence(path)).class_names == names
         assert find_evidence(path).class_names == names
-    for nameless in (None, {"0": "zero", "5": "five"}, [1, 2]):
+    for nameless in (None, {"0": "zero", "5": "five"}, [1, 2], []):
         assert TimmArchitecture(find_evidence(folder(tmp_path, label_names=nameless))).class_names is None
 
 
@@ -260,6 +262,32 @@ def test_the_random_numbers_of_the_caller_stay_as_they_were() -> None:
     torch.manual_seed(3)
     built(FIXTURES / "base")
     assert torch.equal(torch.rand(2), expected)
+
+
+def test_a_model_of_timm_that_transformers_saved_is_timms_still(tmp_path: Path) -> None:
+    arguments = config_of(FIXTURES / "tuned")["model_args"]
+    without = {key: value for key, value in arguments.items() if key not in ("num_classes", "global_pool")}
+    plain = folder(tmp_path, "tuned", model_args=without)
+    network = TimmWrapperForImageClassification.from_pretrained(plain)
+    network.save_pretrained(tmp_path / "wrapped")
+    wrapped = config_of(tmp_path / "wrapped")
+    assert wrapped["model_type"] == "timm_wrapper"
+    # It did not look for them where timm had put them.
+    assert wrapped["label_names"][:2] == ["LABEL_0", "LABEL_1"]
+    found = loaded(FIXTURES / "base", tmp_path / "wrapped")
+    expected = load_file(FIXTURES / "tuned" / "model.safetensors")
+    assert all(torch.equal(tensor, found.state[key]) for key, tensor in expected.items())
+    assert found.grafted == ()
+    assert TimmArchitecture(find_evidence(tmp_path / "wrapped")).name == "timm convnext_atto"
+
+
+def test_what_timms_training_script_writes_is_read(tmp_path: Path) -> None:
+    state = load_file(FIXTURES / "tuned" / "model.safetensors")
+    written = {"epoch": 3, "arch": "convnext_atto", "state_dict": state, "args": argparse.Namespace(lr=0.1)}
+    averaged = {key: tensor + 1 for key, tensor in state.items()}
+    torch.save(written | {"state_dict_ema": averaged, "metric": 0.9}, tmp_path / "model_best.pth.tar")
+    found = loaded(FIXTURES / "base", tmp_path / "model_best.pth.tar")
+    assert all(torch.equal(tensor, found.state[key]) for key, tensor in state.items())
 
 
 def test_a_folder_of_timm_without_timm_names_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:

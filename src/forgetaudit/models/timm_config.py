@@ -27,17 +27,21 @@ def pretrained_cfg(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def label_names(config: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The labels in the order of the scores; None where there are none, or an id has none.
+    """The labels in the order of the scores; None where there are none but placeholders, or an id has none.
 
-    timm writes them beside pretrained_cfg, and inside it when it saves again what it has loaded.
+    timm writes them beside pretrained_cfg, and inside it when it saves again what it has loaded. transformers,
+    which can wrap a model of timm, writes LABEL_0, LABEL_1 where it does not find them.
     """
-    places = [(config, "label_names"), (pretrained_cfg(config), "label_names"), (config, "labels")]
-    found = next((place[key] for place, key in places if place.get(key)), None)
+    places = (config.get("label_names"), pretrained_cfg(config).get("label_names"), config.get("labels"))
+    return next(filter(None, map(_names, places)), None)
+
+
+def _names(found: object) -> tuple[str, ...] | None:
     if isinstance(found, dict):
         found = [found.get(str(index)) for index in range(len(found))]
-    if isinstance(found, list) and found and all(isinstance(name, str) for name in found):
-        return tuple(found)
-    return None
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        return None
+    return None if all(name == f"LABEL_{index}" for index, name in enumerate(found)) else tuple(found)
 
 
 def differences(
