@@ -1,3 +1,4 @@
+import argparse
 import collections
 import os
 import pathlib
@@ -148,6 +149,24 @@ def test_the_payload_of_that_test_does_run_under_plain_unpickling(tmp_path):
     marker = tmp_path / "it ran"
     torch.load(saved(tmp_path, {"b": Arbitrary(str(marker))}), weights_only=False)
     assert marker.exists()
+
+
+def test_the_arguments_of_a_training_script_are_data(tmp_path):
+    state = {"layer.weight": torch.ones(2, 2)}
+    arguments = argparse.Namespace(lr=0.1, model="convnext_atto", size=(3, 224, 224), resume=None)
+    path = saved(tmp_path, {"epoch": 3, "arch": "convnext_atto", "state_dict": state, "args": arguments})
+    with open_checkpoint(path) as checkpoint:
+        assert list(checkpoint.tensors) == ["layer.weight"]
+        assert any("'state_dict'" in note for note in checkpoint.notes)
+
+
+def test_what_stands_among_those_arguments_is_refused_as_elsewhere(tmp_path):
+    path = saved(tmp_path, {"state_dict": {}, "args": argparse.Namespace(out=pathlib.PurePosixPath("runs"))})
+    with pytest.raises(UnsafeCheckpoint) as refused:
+        open_checkpoint(path)
+    assert "named (1): " in str(refused.value)
+    assert "Namespace" not in str(refused.value)
+    assert argparse.Namespace not in torch.serialization.get_safe_globals()
 
 
 def test_a_whole_module_is_refused_by_the_name_of_its_class(tmp_path):

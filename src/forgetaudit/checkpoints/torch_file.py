@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -81,11 +82,13 @@ def _named_tensors(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
 def _load(path: Path) -> object:
     import torch
 
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)  # noqa: TID251
-    except Exception as error:
-        # Never tried again in another way: an unsafe fallback is what an attacker would ask for.
-        raise _refusal(path, error) from None
+    # The arguments of a training script, as timm's writes them: a bag of values, and its building runs nothing.
+    with torch.serialization.safe_globals([argparse.Namespace]):
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)  # noqa: TID251
+        except Exception as error:
+            # Never tried again in another way: an unsafe fallback is what an attacker would ask for.
+            raise _refusal(path, error) from None
 
 
 def _refusal(path: Path, error: Exception) -> CheckpointError:
