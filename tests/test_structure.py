@@ -27,7 +27,7 @@ DOORS = {
     "typer": ["cli."],
     "rich": ["cli.", "renderers.terminal"],
     "safetensors": ["checkpoints."],
-    "datasets": ["data.readers", "data.features"],
+    "datasets": ["data.readers", "data.features", "data.writing"],
     "transformers": ["models.", "integrations."],
     "peft": ["models."],
     "timm": ["models."],

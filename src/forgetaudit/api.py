@@ -27,13 +27,17 @@ def compare(
     min_cka: float | None = None,
     max_distance: float | None = None,
     frozen: Sequence[str] = (),
+    examples: PathLike | None = None,
+    rehearsal: PathLike | None = None,
+    show_samples: bool = True,
     settings: Settings | None = None,
     progress: Progress = SILENT,
 ) -> AuditReport:
     """What `tuned` forgot of the source task that `base` could do, as `forgetaudit compare` reports it.
 
-    `model` is a function that returns the network, or names one as `--model` does. Nothing is printed, no config
-    is read but the one that is named, and the verdict is in the report. AuditError where it cannot be done.
+    `examples` names a Parquet file for what became of every example, `rehearsal` a folder for those forgotten, as a
+    data set. `model` is a function that returns the network, or names one as `--model` does. Nothing is printed, no
+    config is read but the one that is named, and the verdict is in the report. AuditError where it cannot be done.
     """
     settled = Config(directory=Path.cwd()) if config is None else read_config(Path(config))
     several = [tuned] if isinstance(tuned, str | Path) else list(tuned)
@@ -53,11 +57,16 @@ def compare(
         ),
         settings=settings or Settings(),
         policy=planning.plan_policy(words, settled),
+        examples=None if examples is None else Path(examples),
+        rehearsal=None if rehearsal is None else Path(rehearsal),
+        show_samples=show_samples,
         config=None if settled.path is None else settled.path.name,
     )
     from forgetaudit.audits.compare import compare as audit
 
-    return audit(plan, progress=progress)
+    report, kept = audit(plan, progress=progress)
+    kept.write()
+    return report
 
 
 def _model(model: str | Callable[[], Any] | None, config: Config) -> ModelPlan | None:

@@ -108,7 +108,9 @@ class Settings:
 class AuditPlan:
     """What a comparison will read, run and judge.
 
-    `tuned` holds one or more checkpoints, each compared with `base`; `names` are their names in the report.
+    `tuned` holds one or more checkpoints, each compared with `base`; `names` are their names in the report. Where it is
+    asked for, `examples` gets what became of every example, and `rehearsal` those that were forgotten, as a data
+    set; `show_samples` lets the report show a few of them.
     """
 
     base: Path
@@ -118,4 +120,7 @@ class AuditPlan:
     data: tuple[DataPlan, ...] = ()
     settings: Settings = field(default_factory=Settings)
     policy: Policy = field(default_factory=Policy)
+    examples: Path | None = None
+    rehearsal: Path | None = None
+    show_samples: bool = True
     config: str | None = None

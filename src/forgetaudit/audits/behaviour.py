@@ -7,8 +7,10 @@ from forgetaudit.audits.answers import find_unusable, rival_section, score_secti
 from forgetaudit.audits.evaluating import make_stream, steps
 from forgetaudit.audits.inputs import OpenedData
 from forgetaudit.audits.ledger import Ledger, Tally
+from forgetaudit.audits.lost import lost_examples
 from forgetaudit.audits.network import Network
 from forgetaudit.audits.noise import BaseAnswers, measure_noise
+from forgetaudit.audits.records import Records
 from forgetaudit.audits.stopping import decided, refuse_stopping
 from forgetaudit.audits.weighing import Weighed
 from forgetaudit.engine.stream import Stream
@@ -18,6 +20,7 @@ from forgetaudit.progress import Progress
 from forgetaudit.report.behaviour import (
     FeatureSection,
     LayerDrift,
+    LostExample,
     NoiseFloor,
     RivalSection,
     ScoreSection,
@@ -39,18 +42,32 @@ class Behaviour:
     features: tuple[FeatureSection, ...]
     rivals: tuple[RivalSection, ...]
     noise: tuple[NoiseFloor, ...]
+    lost: tuple[LostExample, ...]
+    records: Records
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """What a run over the examples left behind."""
+
+    ledger: Ledger
+    stream: Stream
+    records: Records
 
 
 def measure_behaviour(
     network: Network, data: OpenedData, plan: AuditPlan, weighed: Mapping[str, Weighed], progress: Progress
 ) -> Behaviour:
     """Run every variant over the examples, once, and read off what became of them."""
-    settings, base_answers = plan.settings, BaseAnswers()
+    settings, base_answers, records = plan.settings, BaseAnswers(), Records()
     if settings.stop_early:
         refuse_stopping(data, plan.policy)
     stream = make_stream(network, data, settings, progress, layers=network.watched)
     ledger = Ledger(
-        plan.names, data.task, settings.seed, watchers=[base_answers.take_in] if settings.noise_floor else ()
+        plan.names,
+        data.task,
+        settings.seed,
+        watchers=[records.take_in, *([base_answers.take_in] if settings.noise_floor else [])],
     )
     for step in steps(stream, network, data, progress, batch_size=settings.batch_size):
         ledger.take_in(step)
@@ -64,9 +81,8 @@ def measure_behaviour(
             details=data.task.decisions(),
             hint="pass examples that the task can ask something about",
         )
-    return _read_off(
-        ledger, stream, network, data, plan, weighed, _noise(network, data, plan, base_answers, progress)
-    )
+    ran = _Run(ledger=ledger, stream=stream, records=records)
+    return _read_off(ran, network, data, plan, weighed, _noise(network, data, plan, base_answers, progress))
 
 
 def _noise(
@@ -78,15 +94,14 @@ def _noise(
 
 
 def _read_off(
-    ledger: Ledger,
-    stream: Stream,
+    ran: _Run,
     network: Network,
     data: OpenedData,
     plan: AuditPlan,
     weighed: Mapping[str, Weighed],
     noise: tuple[NoiseFloor, ...],
 ) -> Behaviour:
-    settings = plan.settings
+    settings, ledger = plan.settings, ran.ledger
     unusable = find_unusable(ledger, data)
     return Behaviour(
         source=tuple(
@@ -105,13 +120,15 @@ def _read_off(
             section for name, tally in ledger.tallies.items() for section in score_sections(name, tally, data)
         ),
         features=tuple(
-            _feature_section(name, tally, data, network, stream, settings.pool)
+            _feature_section(name, tally, data, network, ran.stream, settings.pool)
             for name, tally in ledger.tallies.items()
         ),
         rivals=tuple(
             rival_section(first, second, tally, data) for (first, second), tally in ledger.rivals.items()
         ),
         noise=noise,
+        lost=tuple(lost_examples(ran.records, data, plan.names, show=plan.show_samples)),
+        records=ran.records,
     )
 
 

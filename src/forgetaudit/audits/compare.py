@@ -1,9 +1,11 @@
 """compare: what one or more tuned checkpoints forgot of the source task that base could do."""
 
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 from forgetaudit.audits.behaviour import Behaviour, measure_behaviour
 from forgetaudit.audits.inputs import OpenedData, describe_file, open_data
+from forgetaudit.audits.lost import refuse_unwritable, write_asked
 from forgetaudit.audits.network import Network, build_network
 from forgetaudit.audits.provenance import Clock, gate_settings, versions
 from forgetaudit.audits.weighing import Weighed, weigh, weight_section
@@ -17,17 +19,34 @@ from forgetaudit.report.inputs import Inputs, VariantName
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
 
-__all__ = ["compare"]
+__all__ = ["Kept", "compare"]
 
 NO_DATA = "no data were passed (--data)"
 
 
-def compare(plan: AuditPlan, *, progress: Progress = SILENT) -> AuditReport:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What became of every example of each data set, to be written once the report has been told."""
+
+    plan: AuditPlan
+    behaviours: tuple[tuple[OpenedData, Behaviour], ...]
+
+    def write(self) -> tuple[str, ...]:
+        """What the plan asks for; the names of what was written. OutputError."""
+        return tuple(
+            name
+            for data, behaviour in self.behaviours
+            for name in write_asked(self.plan, behaviour.records, data)
+        )
+
+
+def compare(plan: AuditPlan, *, progress: Progress = SILENT) -> tuple[AuditReport, Kept]:
     """Compare every tuned checkpoint of the plan with base, on the same examples, and judge the result.
 
     Weights come before the model: they need none, and prove from the bytes what cannot have changed. AuditError where
     the audit cannot be done as asked.
     """
+    refuse_unwritable(plan)
     clock = Clock()
     with ExitStack() as files:
         data = [open_data(data_plan, plan.settings) for data_plan in plan.data]
@@ -58,7 +77,8 @@ def compare(plan: AuditPlan, *, progress: Progress = SILENT) -> AuditReport:
             measure_behaviour(network, opened, plan, weighed, progress) for opened in data if network
         ]
         clock.lap("examples")
-        return _report(plan, base, tuned, weighed, network, data, behaviours, clock)
+        report = _report(plan, base, tuned, weighed, network, data, behaviours, clock)
+        return report, Kept(plan=plan, behaviours=tuple(zip(data, behaviours, strict=True)))
 
 
 def _network(
@@ -122,6 +142,7 @@ def _report(
         features=features,
         rivals=tuple(section for behaviour in behaviours for section in behaviour.rivals),
         scores=tuple(section for behaviour in behaviours for section in behaviour.scores),
+        lost=tuple(example for behaviour in behaviours for example in behaviour.lost),
         noise=tuple(floor for behaviour in behaviours for floor in behaviour.noise),
         weights=weights,
         findings=tuple(finding for one in facts for finding in find(one)),

@@ -63,6 +63,9 @@ def compare(
     config: options.ConfigFile = None,
     no_config: options.NoConfig = False,
     output: options.Output = None,
+    examples: options.Examples = None,
+    rehearsal: options.Rehearsal = None,
+    no_samples: options.NoSamples = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     dry_run: options.DryRun = False,
@@ -106,6 +109,9 @@ def compare(
             group_by=group_by, stop_early=stop_early, noise_floor=noise_floor,
         ),
         policy=policy,
+        examples=examples,
+        rehearsal=rehearsal,
+        show_samples=not no_samples,
         config=None if settled.path is None else settled.path.name,
     )  # fmt: skip
     _refuse_idle_options(plan, model_typed=model is not None)
@@ -116,8 +122,11 @@ def compare(
     # The heavy imports wake up here, not for --help.
     from forgetaudit.audits.compare import compare as audit
 
-    report = audit(plan, progress=console.StderrProgress(quiet=quiet))
-    raise typer.Exit(_tell(report, requests, quiet=quiet, verbose=verbose, no_fail=no_fail))
+    report, kept = audit(plan, progress=console.StderrProgress(quiet=quiet))
+    code = _tell(report, requests, quiet=quiet, verbose=verbose, no_fail=no_fail)
+    if written := kept.write():
+        console.note(f"wrote {', '.join(written)}")
+    raise typer.Exit(code)
 
 
 def _read(plan: AuditPlan) -> Iterator[Path]:
@@ -145,6 +154,9 @@ def _refuse_idle_options(plan: AuditPlan, *, model_typed: bool) -> None:
         "--group-by": settings.group_by is not None,
         "--stop-early": settings.stop_early,
         "--noise-floor": settings.noise_floor,
+        "--examples": plan.examples is not None,
+        "--rehearsal": plan.rehearsal is not None,
+        "--no-samples": not plan.show_samples,
         "--batch-size": settings.batch_size != default.batch_size,
         "--device": settings.device is not None,
         "--dtype": settings.dtype is not None,

@@ -22,6 +22,7 @@ class Batch:
     examples along its first dimension. `labels` is (n,), (n, t) where places in a row are asked, or None; `mask` is
     (n, t) with 1 for real tokens, or None. `groups` says which rows are not independent of each other, as windows of
     one document are not; None: all are. `clusters` says it more coarsely, where examples themselves are not.
+    `rows` are the places of the examples in the data.
     `own` are the same rows as variants of these names take them, where that is otherwise than here.
     """
 
@@ -32,6 +33,7 @@ class Batch:
     mask: Tensor | None = None
     groups: tuple[str, ...] | None = None
     clusters: tuple[str, ...] | None = None
+    rows: tuple[int, ...] | None = None
     own: Mapping[str, "Batch"] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -77,6 +79,7 @@ class Batch:
             mask=mask,
             groups=None if self.groups is None else self.groups[rows],
             clusters=None if self.clusters is None else self.clusters[rows],
+            rows=None if self.rows is None else self.rows[rows],
             own={name: batch.cut(rows, change) for name, batch in self.own.items()},
         )
 
@@ -92,12 +95,16 @@ def in_batches(
     remaining = iter(examples)
     while group := list(islice(remaining, batch_size)):
         if len(batch := collate(group)):
-            yield _clustered(batch, group)
+            yield _placed(batch, group)
 
 
-def _clustered(batch: Batch, examples: Sequence[Example]) -> Batch:
-    """The batch with the groups that its examples say they are of, if they say so."""
-    if all(example.group is None for example in examples):
+def _placed(batch: Batch, examples: Sequence[Example]) -> Batch:
+    """The batch with the places of its examples, and the groups that they say they are of, if they say so."""
+    known = {example.id: example for example in examples}
+    names = batch.groups or batch.ids
+    if any(name not in known for name in names):
         return batch
-    clusters = {example.id: str(example.group) for example in examples}
-    return replace(batch, clusters=tuple(clusters[name] for name in batch.groups or batch.ids))
+    placed = replace(batch, rows=tuple(known[name].row for name in names))
+    if all(example.group is None for example in examples):
+        return placed
+    return replace(placed, clusters=tuple(str(known[name].group) for name in names))

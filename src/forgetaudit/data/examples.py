@@ -89,6 +89,10 @@ class Examples:
             yield example
         self._fingerprint = fingerprint.hexdigest()
 
+    def at(self, row: int) -> Example:
+        """The example in one row of the data; its id says nothing of others that are the same."""
+        return self._example(row, Counter())
+
     @property
     def labels_present(self) -> frozenset[int]:
         """The class ids that the chosen rows have; empty where there are no labels."""

@@ -8,11 +8,13 @@ __all__ = [
     "Accuracy",
     "CalibrationPart",
     "ClassResult",
+    "ExamplePreview",
     "FeatureSection",
     "FlipTable",
     "Groups",
     "LayerDrift",
     "LogLoss",
+    "LostExample",
     "McNemarTest",
     "NoiseFloor",
     "RivalSection",
@@ -178,6 +180,37 @@ class LayerDrift(Part):
     d: int
     pool: str
     cka: Measured
+
+
+class ExamplePreview(Part):
+    """What a person sees of an example: a short text, or a small PNG as a data URI."""
+
+    kind: Literal["text", "image"]
+    content: str
+
+
+class LostExample(Part):
+    """An example that a variant does worse on than base; `row` is its place in the data, from 0.
+
+    With one question `wanted`, `base` and `tuned` are the right answer and those given, and `confidence` is
+    tuned's in its own. With several, `n` of them, only the numbers of right ones and the growth of the mean log
+    loss are told. `preview` is None where it was not asked for, or cannot be shown.
+    """
+
+    data: str
+    variant: str
+    id: str
+    row: int | None
+    group: str | None
+    n: int
+    n_right_base: int
+    n_right_tuned: int
+    wanted: str | None
+    base: str | None
+    tuned: str | None
+    confidence: float | None
+    nll_increase: float | None
+    preview: ExamplePreview | None
 
 
 class NoiseFloor(Part):

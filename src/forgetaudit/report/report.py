@@ -9,7 +9,14 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from forgetaudit.report.behaviour import FeatureSection, NoiseFloor, RivalSection, ScoreSection, SourceSection
+from forgetaudit.report.behaviour import (
+    FeatureSection,
+    LostExample,
+    NoiseFloor,
+    RivalSection,
+    ScoreSection,
+    SourceSection,
+)
 from forgetaudit.report.inputs import Inputs, VariantName
 from forgetaudit.report.parts import Absent, Part
 from forgetaudit.report.verdict import Finding, Verdict
@@ -33,6 +40,7 @@ class AuditReport(Part):
     rivals: tuple[RivalSection, ...] = ()
     scores: tuple[ScoreSection, ...] = ()
     noise: tuple[NoiseFloor, ...] = ()
+    lost: tuple[LostExample, ...] = ()
     weights: tuple[WeightSection, ...] | Absent
     findings: tuple[Finding, ...]
     run: dict[str, Any] = Field(default_factory=dict)
