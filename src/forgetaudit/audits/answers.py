@@ -134,7 +134,7 @@ def find_unusable(ledger: Ledger, data: OpenedData) -> Unusable | None:
         if moved is not None:
             # A network may have more scores than the data have names.
             names = dict(enumerate(data.task.class_names or ()))
-            pairs = [f"{names.get(a, a)} as {b}" for a, b in moved.moved]
+            pairs = [f"{names.get(a, a)} as {names.get(b, b)}" for a, b in moved.moved]
             more = f", … {len(pairs) - 3} more" if len(pairs) > 3 else ""
             return Unusable(
                 id="labels-do-not-fit",

@@ -15,6 +15,7 @@ from forgetaudit.models import timm_config
 from forgetaudit.models.architecture import Graft, Outline, Preparation, Skeleton
 from forgetaudit.models.evidence import Evidence
 from forgetaudit.models.extras import import_extra
+from forgetaudit.models.images import refuse_other_than_images
 from forgetaudit.models.loading import LoadedState, load_state
 from forgetaudit.models.quantised import refuse_quantised
 from forgetaudit.models.sidecars import folder_of, read_sidecar
@@ -120,6 +121,7 @@ class TimmArchitecture:
         def preprocess(image: Any) -> Any:
             if isinstance(image, np.ndarray):
                 return torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))
+            refuse_other_than_images(image, self._found.folder)
             return transform(image.convert(mode))
 
         return Preparation(

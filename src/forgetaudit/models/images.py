@@ -15,7 +15,13 @@ from forgetaudit.models.extras import import_extra
 from forgetaudit.models.quiet import quiet_transformers
 from forgetaudit.models.sidecars import read_sidecar
 
-__all__ = ["PROCESSOR_FILE", "ImagePreparation", "processor_differences", "same_processor"]
+__all__ = [
+    "PROCESSOR_FILE",
+    "ImagePreparation",
+    "processor_differences",
+    "refuse_other_than_images",
+    "same_processor",
+]
 
 PROCESSOR_FILE = "preprocessor_config.json"
 _WITHOUT_EFFECT = {"image_processor_type", "feature_extractor_type", "processor_class", "_processor_class"}
@@ -42,6 +48,7 @@ class ImagePreparation:
                 f"{self._folder} has no {PROCESSOR_FILE}, so nothing says how an image is prepared for it",
                 hint="copy that file from the model it was trained from; a wrong one would read as forgetting",
             )
+        refuse_other_than_images(content, self._folder)
         image = content.convert("L" if self._channels == 1 else "RGB")
         try:
             pixels = self._processor(image, return_tensors="np")["pixel_values"][0]
@@ -52,6 +59,16 @@ class ImagePreparation:
                 hint=f"check {self._folder / PROCESSOR_FILE} against the images",
             ) from error
         return torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32))
+
+
+def refuse_other_than_images(content: object, folder: Path) -> None:
+    """DataError for a text, or whatever else a column of inputs may hold."""
+    if not isinstance(content, Image.Image):
+        raise DataError(
+            f"the data hold {'text' if isinstance(content, str | tuple) else type(content).__name__}, and the"
+            f" model of {folder.name} takes images",
+            hint="pass images or arrays, or name their column with --input-column",
+        )
 
 
 def processor_differences(base: Path, tuned: Path, used: str = "base's was used for both") -> tuple[str, ...]:
