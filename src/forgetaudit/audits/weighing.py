@@ -128,16 +128,23 @@ def _layer(group: Group, stage: str) -> LayerWeights:
 def _total(rows: Sequence[TensorChange], sums: Sums, role: Role) -> WeightTotal:
     mine = [row for row in rows if row.role is role]
     absent = None if any(row.sums for row in mine) else Absent(not_measured=_why_nothing(mine, role))
+    without_base = absent or _without_base(mine)
     return WeightTotal(
         n_tensors=len(mine),
         n_identical=sum(row.is_unchanged for row in mine),
         n_elements=sums.n_elements,
         distance=absent or _number(sums.distance),
-        relative=absent or _number(sums.relative),
-        one_minus_cosine=absent or _number(sums.one_minus_cosine),
+        relative=without_base or _number(sums.relative),
+        one_minus_cosine=without_base or _number(sums.one_minus_cosine),
         max_abs=absent or _number(sums.max_abs),
         changed_share=absent or _number(sums.changed_share),
     )
+
+
+def _without_base(rows: Sequence[TensorChange]) -> Absent | None:
+    """An adapter measured by itself has a length and no direction against base's."""
+    alone = any(row.base is None and row.sums is not None for row in rows)
+    return Absent(not_measured="no base was passed") if alone else None
 
 
 def _why_nothing(rows: Sequence[TensorChange], role: Role) -> str:
@@ -156,6 +163,7 @@ def _row(row: TensorChange) -> TensorRow:
     assert info is not None  # noqa: S101
     sums = row.sums
     absent = Absent(not_measured=row.reason or row.change.value)
+    without_base = _without_base([row])
     return TensorRow(
         name=row.name,
         tuned_name=row.tuned.name if row.tuned else None,
@@ -167,8 +175,8 @@ def _row(row: TensorChange) -> TensorRow:
         tuned_shape=row.tuned.shape if row.tuned else None,
         shared_rows=row.n_shared_rows,
         distance=_number(sums.distance) if sums else absent,
-        relative=_number(sums.relative) if sums else absent,
-        one_minus_cosine=_number(sums.one_minus_cosine) if sums else absent,
+        relative=without_base or (_number(sums.relative) if sums else absent),
+        one_minus_cosine=without_base or (_number(sums.one_minus_cosine) if sums else absent),
         max_abs=_number(sums.max_abs) if sums else absent,
         changed_share=_number(sums.changed_share) if sums else absent,
         n_nonfinite=sums.n_nonfinite_tuned if sums else 0,

@@ -10,7 +10,8 @@ import typer
 from forgetaudit import planning
 from forgetaudit.cli import console, options
 from forgetaudit.cli.outputs import OutputRequest, parse_outputs, refuse_inputs, write_outputs
-from forgetaudit.errors import OutputError
+from forgetaudit.errors import OutputError, UsageError
+from forgetaudit.models.evidence import is_adapter
 from forgetaudit.plan import AuditPlan, Settings
 from forgetaudit.policy import RuleKind
 from forgetaudit.renderers.headline import headlines
@@ -26,7 +27,7 @@ Base = Annotated[
     Path, typer.Argument(metavar="BASE", help="The checkpoint that the fine-tune started from.", show_default=False)
 ]  # fmt: skip
 Tuned = Annotated[
-    list[Path],
+    list[Path] | None,
     typer.Argument(metavar="TUNED…", help="The fine-tuned checkpoint, or several.", show_default=False),
 ]
 By = Annotated[
@@ -38,7 +39,7 @@ Whole = Annotated[bool, typer.Option("--hash", help="Hash checkpoints of over 1 
 
 def weights(
     base: Base,
-    tuned: Tuned,
+    tuned: Tuned = None,
     by: By = "layer",
     hash_whole: Whole = False,
     max_distance: options.MaxDistance = None,
@@ -57,6 +58,12 @@ def weights(
         planning.GateWords(max_distance=max_distance, frozen=tuple(frozen or ())), settled
     )
     of_weights = tuple(rule for rule in policy.rules if rule.kind in (RuleKind.DISTANCE, RuleKind.FROZEN))
+    alone = not tuned
+    if alone and not is_adapter(base):
+        raise UsageError(
+            "TUNED is missing", hint="pass BASE and TUNED; only a PEFT adapter is measured alone"
+        )
+    tuned = tuned or [base]
     plan = AuditPlan(
         base=base,
         tuned=tuple(tuned),
@@ -66,9 +73,12 @@ def weights(
         config=None if settled.path is None else settled.path.name,
     )
     refuse_inputs(requests, (base, *tuned, *(() if settled.path is None else (settled.path,))))
-    from forgetaudit.audits.weights_only import compare_weights
+    from forgetaudit.audits.weights_only import compare_weights, measure_adapter
 
-    report = compare_weights(plan, progress=console.StderrProgress(quiet=quiet))
+    if alone:
+        report = measure_adapter(plan)
+    else:
+        report = compare_weights(plan, progress=console.StderrProgress(quiet=quiet))
     code = report.verdict.exit_code
     forgiven = no_fail and code in (FAILED, INCONCLUSIVE)
     exit_note = f"{PASSED} (--no-fail; the verdict asks for {code})" if forgiven else str(code)

@@ -38,7 +38,8 @@ def _table(weights: WeightSection, by: By) -> Iterator[Line]:
     shown, hidden = rows[: None if by == "tensor" else _MOST_LAYERS], rows[_MOST_LAYERS:]
     names = [row.name if isinstance(row, TensorRow) else row.layer for row in shown]
     wide = max(LABEL, *(min(len(name), _WIDEST_NAME) + 2 for name in names)) if names else LABEL
-    yield [(f"{by + 's':<{wide}}", "label"), (_HEADING, "dim")]
+    length = "‖Δ‖" if isinstance(weights.total.relative, Absent) else "‖Δ‖/‖θ₀‖"
+    yield [(f"{by + 's':<{wide}}", "label"), (f"{length:<16}{_HEADING}", "dim")]
     for row in shown:
         yield _tensor_line(row, wide) if isinstance(row, TensorRow) else _layer_line(row, wide)
     if hidden and by == "layer":
@@ -53,7 +54,8 @@ def _table(weights: WeightSection, by: By) -> Iterator[Line]:
     yield []
 
 
-_HEADING = f"{'‖Δ‖/‖θ₀‖':<16}{'1−cos':<10}{'max|Δ|':<10}changed"
+_HEADING = f"{'1−cos':<10}{'max|Δ|':<10}changed"
+_NO_BASE = "no base was passed"
 
 
 def _layer_line(layer: LayerWeights, wide: int) -> Line:
@@ -88,7 +90,10 @@ def _cells(row: LayerWeights | TensorRow | WeightTotal, said: str, *, bar: bool 
     relative = measured.relative
     if isinstance(measured.distance, Absent):
         return [(f"·   {measured.distance.not_measured}", "dim")]
-    length = "·" if isinstance(relative, Absent) else scientific(relative)
+    # An adapter by itself has a length and nothing to compare it with.
+    alone = isinstance(relative, Absent) and relative.not_measured == _NO_BASE
+    length = scientific(measured.distance) if alone else "·"
+    length = length if isinstance(relative, Absent) else scientific(relative)
     strip = "" if isinstance(relative, Absent) or not bar else numbers.bar(relative, 6)
     rest = (measured.one_minus_cosine, measured.max_abs)
     cells = "".join(f"{'·' if isinstance(cell, Absent) else scientific(cell):<10}" for cell in rest)

@@ -14,7 +14,7 @@ from forgetaudit.weights.decode import FLOATING, INTEGER
 from forgetaudit.weights.pair_sums import CHUNK_ELEMENTS, PairSums, Room
 from forgetaudit.weights.sums import Sums
 
-__all__ = ["differs_in_rows", "measure_weights"]
+__all__ = ["alone", "differs_in_rows", "measure_weights"]
 
 _Advance = Callable[[int], None]
 _Raw = NDArray[np.uint8]
@@ -61,6 +61,16 @@ def differs_in_rows(base: TensorInfo, tuned: TensorInfo) -> bool:
     return bool(base.shape and tuned.shape) and base.shape[1:] == tuned.shape[1:] != base.shape
 
 
+def alone(
+    checkpoint: Checkpoint, names: Collection[str], progress: Progress = SILENT
+) -> tuple[TensorChange, ...]:
+    """The tensors `names` of one checkpoint as unchanged: each read once, for its norm."""
+    reader = _PairReader(checkpoint, checkpoint)
+    infos = [info for name, info in checkpoint.tensors.items() if name in names]
+    with progress.phase("weights", sum(info.n_bytes for info in infos), "bytes") as advance:
+        return tuple(reader.norm(info, advance) for info in infos)
+
+
 class _PairReader:
     """Two reused buffers, and the comparison of what is read into them."""
 
@@ -84,6 +94,19 @@ class _PairReader:
             advance(base_raw.size + tuned_raw.size)
         found = sums.sums()
         return _pair(base, tuned, Change.CHANGED if found.n_changed else _unchanged(base, tuned), sums=found)
+
+    def norm(self, info: TensorInfo, advance: _Advance) -> TensorChange:
+        """The tensor as it is on both sides, read once."""
+        if _no_arithmetic(info, info, self._base.tensors.keys()) is not None:
+            advance(info.n_bytes)
+            return _pair(info, info, Change.IDENTICAL)
+        sums, item = PairSums(info.dtype, info.dtype, self._room), _item_bytes(info) or 1
+        for start in range(0, info.n_bytes, CHUNK_ELEMENTS * item):
+            raw = self._base_buffer[: min(CHUNK_ELEMENTS * item, info.n_bytes - start)]
+            self._base.read(info.name, start, raw.data)
+            sums.update(raw, raw)
+            advance(raw.size)
+        return _pair(info, info, Change.IDENTICAL, sums=sums.sums())
 
     def compare_rows(self, base: TensorInfo, tuned: TensorInfo, *, is_known: bool) -> TensorChange:
         """The leading rows that both have, where `is_known` that rows of one number belong together."""

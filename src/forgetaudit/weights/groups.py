@@ -88,7 +88,7 @@ def by_stage(
     places = _collect(
         changes.tensors, lambda row: stages.get(layer_of(translate.get(row.name, row.name), stages), "rest")
     )
-    in_order = [stage for stage in [*dict.fromkeys(stages.values()), "rest"] if stage in places]
+    in_order = [stage for stage in dict.fromkeys([*stages.values(), "rest"]) if stage in places]
     return tuple(_group(stage, places[stage]) for stage in in_order)
 
 
