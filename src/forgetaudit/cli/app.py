@@ -5,9 +5,12 @@ from typing import Annotated
 import typer
 
 from forgetaudit import __version__
+from forgetaudit.cli.bless import bless
+from forgetaudit.cli.check import check
 from forgetaudit.cli.compare import compare
 from forgetaudit.cli.doctor import doctor
 from forgetaudit.cli.inspect import inspect
+from forgetaudit.cli.plan_examples import plan
 from forgetaudit.cli.show import show
 from forgetaudit.cli.weights import weights
 
@@ -41,5 +44,8 @@ def _root(
 app.command()(compare)
 app.command()(weights)
 app.command()(show)
+app.command()(check)
+app.command()(bless)
+app.command()(plan)
 app.command()(inspect)
 app.command()(doctor)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from forgetaudit.report.behaviour_findings import BEHAVIOUR_DETECTORS
 from forgetaudit.report.facts import Facts
+from forgetaudit.report.gate_findings import GATE_DETECTORS
 from forgetaudit.report.verdict import Finding, Severity
 from forgetaudit.report.weight_findings import WEIGHT_DETECTORS
 
@@ -17,7 +18,7 @@ _ORDER: tuple[Severity, ...] = ("high", "medium", "low", "info")
 
 def find(facts: Facts) -> tuple[Finding, ...]:
     """All findings on one variant, the worst first."""
-    found = [finding for detect in BEHAVIOUR_DETECTORS for finding in detect(facts)]
+    found = [finding for detect in (*BEHAVIOUR_DETECTORS, *GATE_DETECTORS) for finding in detect(facts)]
     if facts.weights is not None:
         found += [finding for detect in WEIGHT_DETECTORS for finding in detect(facts, facts.weights)]
     return worst_first(found)
@@ -29,6 +30,7 @@ def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 IDENTS = (
+    "accepted-state-of-something-else",
     "base-at-chance",
     "below-resolution",
     "classes-fell",
@@ -45,11 +47,15 @@ IDENTS = (
     "labels-do-not-fit",
     "layer-drifts-most",
     "loss-in-head",
+    "more-lost-than-accepted",
     "needs-more-examples",
+    "no-more-lost-than-accepted",
     "nonfinite-outputs",
     "nonfinite-weights",
     "not-one-lineage",
     "only-a-cast",
+    "perhaps-more-lost-than-accepted",
     "resized-vocabulary",
+    "waiver-expired",
     "zeroed-weights",
 )

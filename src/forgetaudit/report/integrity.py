@@ -201,7 +201,7 @@ def _verdict(report: AuditReport) -> Iterator[str]:
 
 
 def _told(verdict: Verdict) -> list[tuple[object, ...]]:
-    return [_key(rule) for rule in verdict.rules if not rule.rule.startswith("accepted")]
+    return [_key(rule) for rule in verdict.rules]
 
 
 def _key(rule: RuleResult) -> tuple[object, ...]:

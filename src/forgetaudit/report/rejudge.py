@@ -7,11 +7,14 @@ from forgetaudit.report.behaviour_findings import needs_more
 from forgetaudit.report.facts import Facts
 from forgetaudit.report.findings import worst_first
 from forgetaudit.report.gate import judge
+from forgetaudit.report.gate_findings import waiver_expired
 from forgetaudit.report.policy_record import record
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import Verdict
 
 __all__ = ["judge_report", "rejudged"]
+
+_OF_THE_VERDICT = {"needs-more-examples", "waiver-expired"}
 
 
 def judge_report(report: AuditReport, policy: Policy, *, today: date) -> Verdict:
@@ -30,12 +33,12 @@ def rejudged(report: AuditReport, policy: Policy, *, today: date) -> AuditReport
     """The report with that verdict, its policy, and the findings that tell of it; all else is as it was."""
     verdict = judge_report(report, policy, today=today)
     settings = report.inputs.settings | {"gate": record(policy)}
-    kept = tuple(found for found in report.findings if found.id != "needs-more-examples")
-    asked = tuple(
-        found
+    kept = tuple(found for found in report.findings if found.id not in _OF_THE_VERDICT)
+    of_each = [
+        Facts(variant=variant, weights=None, source=(), features=(), verdict=verdict)
         for variant in report.variants[1:]
-        for found in needs_more(Facts(variant=variant, weights=None, source=(), features=(), verdict=verdict))
-    )
+    ]
+    asked = tuple(found for facts in of_each for found in (*needs_more(facts), *waiver_expired(facts)))
     return report.model_copy(
         update={
             "verdict": verdict,

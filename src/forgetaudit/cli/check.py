@@ -1,0 +1,89 @@
+"""check REPORT: a saved report judged again, by another policy or on another day. No torch, no checkpoint, no data."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from forgetaudit import planning
+from forgetaudit.cli import console, options
+from forgetaudit.cli.bless import accepted_state
+from forgetaudit.cli.outputs import parse_outputs, refuse_inputs
+from forgetaudit.cli.telling import tell
+from forgetaudit.config import Config, read_config
+from forgetaudit.errors import UsageError
+from forgetaudit.report.accepted import beside_accepted
+from forgetaudit.report.policy_record import policy_of
+from forgetaudit.report.rejudge import rejudged
+from forgetaudit.report.report import AuditReport
+
+__all__ = ["check"]
+
+Report = Annotated[
+    Path, typer.Argument(metavar="REPORT", help="What --output json=PATH wrote.", show_default=False)
+]
+PolicyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--policy",
+        metavar="FILE",
+        help="Judge by the [gate] of this config; by the policy of the report itself otherwise.",
+        rich_help_panel="Gate",
+    ),
+]
+
+
+def check(
+    report: Report,
+    policy: PolicyFile = None,
+    max_drop: options.MaxDrop = None,
+    min_cka: options.MinCka = None,
+    max_distance: options.MaxDistance = None,
+    frozen: options.Frozen = None,
+    confidence: options.Confidence = None,
+    min_samples: options.MinSamples = None,
+    fail_when: options.FailWhenOption = None,
+    on_inconclusive: options.OnInconclusiveOption = None,
+    no_fail: options.NoFail = False,
+    output: options.Output = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Judge a saved report again: by another policy, other limits, or on another day. Runs nothing."""
+    requests = parse_outputs(output or [])
+    refuse_inputs(requests, (report, *(() if policy is None else (policy,))))
+    saved = AuditReport.load(report)
+    settled = _settled(saved, policy)
+    rules = planning.plan_policy(
+        planning.GateWords(
+            max_drop=max_drop, min_cka=min_cka, max_distance=max_distance, frozen=tuple(frozen or ()),
+            confidence=confidence, min_samples=min_samples, fail_when=fail_when, on_inconclusive=on_inconclusive,
+        ),
+        settled,
+    )  # fmt: skip
+    if not rules.rules:
+        raise UsageError(
+            f"there is no rule to judge {report} by",
+            hint="pass --policy FILE, or a limit as in --max-drop 2pt",
+        )
+    accepted = accepted_state(settled)
+    judged = rejudged(saved, rules, today=datetime.now(UTC).date())
+    if accepted is not None:
+        judged = beside_accepted(judged, accepted)
+    if not quiet:
+        typed = " and what was typed" if rules != settled.policy else ""
+        console.note(f"judged by {policy or 'the policy of the report'}{typed}")
+    raise typer.Exit(tell(judged, requests, quiet=quiet, verbose=verbose, no_fail=no_fail))
+
+
+def _settled(saved: AuditReport, policy: Path | None) -> Config:
+    """The policy's own file, else what the report was judged by."""
+    if policy is not None:
+        config = read_config(policy)
+        if not config.policy.rules:
+            raise UsageError(f"{policy} has no rules", hint="give it a table [gate.rules]")
+        return config
+    own = policy_of(saved.inputs.settings.get("gate") or {})
+    here = planning.load_config(None, ignore=False).directory
+    return Config(directory=here) if own is None else Config(directory=here, policy=own)
