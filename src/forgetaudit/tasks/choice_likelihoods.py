@@ -22,6 +22,8 @@ ABSENT = -1
 
 # Tokens whose keys and values, or whose scores for every word, are held at once.
 MOST_READ, MOST_SCORED = 16_384, 2_048
+# One more call costs about as much as so many tokens of padding: measured on a processor, more where calls wait.
+PADDED_ON_CPU, PADDED_ELSEWHERE = 64, 2_048
 NEEDED = frozenset({"past_key_values", "use_cache", "attention_mask"})
 
 Pair = tuple[int, int]
@@ -62,6 +64,7 @@ class _Run:
     ) -> None:
         self._model, self._takes, self._longest = model, takes, longest
         self._context, self._mask, self._endings = context, mask, endings
+        self._most_padded = PADDED_ON_CPU if context.device.type == "cpu" else PADDED_ELSEWHERE
         self._lengths: list[int] = mask.sum(dim=1).tolist()
         self._n_tokens: list[list[int]] = (endings != ABSENT).sum(dim=2).tolist()
         self.sums = torch.full(endings.shape[:2], -torch.inf, dtype=torch.float64, device=endings.device)
@@ -91,7 +94,7 @@ class _Run:
             for row in range(len(self._lengths))
         }
         most = MOST_READ if "logits_to_keep" in self._takes else MOST_SCORED
-        for rows in even_groups(self._lengths, most=most):
+        for rows in even_groups(self._lengths, most=most, most_padded=self._most_padded):
             self._continue(rows, [(row, choice) for row in rows for choice in fitting[row]])
         too_long = [
             (row, choice)
@@ -130,7 +133,8 @@ class _Run:
         numbers = {row: number for number, row in enumerate(rows)}
         longer = [pair for pair in pairs if self._n_tokens[pair[0]][pair[1]] > 1]
         lengths = [self._n_tokens[row][choice] - 1 for row, choice in longer]
-        for group in even_groups(lengths, most=MOST_SCORED, most_rows=max(1, MOST_READ // t)):
+        limits = {"most": MOST_SCORED, "most_padded": self._most_padded, "most_rows": max(1, MOST_READ // t)}
+        for group in even_groups(lengths, **limits):
             self._go_on([longer[one] for one in group], numbers, mask, outputs.past_key_values)
 
     def _score_first(self, rows: Sequence[int], pairs: Sequence[Pair], scores: Tensor) -> None:
@@ -164,7 +168,7 @@ class _Run:
         lengths = [
             min(self._lengths[row] + self._n_tokens[row][choice] - 1, self._longest) for row, choice in pairs
         ]
-        for group in even_groups(lengths, most=MOST_SCORED):
+        for group in even_groups(lengths, most=MOST_SCORED, most_padded=self._most_padded):
             self._whole_rows([pairs[one] for one in group], first=first)
 
     def _whole_rows(self, pairs: Sequence[Pair], *, first: bool) -> None:

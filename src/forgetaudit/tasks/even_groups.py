@@ -4,12 +4,9 @@ from collections.abc import Sequence
 
 __all__ = ["even_groups"]
 
-# One more call costs about as much as so many tokens of padding.
-MOST_PADDED = 256
-
 
 def even_groups(
-    lengths: Sequence[int], *, most: int, most_rows: int | None = None, most_padded: int = MOST_PADDED
+    lengths: Sequence[int], *, most: int, most_padded: int, most_rows: int | None = None
 ) -> list[list[int]]:
     """The numbers of all rows, longest first, in groups of at most `most` tokens, padding included, or one row.
 
