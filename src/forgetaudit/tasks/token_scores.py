@@ -50,13 +50,14 @@ def score_tokens(outputs: Any, batch: Batch, *, ahead: int) -> Outcomes:
     """Scores (n, t, v) -> outcomes by token: the highest score is predicted, −log softmax in float64.
 
     A token whose scores hold a NaN or +∞, or are −∞ alone, has no answer: predicted −1, not correct, nll NaN.
-    ModelError where the outputs hold no such scores. Memory: a few chunks beside the outputs.
+    ModelError where the outputs hold no such scores. Memory: a chunk in float64 beside the outputs.
     """
     asked = questions_of(batch, ahead=ahead)
     logits = _logits(outputs, batch)
     predicted, nll, sure = [_nothing(torch.int64)], [_nothing(torch.float64)], [_nothing(torch.float64)]
+    (room,) = _rooms(logits, 1)
     for scores, wanted in _chunks(logits, asked):
-        top, below = _shifted(scores)
+        top, below = _shifted(scores, room)
         answered = top.isfinite()
         of_wanted = below.gather(1, wanted[:, None])[:, 0]
         predicted.append(torch.where(answered, scores.argmax(dim=1), NO_ANSWER).cpu())
@@ -82,17 +83,18 @@ def token_kl(base: Any, tuned: Any, batch: Batch, *, ahead: int) -> NDArray[np.f
     0 exactly where the scores are the same; NaN where either side has no answer.
     """
     asked = questions_of(batch, ahead=ahead)
-    sides = (_chunks(_logits(outputs, batch), asked) for outputs in (base, tuned))
-    found = [_nothing(torch.float64)]
-    found += [_kl(ours, theirs).cpu() for (ours, _), (theirs, _) in zip(*sides, strict=True)]
+    ours, theirs = (_logits(outputs, batch) for outputs in (base, tuned))
+    rooms = _rooms(ours, 3)
+    chunks = zip(_chunks(ours, asked), _chunks(theirs, asked), strict=True)
+    found = [_nothing(torch.float64), *(_kl(one, other, *rooms).cpu() for (one, _), (other, _) in chunks)]
     values: NDArray[np.float64] = torch.cat(found).numpy()
     return values
 
 
-def _kl(base: Tensor, tuned: Tensor) -> Tensor:
+def _kl(base: Tensor, tuned: Tensor, *rooms: Tensor) -> Tensor:
     """Σ p (log p − log q), the largest score of either side taken off first so that nothing overflows."""
-    x, y = (_shifted(scores)[1] for scores in (base, tuned))
-    log_ratio = x - y
+    (_, x), (_, y) = _shifted(base, rooms[0]), _shifted(tuned, rooms[1])
+    log_ratio = torch.sub(x, y, out=rooms[2][: len(x)])
     weight, other = x.exp_(), y.exp_()
     total = weight.sum(dim=1)
     rest = (other.sum(dim=1) / total).log()
@@ -103,21 +105,37 @@ def _kl(base: Tensor, tuned: Tensor) -> Tensor:
     return found
 
 
-def _shifted(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """The largest score of each row, and in float64 all scores less that, so that no exponential overflows."""
+def _shifted(scores: Tensor, room: Tensor) -> tuple[Tensor, Tensor]:
+    """The largest score of each row; and in `room` all scores less that, so that no exponential overflows."""
     top = scores.amax(dim=1)
-    return top, scores.double().sub_(top[:, None])
+    return top, room[: len(scores)].copy_(scores).sub_(top[:, None])
+
+
+def _rooms(logits: Tensor, n: int) -> Tensor:
+    """Where `n` chunks are worked on in float64: given out once, since fresh memory costs more than the sums."""
+    device = "cpu" if logits.device.type == "mps" else logits.device
+    return torch.empty(n, _n_together(logits), logits.shape[2], dtype=torch.float64, device=device)
+
+
+def _n_together(logits: Tensor) -> int:
+    return max(1, (GPU_CHUNK if logits.device.type == "cuda" else CHUNK) // logits.shape[2])
 
 
 def _chunks(logits: Tensor, asked: Questions) -> Iterator[tuple[Tensor, Tensor]]:
     """Scores (c, v) that answer the next c questions, and the right answers (c,), where float64 can be had."""
     flat = logits.detach().reshape(-1, logits.shape[2])
-    at = asked.row * logits.shape[1] + asked.place
-    n_together = max(1, (CHUNK if logits.device.type in ("cpu", "mps") else GPU_CHUNK) // logits.shape[2])
+    at = (asked.row * logits.shape[1] + asked.place).cpu()
+    n_together = _n_together(logits)
     for start in range(0, len(asked), n_together):
         some = slice(start, start + n_together)
-        scores, wanted = flat[at[some]], asked.wanted[some]
+        scores, wanted = flat[_span(at[some])], asked.wanted[some]
         yield (scores.cpu(), wanted.cpu()) if scores.device.type == "mps" else (scores, wanted)
+
+
+def _span(at: Tensor) -> slice | Tensor:
+    """Ascending places as a slice where none is left out between them: then nothing needs to be copied."""
+    first, last = int(at[0]), int(at[-1])
+    return slice(first, last + 1) if last - first + 1 == len(at) else at
 
 
 def _logits(outputs: Any, batch: Batch) -> Tensor:
