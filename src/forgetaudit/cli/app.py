@@ -9,6 +9,7 @@ from forgetaudit.cli.bless import bless
 from forgetaudit.cli.check import check
 from forgetaudit.cli.compare import compare
 from forgetaudit.cli.doctor import doctor
+from forgetaudit.cli.init import init
 from forgetaudit.cli.inspect import inspect
 from forgetaudit.cli.plan_examples import plan
 from forgetaudit.cli.show import show
@@ -47,5 +48,6 @@ app.command()(show)
 app.command()(check)
 app.command()(bless)
 app.command()(plan)
+app.command()(init)
 app.command()(inspect)
 app.command()(doctor)
