@@ -156,8 +156,9 @@ def _prepared_forgetaudit() -> Any:
     import torch
     from transformers import AutoTokenizer, GPT2LMHeadModel  # noqa: F401
 
-    from forgetaudit.audits.compare import compare
-    from forgetaudit.plan import AuditPlan, DataPlan, Settings
+    import forgetaudit
+    import forgetaudit.audits.compare
+    from forgetaudit.plan import Settings
     from forgetaudit.tasks.multiple_choice import MultipleChoice
 
     torch.set_num_threads(1)
@@ -171,15 +172,9 @@ def _prepared_forgetaudit() -> Any:
     MultipleChoice.score = keep  # type: ignore[method-assign]
 
     def run(folder: Path) -> dict[str, list[list[float]]]:
-        data = DataPlan(name="quiz", where="quiz.jsonl", directory=folder, decision="the benchmark's")
-        plan = AuditPlan(
-            base=folder / "base",
-            tuned=(folder / "tuned",),
-            names=("tuned",),
-            data=(data,),
-            settings=Settings(threads=1),
+        report = forgetaudit.compare(
+            folder / "base", folder / "tuned", data=str(folder / "quiz.jsonl"), settings=Settings(threads=1)
         )
-        report = compare(plan)
         assert report.features[0].layers, "features are part of the work"
         return {
             name: [row for batch in seen.values() for row in batch[place]]
