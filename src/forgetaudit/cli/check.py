@@ -68,9 +68,7 @@ def check(
             hint="pass --policy FILE, or a limit as in --max-drop 2pt",
         )
     accepted = accepted_state(settled)
-    judged = rejudged(saved, rules, today=datetime.now(UTC).date())
-    if accepted is not None:
-        judged = beside_accepted(judged, accepted)
+    judged = beside_accepted(rejudged(saved, rules, today=datetime.now(UTC).date()), accepted)
     if not quiet:
         typed = " and what was typed" if rules != settled.policy else ""
         console.note(f"judged by {policy or 'the policy of the report'}{typed}")

@@ -1,7 +1,6 @@
 """compare BASE TUNED…: options to a plan, the plan to a report, the report to the screen, the verdict to a code."""
 
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import typer
@@ -10,15 +9,13 @@ from forgetaudit import planning
 from forgetaudit.audits.samples import compare_samples
 from forgetaudit.cli import console, options
 from forgetaudit.cli import samples as sample_options
+from forgetaudit.cli.bless import accepted_state
 from forgetaudit.cli.dry_run import told as dry_run_lines
-from forgetaudit.cli.outputs import OutputRequest, parse_outputs, refuse_inputs, write_outputs
-from forgetaudit.errors import OutputError, UsageError
+from forgetaudit.cli.outputs import parse_outputs, refuse_inputs
+from forgetaudit.cli.telling import tell
+from forgetaudit.errors import UsageError
 from forgetaudit.plan import AuditPlan, Settings
-from forgetaudit.renderers.headline import headlines
-from forgetaudit.renderers.screen import decisions
-from forgetaudit.renderers.terminal import render
-from forgetaudit.report.gate import FAILED, INCONCLUSIVE, PASSED
-from forgetaudit.report.report import AuditReport
+from forgetaudit.report.accepted import beside_accepted
 
 __all__ = ["compare"]
 
@@ -80,6 +77,8 @@ def compare(
         ),
         settled,
     )  # fmt: skip
+    # Read before hours of work, as everything that could be refused.
+    accepted = None if no_config else accepted_state(settled)
     settings_file = () if settled.path is None else (settled.path,)
     if samples is not None:
         refuse_inputs(requests, (*samples, *settings_file))
@@ -90,7 +89,9 @@ def compare(
             console.write_out(console.as_lines(sample_options.described(logs)))
             return
         report = compare_samples(logs, progress=console.StderrProgress(quiet=quiet))
-        raise typer.Exit(_tell(report, requests, quiet=quiet, verbose=verbose, no_fail=no_fail))
+        raise typer.Exit(
+            tell(beside_accepted(report, accepted), requests, quiet=quiet, verbose=verbose, no_fail=no_fail)
+        )
     sample_options.refuse_without_samples(context)
     if base is None or not tuned:
         raise sample_options.missing_checkpoint("BASE" if base is None else "TUNED…")
@@ -123,7 +124,7 @@ def compare(
     from forgetaudit.audits.compare import compare as audit
 
     report, kept = audit(plan, progress=console.StderrProgress(quiet=quiet))
-    code = _tell(report, requests, quiet=quiet, verbose=verbose, no_fail=no_fail)
+    code = tell(beside_accepted(report, accepted), requests, quiet=quiet, verbose=verbose, no_fail=no_fail)
     if written := kept.write():
         console.note(f"wrote {', '.join(written)}")
     raise typer.Exit(code)
@@ -170,34 +171,3 @@ def _refuse_idle_options(plan: AuditPlan, *, model_typed: bool) -> None:
             details=["without data only the weights are compared, and no model is run"],
             hint="pass --data, or leave it out",
         )
-
-
-def _tell(
-    report: AuditReport, requests: Sequence[OutputRequest], *, quiet: bool, verbose: bool, no_fail: bool
-) -> int:
-    """The report to the screen and to the files asked for; the exit code."""
-    code = report.verdict.exit_code
-    forgiven = no_fail and code in (FAILED, INCONCLUSIVE)
-    exit_note = f"{PASSED} (--no-fail; the verdict asks for {code})" if forgiven else str(code)
-    width, colour, unicode = console.terminal_traits(sys.stdout)
-    if verbose:
-        for decision in decisions(report):
-            console.note(decision)
-    try:
-        console.write_out(
-            console.as_lines(headlines(report))
-            if quiet
-            else render(report, width=width, colour=colour, unicode=unicode, exit_note=exit_note)
-        )
-    except (BrokenPipeError, OutputError):
-        # The screen is lost; what a long run found is not.
-        _save(report, requests, exit_note)
-        raise
-    # After the screen, so that a full disk does not cost both.
-    _save(report, requests, exit_note)
-    return PASSED if forgiven else code
-
-
-def _save(report: AuditReport, requests: Sequence[OutputRequest], exit_note: str) -> None:
-    if written := write_outputs(report, requests, exit_note):
-        console.note(f"wrote {', '.join(written)}")

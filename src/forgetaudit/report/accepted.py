@@ -25,6 +25,12 @@ __all__ = ["ACCEPTED_SCHEMA", "AcceptedState", "accept", "beside_accepted", "rea
 
 ACCEPTED_SCHEMA = "forgetaudit.accepted/1"
 _CONFIDENCE = 0.95
+_IDENTS = {
+    "accepted-state-of-something-else",
+    "more-lost-than-accepted",
+    "no-more-lost-than-accepted",
+    "perhaps-more-lost-than-accepted",
+}
 
 
 class AcceptedSource(Part):
@@ -119,14 +125,17 @@ def read_accepted(path: Path) -> AcceptedState:
     return state
 
 
-def beside_accepted(report: AuditReport, state: AcceptedState) -> AuditReport:
-    """The report with findings on how it compares with the accepted state; its verdict stays."""
+def beside_accepted(report: AuditReport, state: AcceptedState | None) -> AuditReport:
+    """The report with findings on how it compares with the accepted state, if there is one; its verdict stays."""
+    if state is None:
+        return report
     found = [
         told
         for section in (() if isinstance(report.source, Absent) else report.source)
         for told in _compared(report, section, state)
     ]
-    return report.model_copy(update={"findings": worst_first((*report.findings, *found))})
+    others = (one for one in report.findings if one.id not in _IDENTS)
+    return report.model_copy(update={"findings": worst_first((*others, *found))})
 
 
 def _compared(report: AuditReport, section: SourceSection, state: AcceptedState) -> Iterator[Finding]:
