@@ -16,7 +16,7 @@ from forgetaudit.renderers.phrases import (
     rival_words,
     soft_name,
 )
-from forgetaudit.report.behaviour import ScoreSection, SourceSection
+from forgetaudit.report.behaviour import ClassResult, NoiseFloor, ScoreSection, SourceSection
 from forgetaudit.report.parts import Absent, Estimate, Measured
 from forgetaudit.report.report import AuditReport
 
@@ -85,7 +85,8 @@ def _behaviour(report: AuditReport, subject: Subject) -> Iterator[Line]:
     )
     both = f"{numbers.percent(source.accuracy.base)} → {numbers.percent(source.accuracy.tuned)}"
     change = numbers.signed_points(source.accuracy.base - source.accuracy.tuned)
-    sides = "  drop, two-sided 95 %" if span else ""
+    looks = " at every look" if source.sequential else ""
+    sides = f"  drop, two-sided 95 %{looks}" if span else ""
     yield _row(f"{source.metric} ", f"{both}   {change} pt{span}{sides}")
     flips = source.flips
     yield _row(
@@ -97,7 +98,10 @@ def _behaviour(report: AuditReport, subject: Subject) -> Iterator[Line]:
     yield from _moved(source)
     yield from (_score(score) for score in subject.scores)
     if source.per_class:
-        yield _row("classes", _classes(source))
+        yield _row("classes", _parts(source.per_class, "class"))
+    if source.per_group:
+        yield _row("groups", _parts(source.per_group, "group"))
+    yield from (_noise(floor) for floor in report.noise if floor.data == source.data)
     yield []
 
 
@@ -158,18 +162,27 @@ def _half_width(value: Estimate, scale: float) -> str:
     return f" ± {half:.1f}" if scale == 100 else f" ± {half:.2g}"
 
 
-def _classes(source: SourceSection) -> str:
+def _noise(floor: NoiseFloor) -> Line:
+    """What base itself answers otherwise in batches of another size."""
+    first, second = floor.batch_sizes
+    same = "no answer" if floor.n_answers_changed == 0 else f"{counted(floor.n_answers_changed, 'answer')}"
+    changed = f"{same} of {numbers.count(floor.n)} of base's changed, {counted(floor.n_flips, 'flip')}"
+    return _row("noise", f"{changed}, in batches of {second} instead of {first}")
+
+
+def _parts(results: Sequence[ClassResult], noun: str) -> str:
+    """The classes, or groups, that surely fell, the worst by name."""
     fell = sorted(
-        (c for c in source.per_class if c.adjusted_p < 0.05 and c.base > c.tuned),
+        (c for c in results if c.adjusted_p < 0.05 and c.base > c.tuned),
         key=lambda c: c.tuned - c.base,
     )
-    rose = sum(c.adjusted_p < 0.05 and c.base < c.tuned for c in source.per_class)
-    rest = len(source.per_class) - len(fell) - rose
+    rose = sum(c.adjusted_p < 0.05 and c.base < c.tuned for c in results)
+    rest = len(results) - len(fell) - rose
     parts = []
     if fell:
         worst = fell[0]
         parts.append(
-            f"class {worst.name} fell {numbers.points(worst.base - worst.tuned)} pt "
+            f"{noun} {worst.name} fell {numbers.points(worst.base - worst.tuned)} pt "
             f"(n {worst.n}, adjusted p {numbers.p_value(worst.adjusted_p)})"
         )
     if len(fell) > 1:
