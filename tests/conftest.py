@@ -38,7 +38,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """How many tests ran on timm: none is skipped where it is missing, they fail."""
     passed = [report for report in terminalreporter.stats.get("passed", []) if "timm" in report.nodeid]
     if passed:
-        terminalreporter.write_line(f"{len(passed)} tests passed on timm {metadata.version('timm')}")
+        terminalreporter.write_line(f"passed on timm {metadata.version('timm')}: {len(passed)}")
 
 
 @pytest.fixture(scope="session")

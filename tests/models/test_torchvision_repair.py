@@ -81,6 +81,21 @@ def test_the_torchvision_that_is_installed_is_repaired_only_where_it_is_broken()
     assert timm.__version__
 
 
+# What a build that fits registers when its library is loaded.
+REGISTERED = """
+import torch
+library = torch.library.Library("torchvision", "FRAGMENT")
+for name in ("nms", "qnms"):
+    library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+"""
+
+
+def test_the_torchvision_that_is_installed_is_left_alone_where_its_operators_are_there() -> None:
+    prelude = REGISTERED if was_repaired() else ""
+    program = "from forgetaudit.models.torchvision_repair import *\nprint(import_torchvision().__name__, was_repaired())"
+    assert said(prelude + program) == "torchvision False"
+
+
 def test_a_process_that_has_already_failed_on_it_can_still_be_repaired() -> None:
     program = """
 try:
