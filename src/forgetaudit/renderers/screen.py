@@ -1,6 +1,6 @@
 """The first screen, as styled lines: verdict first, then where and what to try; provenance last."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from forgetaudit.renderers import numbers
 from forgetaudit.renderers.headline import Subject, rule_words, rules_of, subjects, verdict_line
