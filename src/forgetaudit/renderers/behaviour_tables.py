@@ -5,7 +5,14 @@ from collections.abc import Callable, Iterator, Sequence
 from forgetaudit.renderers import numbers
 from forgetaudit.renderers.document import Caps, Cell, Column, Span, Table
 from forgetaudit.renderers.phrases import asked, nats, perplexity, soft_name
-from forgetaudit.report.behaviour import ClassResult, LogLoss, McNemarTest, ScoreSection, SourceSection
+from forgetaudit.report.behaviour import (
+    CalibrationPart,
+    ClassResult,
+    LogLoss,
+    McNemarTest,
+    ScoreSection,
+    SourceSection,
+)
 from forgetaudit.report.parts import Absent, Estimate, Measured
 
 __all__ = ["before_and_after", "classes_table", "drop_span", "flips_table", "groups_table"]
@@ -60,9 +67,22 @@ def _source_rows(source: SourceSection) -> Iterator[tuple[Cell, ...]]:
         yield _row(Cell(text="perplexity"), *both, "", "", source.n, source.nll.increase)
     if not isinstance(source.disagreement, Absent):
         yield _moved_row("changed answers", source.disagreement, source.n, numbers.percent)
+    if not isinstance(source.calibration, Absent):
+        yield from _calibration_rows(source.calibration, source.n)
     for soft in source.soft:
         unit = f", {soft.unit}/{source.unit}" if soft.unit else ""
         yield _moved_row(f"{soft_name(soft)}{unit}", soft.value, source.n, numbers.unit)
+
+
+def _calibration_rows(calibration: CalibrationPart, n: int) -> Iterator[tuple[Cell, ...]]:
+    pairs = {
+        "mean confidence": (calibration.base_confidence, calibration.tuned_confidence),
+        "calibration error": (calibration.base_error, calibration.tuned_error),
+    }
+    for name, (base, tuned) in pairs.items():
+        change = f"{numbers.signed_points(base - tuned)} pt"
+        texts = (numbers.percent(base), numbers.percent(tuned), change, "", numbers.count(n), "diagnostic")
+        yield (Cell(text=name), *(Cell(text=text) for text in texts))
 
 
 def _loss_row(name: str, loss: LogLoss, n: int) -> tuple[Cell, ...]:

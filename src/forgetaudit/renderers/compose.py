@@ -11,6 +11,7 @@ from forgetaudit.renderers.behaviour_tables import (
     groups_table,
 )
 from forgetaudit.renderers.document import Caps, Comparison, Document, Fact, Span, Table, Tone
+from forgetaudit.renderers.examples_table import examples_table
 from forgetaudit.renderers.gate_tables import notes, rules_table, waivers_table
 from forgetaudit.renderers.headline import Subject, rules_of, subjects, verdict_line
 from forgetaudit.renderers.phrases import asked, files_compared, findings_of, rival_words
@@ -130,6 +131,7 @@ def _tables(report: AuditReport, subject: Subject, caps: Caps) -> Iterator[Table
         yield flips_table(source)
         yield classes_table(source, caps)
         yield groups_table(source, caps)
+        yield examples_table(report, subject, caps)
     if subject.weights is not None:
         yield layers_table(subject.weights, subject.features, caps)
         yield totals_table(subject.weights)

@@ -10,7 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from forgetaudit.renderers.escapes import for_spreadsheet
-from forgetaudit.report.behaviour import FeatureSection, LogLoss, RivalSection, ScoreSection, SourceSection
+from forgetaudit.report.behaviour import (
+    FeatureSection,
+    LogLoss,
+    LostExample,
+    RivalSection,
+    ScoreSection,
+    SourceSection,
+)
 from forgetaudit.report.parts import Absent, Measured
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import RuleResult
@@ -55,6 +62,8 @@ def _rows(report: AuditReport) -> Iterator[_Row]:
         yield from _rule(rule)
     for source in () if isinstance(report.source, Absent) else report.source:
         yield from _source(source)
+    for lost in report.lost:
+        yield from _lost(lost)
     for score in report.scores:
         yield from _score(score)
     for features in () if isinstance(report.features, Absent) else report.features:
@@ -106,6 +115,9 @@ def _source(source: SourceSection) -> Iterator[_Row]:
     yield _measured(replace(here, name="disagreement"), source.disagreement)
     for soft in source.soft:
         yield _measured(replace(here, section="source.soft", name=soft.measure), soft.value)
+    if not isinstance(source.calibration, Absent):
+        for name, value in source.calibration:
+            yield replace(here, section="source.calibration", name=name, value=value, kind="diagnostic")
     for section, results in (("per_class", source.per_class), ("per_group", source.per_group)):
         for result in results:
             mine = replace(here, name=result.name, n=result.n)
@@ -122,6 +134,13 @@ def _log_loss(here: _Row, loss: LogLoss) -> Iterator[_Row]:
     yield _plain(replace(here, name="base"), loss.base, "statistical")
     yield _plain(replace(here, name="tuned"), loss.tuned, "statistical")
     yield _measured(replace(here, name="increase"), loss.increase)
+
+
+def _lost(lost: LostExample) -> Iterator[_Row]:
+    here = _Row(section="lost", data=lost.data, variant=lost.variant, name=lost.id, n=lost.n, kind="exact")
+    for size in ("confidence", "nll_increase"):
+        if (value := getattr(lost, size)) is not None:
+            yield replace(here, section=f"lost.{size}", value=value)
 
 
 def _score(score: ScoreSection) -> Iterator[_Row]:

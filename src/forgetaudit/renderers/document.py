@@ -48,12 +48,16 @@ Mark = Bar | Span
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """What stands in a table: a text, perhaps a name out of a file (shown as it is), perhaps drawn as well."""
+    """What stands in a table: a text, perhaps out of a file (`named`: shown as it is), perhaps drawn as well.
+
+    `picture` is a PNG as a data URI, and the text then its name.
+    """
 
     text: str = ""
     named: bool = False
     tone: Tone = ""
     mark: Mark | None = None
+    picture: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,3 +145,4 @@ class Caps:
     rules: int
     findings: int
     facts: int
+    examples: int

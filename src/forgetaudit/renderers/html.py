@@ -17,8 +17,10 @@ from forgetaudit.report.report import AuditReport
 
 __all__ = ["html"]
 
-_CAPS = Caps(classes=100, layers=400, tensors=25, rules=200, findings=50, facts=40)
+_CAPS = Caps(classes=100, layers=400, tensors=25, rules=200, findings=50, facts=40, examples=50)
 _LONGEST_TEXT = 1_000
+# Checked where the table is made; longer than any text.
+_PICTURE = "data:image/png;base64,"
 
 
 def html(report: AuditReport, exit_note: str = "") -> str:
@@ -51,5 +53,5 @@ def _template() -> Template:
 def _shown(value: object) -> object:
     """A text out of a report, before it is escaped; what the template's own macros made is whole already."""
     if isinstance(value, str) and not hasattr(value, "__html__"):
-        return clipped(printable(value), _LONGEST_TEXT)
+        return value if value.startswith(_PICTURE) else clipped(printable(value), _LONGEST_TEXT)
     return value

@@ -74,15 +74,12 @@ def _suite(report: AuditReport, name: str, rules: list[RuleResult]) -> Element:
 
 def _headlines(report: AuditReport, suite_name: str) -> list[str]:
     """The verdicts that the suite is of: one, or of a fine-tune's weights those on every data set."""
-    return [
-        _shown("".join(text for text, _ in verdict_line(report, subject)))
-        for subject in subjects(report)
-        if suite_name
-        in (
-            _suite_name(subject.variant, None),
-            _suite_name(subject.variant, subject.source and subject.source.data),
-        )
-    ]
+    told = []
+    for subject in subjects(report):
+        data = subject.source.data if subject.source else None
+        if suite_name in (_suite_name(subject.variant, None), _suite_name(subject.variant, data)):
+            told.append(_shown("".join(text for text, _ in verdict_line(report, subject))))
+    return told
 
 
 def _undecided_fails(report: AuditReport) -> bool:

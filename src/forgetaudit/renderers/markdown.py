@@ -18,10 +18,10 @@ __all__ = ["MARKER", "MOST_CHARACTERS", "markdown"]
 MARKER = "<!-- forgetaudit:report -->"
 MOST_CHARACTERS = 60_000
 
-_CAPS = Caps(classes=20, layers=40, tensors=10, rules=40, findings=20, facts=12)
+_CAPS = Caps(classes=20, layers=40, tensors=10, rules=40, findings=20, facts=12, examples=8)
 # For the sentence that tells what was left out.
 _RESERVE = 300
-_FOLDED = {"totals", "tensors"}
+_FOLDED = {"totals", "tensors", "examples"}
 
 
 def markdown(report: AuditReport, exit_note: str = "") -> str:
@@ -114,6 +114,8 @@ def _line(texts: Iterator[str]) -> str:
 def _cell(cell: Cell) -> str:
     if isinstance(cell.mark, Bar):
         return numbers.bar(cell.mark.value, 10)
+    if cell.picture:
+        return "a picture"
     text = code(cell.text) if cell.named else prose(cell.text, 300)
     return f"**{text}**" if text and cell.tone == "bad" and not cell.named else text
 

@@ -19,6 +19,7 @@ from forgetaudit.renderers.phrases import (
 from forgetaudit.report.behaviour import ClassResult, NoiseFloor, ScoreSection, SourceSection
 from forgetaudit.report.parts import Absent, Estimate, Measured
 from forgetaudit.report.report import AuditReport
+from forgetaudit.wording import counted
 
 __all__ = ["decisions", "screen"]
 
