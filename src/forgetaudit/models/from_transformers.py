@@ -24,6 +24,7 @@ from forgetaudit.models.quantised import refuse_quantised
 from forgetaudit.models.quiet import quiet_transformers
 from forgetaudit.models.sentence_transformers import (
     Sentences,
+    is_of_pooler,
     sentence_differences,
     without_head,
     without_pooler,
@@ -56,7 +57,7 @@ class TransformersArchitecture:
         self._class = model_class(evidence, trust_remote_code=trust_remote_code)
         self.task = task_of(self.name) if evidence.sentences is None else "embedding"
         self._config = network_config(self._class, evidence)
-        self._arguments = {} if evidence.sentences is None else without_pooler(self._class)
+        self._arguments: dict[str, Any] | None = None
         self._landings: dict[Checkpoint, Landing] = {}
         self._slots: dict[Checkpoint, frozenset[str]] = {}
         self._base: tuple[Checkpoint, LoadedState] | None = None
@@ -159,6 +160,10 @@ class TransformersArchitecture:
 
     def _load(self, tensors: dict[str, Tensor]) -> Loaded:
         """The library's loader on tensors at hand. It converts nothing: they come in the dtype that is asked for."""
+        # Decided by the first file, which is base: a pooler that it lacks was not trained, and feeds no embedding.
+        if self._arguments is None:
+            idle = self._found.sentences is not None or not any(map(is_of_pooler, tensors))
+            self._arguments = without_pooler(self._class) if idle else {}
         floating = next((t.dtype for t in tensors.values() if t.is_floating_point()), torch.float32)
         with quiet_transformers():
             try:
@@ -176,14 +181,11 @@ class TransformersArchitecture:
         return Loaded(
             model=model,
             missing=tuple(sorted(said["missing_keys"])),
-            unexpected=tuple(sorted(self._beyond_pooler(said["unexpected_keys"]))),
+            unexpected=tuple(
+                sorted(n for n in said["unexpected_keys"] if not (self._arguments and is_of_pooler(n)))
+            ),
             mismatched=tuple(sorted(name for name, *_ in said["mismatched_keys"])),
         )
-
-    def _beyond_pooler(self, names: Sequence[str]) -> list[str]:
-        """Names that found no place, but for those of a pooler that was left out."""
-        left_out = "add_pooling_layer" in self._arguments
-        return [name for name in names if not (left_out and "pooler" in name.split("."))]
 
     def _preparation(self, model: nn.Module) -> Preparation:
         if getattr(model, "main_input_name", "") == "input_ids":

@@ -21,7 +21,7 @@ from forgetaudit.models.sentence_files import SentenceFiles, read_sentence_files
 from forgetaudit.models.sidecars import folder_of
 from forgetaudit.models.torchvision_repair import import_torchvision
 
-__all__ = ["Sentences", "sentence_differences", "without_head", "without_pooler"]
+__all__ = ["Sentences", "is_of_pooler", "sentence_differences", "without_head", "without_pooler"]
 
 
 class Sentences:
@@ -110,6 +110,11 @@ def without_pooler(model_class: type) -> dict[str, Any]:
     """The arguments that keep BERT's pooler out: no embedding is read from it, and many files have none."""
     takes = inspect.signature(model_class.__init__).parameters  # type: ignore[misc]
     return {"add_pooling_layer": False} if "add_pooling_layer" in takes else {}
+
+
+def is_of_pooler(name: str) -> bool:
+    """Whether a tensor of this name belongs to a pooler."""
+    return "pooler" in name.split(".")
 
 
 def sentence_differences(base: SentenceFiles, tuned: Path) -> tuple[str, ...]:
