@@ -166,9 +166,9 @@ def _half_width(value: Estimate, scale: float) -> str:
 def _noise(floor: NoiseFloor) -> Line:
     """What base itself answers otherwise in batches of another size."""
     first, second = floor.batch_sizes
-    same = "no answer" if floor.n_answers_changed == 0 else f"{counted(floor.n_answers_changed, 'answer')}"
-    changed = f"{same} of {numbers.count(floor.n)} of base's changed, {counted(floor.n_flips, 'flip')}"
-    return _row("noise", f"{changed}, in batches of {second} instead of {first}")
+    changed = f"{numbers.count(floor.n_answers_changed)} of {counted(floor.n, 'answer')} of base changed"
+    said = f"{changed}, {counted(floor.n_flips, 'flip')}, in batches of {second} instead of {first}"
+    return _row("noise", said)
 
 
 def _parts(results: Sequence[ClassResult], noun: str) -> str:
