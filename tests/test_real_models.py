@@ -19,6 +19,10 @@ from transformers import (
     ViTImageProcessorPil,
 )
 
+from forgetaudit.checkpoints.formats import open_checkpoint
+from forgetaudit.models.evidence import find_evidence
+from forgetaudit.models.from_transformers import TransformersArchitecture
+
 FIXTURES = Path(__file__).parent / "fixtures"
 DIGITS = FIXTURES / "data" / "digits_val.parquet"
 TEXTS = FIXTURES / "data" / "bert_val.parquet"
@@ -219,3 +223,34 @@ def test_without_a_config_nothing_says_that_rows_are_tokens(compared: Compare, t
     (row,) = [row for row in report["weights"][0]["tensors"] if row["change"] == "reshaped"]
     assert row["distance"] == {"not_measured": "the shapes differ"}
     assert row["shared_rows"] is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [*(("llama", name) for name in ("lora", "dora", "rslora", "ia3", "lora-bias-modules")), ("gpt2", "lora")],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_what_is_audited_is_the_merged_adapter_and_answers_as_the_unmerged_one(kind: str, name: str) -> None:
+    """Bit for bit what PEFT merges. Unmerged, the same sums are taken in another order, and float32 rounds them."""
+    base, adapter = FIXTURES / kind / "base", FIXTURES / kind / name
+    texts = [json.loads(line)["text"] for line in (FIXTURES / "data" / "docs.jsonl").open()][:24]
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    read = tokenizer(texts, truncation=True, max_length=128, padding=True, return_tensors="pt")
+    tokens, mask = read["input_ids"], read["attention_mask"].bool()
+
+    def adapted() -> Any:
+        network = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+        return PeftModel.from_pretrained(network, adapter).eval()
+
+    unmerged, merged = adapted(), adapted().merge_and_unload()
+    made = TransformersArchitecture(find_evidence(base))
+    with open_checkpoint(base) as weights, made.adapted(weights, adapter) as found, torch.no_grad():
+        on_cpu = {"dtype": torch.float32, "device": torch.device("cpu")}
+        model = made.build(weights, **on_cpu, seed=0).model
+        ours = made.load(model, found, **on_cpu).state
+        assert all(torch.equal(tensor, ours[name]) for name, tensor in merged.state_dict().items())
+        assert any("merged in float32 as PEFT merges them" in note for note in found.notes)
+        one, two = (net(tokens, attention_mask=mask.long()).logits[mask] for net in (unmerged, merged))
+    assert (one - two).abs().max() <= 1e-5 * one.abs().max()
+    assert torch.equal(one.argmax(dim=-1), two.argmax(dim=-1))

@@ -99,11 +99,11 @@ def build_network(
     )
 
 
-def _graft(choice: str, head: frozenset[str], base: Mapping[str, Tensor]) -> Graft | None:
+def _graft(choice: str, head: frozenset[str], base: Mapping[str, Tensor]) -> Graft:
     """`--head auto` takes base's head where tuned's does not fit, `base` always, `own` never."""
     if choice == "base" and not head:
         raise UsageError("--head base: no head was recognised in the network", hint="leave it out")
-    return None if choice == "own" else Graft(names=head, base=base, always=choice == "base")
+    return Graft(names=head, base=base, always=choice == "base", never=choice == "own")
 
 
 def _head_tensors(model: nn.Module, layers: tuple[Layer, ...]) -> frozenset[str]:

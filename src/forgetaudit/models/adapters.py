@@ -139,7 +139,9 @@ class AdaptedCheckpoint:
         return tensors
 
     def _said(self, notes: tuple[str, ...]) -> str:
-        merged = f"{len(self.touched)} tensors merged in float32 as PEFT merges them, all others are base's"
+        merged = (
+            f"audited merged: {len(self.touched)} tensors merged in float32 as PEFT merges them, all others are base's"
+        )
         return "; ".join([*notes, merged])
 
 

@@ -9,7 +9,13 @@ from torch import Tensor, nn
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.errors import MismatchError, listing
 from forgetaudit.models.architecture import Graft
-from forgetaudit.models.loading import LoadedState, converted, read_tensor
+from forgetaudit.models.loading import (
+    LoadedState,
+    converted,
+    read_tensor,
+    refuse_other_head,
+    told_shapes,
+)
 from forgetaudit.models.probing import Landing, Loader
 
 __all__ = ["fill", "hang"]
@@ -36,6 +42,8 @@ def fill(
     absent = [name for name in (*landing.missing, *landing.mismatched) if name not in replaced]
     replaced |= {name for name in absent if graft is not None and name in graft.names}
     _refuse_misfits(checkpoint, landing, kept=replaced)
+    if graft is not None and graft.never:
+        refuse_other_head(checkpoint, _other_shapes(checkpoint, landing, replaced))
     read: dict[str, Tensor] = {}
     state: dict[str, Tensor] = {}
     for name, source in landing.sources.items():
@@ -109,6 +117,12 @@ def _renamed(landing: Landing, checkpoint: Checkpoint) -> tuple[str, ...]:
     return (
         f"renamed {n_renamed} of {len(checkpoint.tensors)} tensors of {checkpoint.path.name}, as its library does",
     )
+
+
+def _other_shapes(checkpoint: Checkpoint, landing: Landing, names: set[str]) -> list[str]:
+    source = {tried: name for name, tried in landing.tried.items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in landing.model.state_dict().items()}
+    return [told_shapes(name, shapes[name], checkpoint, source.get(name)) for name in shapes if name in names]
 
 
 def _refuse_misfits(checkpoint: Checkpoint, landing: Landing, *, kept: set[str]) -> None:

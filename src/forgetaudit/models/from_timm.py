@@ -16,7 +16,7 @@ from forgetaudit.models.architecture import Graft, Outline, Preparation, Skeleto
 from forgetaudit.models.evidence import Evidence
 from forgetaudit.models.extras import import_extra
 from forgetaudit.models.images import refuse_other_than_images
-from forgetaudit.models.loading import LoadedState, load_state
+from forgetaudit.models.loading import LoadedState, load_state, refuse_other_head
 from forgetaudit.models.quantised import refuse_quantised
 from forgetaudit.models.sidecars import folder_of, read_sidecar
 from forgetaudit.models.torchvision_repair import import_torchvision
@@ -72,8 +72,9 @@ class TimmArchitecture:
         config = self._config_beside(checkpoint)
         notes = () if config is None else self._differences(config)
         if graft is not None and config is not None and (other := self._other_labels(config)):
+            refuse_other_head(checkpoint, [other] if graft.never else [])
             graft = Graft(names=graft.names, base=graft.base, always=True)
-            notes = (*notes, other)
+            notes = (*notes, f"{other}: base's head was grafted")
         try:
             loaded = load_state(model, checkpoint, dtype=dtype, device=device, graft=graft)
         except MismatchError as error:
@@ -164,7 +165,7 @@ class TimmArchitecture:
         theirs = timm_config.label_names(config)
         if theirs is None or self.class_names is None or theirs == self.class_names:
             return None
-        return f"its labels are {some(theirs)}, base's are {some(self.class_names)}: base's head was grafted"
+        return f"its labels are {some(theirs)}, base's are {some(self.class_names)}"
 
     def _explained(self, error: MismatchError, config: Mapping[str, Any] | None) -> MismatchError:
         """The same, by the names of the two networks where they differ."""

@@ -17,7 +17,7 @@ from forgetaudit.models.filling import fill, hang
 from forgetaudit.models.images import ImagePreparation, processor_differences
 from forgetaudit.models.landing import find_landing
 from forgetaudit.models.library_classes import model_class, network_config, task_of, translated
-from forgetaudit.models.loading import LoadedState
+from forgetaudit.models.loading import LoadedState, refuse_other_head
 from forgetaudit.models.own_inputs import own_images, own_texts
 from forgetaudit.models.probing import Landing, Loaded
 from forgetaudit.models.quantised import refuse_quantised
@@ -94,8 +94,9 @@ class TransformersArchitecture:
             landing, seen = refitted.landing, refitted.checkpoint
             notes = (*notes, refitted.said)
         if graft is not None and (other := self._other_labels(checkpoint)):
+            refuse_other_head(checkpoint, [other] if graft.never else [])
             graft = Graft(names=graft.names, base=graft.base, always=True)
-            notes = (*notes, other)
+            notes = (*notes, f"{other}: base's head was grafted")
         loaded = fill(
             landing,
             seen,
@@ -225,9 +226,7 @@ class TransformersArchitecture:
         theirs = None if config is None else label_names(config)
         if theirs is None or self.class_names is None or theirs == self.class_names:
             return None
-        return (
-            f"its labels are {_some(theirs)}, base's are {_some(self.class_names)}: base's head was grafted"
-        )
+        return f"its labels are {_some(theirs)}, base's are {_some(self.class_names)}"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -8,10 +8,18 @@ import torch
 from torch import Tensor, nn
 
 from forgetaudit.checkpoints.align import NameAlignment, align_names
-from forgetaudit.checkpoints.checkpoint import Checkpoint
+from forgetaudit.checkpoints.checkpoint import Checkpoint, Shape
 from forgetaudit.errors import MismatchError, listing
 
-__all__ = ["Graft", "LoadedState", "converted", "load_state", "read_tensor"]
+__all__ = [
+    "Graft",
+    "LoadedState",
+    "converted",
+    "load_state",
+    "read_tensor",
+    "refuse_other_head",
+    "told_shapes",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +40,23 @@ class LoadedState:
 class Graft:
     """Which tensors of a tuned checkpoint may come from base: those of `names`, where they do not fit.
 
-    `always`: also those that would fit.
+    `always`: also those that would fit. `never`: none, and what does not fit is refused as a matter of the head.
     """
 
     names: Collection[str]
     base: Mapping[str, Tensor]
     always: bool = False
+    never: bool = False
+
+
+def refuse_other_head(checkpoint: Checkpoint, reasons: Sequence[str]) -> None:
+    """MismatchError, where there are `reasons` why tuned's own head cannot answer in base's place."""
+    if reasons:
+        raise MismatchError(
+            f"--head own: the head of {checkpoint.path} is not one for base's classes",
+            details=reasons,
+            hint="leave it out, or pass --head base: tuned's features are then judged under base's head",
+        )
 
 
 def load_state(
@@ -68,6 +87,11 @@ def load_state(
     counters = [name for name in absent if name.endswith("num_batches_tracked")]
     tolerated = {*grafted, *counters, *_tied_to(model, source)}
     _refuse_misfits(checkpoint, alignment, [n for n in absent if n not in tolerated], grafted=grafted)
+    if graft is not None and graft.never:
+        reshaped = dict(alignment.reshaped)
+        refuse_other_head(
+            checkpoint, [told_shapes(name, wanted[name], checkpoint, reshaped.get(name)) for name in grafted]
+        )
     dtypes = {name: tensor.dtype for name, tensor in model.state_dict().items()}
     state = {
         ours: converted(read_tensor(checkpoint, theirs), dtypes[ours], dtype).to(device)
@@ -81,6 +105,12 @@ def load_state(
         grafted=tuple(grafted),
         steps=alignment.steps,
     )
+
+
+def told_shapes(name: str, shape: Shape, checkpoint: Checkpoint, source: str | None) -> str:
+    """`head.weight: [10, 64] in base, [7, 64] in tuned`; `source` is the file's name of it, None where it has none."""
+    theirs = "none" if source is None else list(checkpoint.tensors[source].shape)
+    return f"{name}: {list(shape)} in base, {theirs} in tuned"
 
 
 def _tied_to(model: nn.Module, present: Collection[str]) -> set[str]:
