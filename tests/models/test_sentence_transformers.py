@@ -10,6 +10,7 @@ import torch
 from tests.models.test_sentence_files import BERT, folder, write
 
 from forgetaudit.models.evidence import find_evidence
+from forgetaudit.models.library_classes import task_of
 from forgetaudit.models.sentence_files import POOLING_MODES, read_sentence_files
 from forgetaudit.models.sentence_transformers import (
     Sentences,
@@ -134,3 +135,17 @@ def test_equal_folders_and_plain_weights_say_nothing(tmp_path: Path) -> None:
     assert sentence_differences(base, folder(tmp_path / "tuned")) == ()
     (tmp_path / "plain.json").write_text(json.dumps({}))
     assert sentence_differences(base, tmp_path / "plain.safetensors") == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [
+        ("BertModel", "embedding"),
+        ("T5EncoderModel", "embedding"),
+        ("BertForMaskedLM", "masked-lm"),
+        ("GPT2LMHeadModel", "causal-lm"),
+        ("NoSuchModel", None),
+    ],
+)
+def test_what_a_class_was_made_for_is_told_by_the_librarys_lists(name: str, task: str | None) -> None:
+    assert task_of(name) == task
