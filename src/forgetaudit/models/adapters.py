@@ -139,9 +139,8 @@ class AdaptedCheckpoint:
         return tensors
 
     def _said(self, notes: tuple[str, ...]) -> str:
-        merged = (
-            f"audited merged: {len(self.touched)} tensors merged in float32 as PEFT merges them, all others are base's"
-        )
+        n = len(self.touched)
+        merged = f"audited merged: {n} tensors merged in float32 as PEFT merges them, all others are base's"
         return "; ".join([*notes, merged])
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.models.adapters import AdaptedCheckpoint
 from forgetaudit.models.architecture import Graft, Outline, Preparation, Skeleton
+from forgetaudit.models.chat_templates import template_differences
 from forgetaudit.models.config_differences import config_differences
 from forgetaudit.models.evidence import Evidence, label_names
 from forgetaudit.models.filling import fill, hang
@@ -217,6 +218,7 @@ class TransformersArchitecture:
             *config_differences(self._found.config, read_sidecar(folder, "config.json")),
             *processor_differences(self._found.folder, folder, used),
             *tokenizer_differences(self._found.folder, folder, used, own=own),
+            *template_differences(self._found.folder, folder),
             *(() if self._found.sentences is None else sentence_differences(self._found.sentences, folder)),
         )
 

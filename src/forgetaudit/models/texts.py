@@ -165,15 +165,13 @@ def _parts(one: Mapping[str, Any], two: Mapping[str, Any]) -> list[str]:
 
 _SETTINGS = (
     "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token", "model_max_length",
-    "do_lower_case", "add_bos_token", "add_eos_token", "add_prefix_space", "chat_template",
+    "do_lower_case", "add_bos_token", "add_eos_token", "add_prefix_space",
 )  # fmt: skip
 
 
 def _settings(one: Mapping[str, Any], two: Mapping[str, Any]) -> list[str]:
     return [
         f"{key} {one.get(key)!r:.60} → {two.get(key)!r:.60}"
-        if key != "chat_template"
-        else "another chat template"
         for key in _SETTINGS
         if one.get(key) != two.get(key)
     ]
