@@ -40,7 +40,8 @@ Task = Annotated[
     typer.Option(
         "--task",
         metavar="NAME|MODULE:OBJECT",
-        help="What the network is asked: classification, or a task of yours; seen in the data otherwise.",
+        help="What the network is asked: classification, causal-lm, masked-lm, embedding, multiple-choice (or "
+        "-normalised, by length), or a task of yours; seen in model and data otherwise.",
     ),
 ]
 InputColumn = Annotated[
