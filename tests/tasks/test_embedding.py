@@ -133,6 +133,19 @@ def test_every_text_is_read_once_and_a_document_may_answer_several_queries() -> 
     assert settled.ids == ("0", "1", "3", "4")
 
 
+def test_what_was_kept_is_let_go_and_the_same_data_may_be_run_again() -> None:
+    task = Embedding(Letters())
+    first, again = (run(task, examples(PAIRS), batch_size) for batch_size in (2, 5))
+    assert again.ids == first.ids
+    assert again.outcomes["base"].predicted.tolist() == first.outcomes["base"].predicted.tolist()
+    assert any("12 queries" in said for said in task.decisions())
+
+
+def test_rows_are_told_by_the_example_that_they_came_with() -> None:
+    batch = Embedding(Letters()).collate(examples([("ash", "tree"), ("elm", "tree")]))
+    assert batch.groups == ("0", "0", "1")
+
+
 def test_a_batch_of_texts_that_were_all_seen_has_no_rows() -> None:
     task = Embedding(Letters())
     task.collate(examples([("ash", "tree")]))
@@ -191,7 +204,7 @@ def test_what_was_searched_and_how_it_is_scored_is_told() -> None:
     told = "\n".join(task.decisions())
     assert "2 queries, each searched for among all 2 different documents" in told
     assert "accuracy is recall@1" in told
-    assert "20 times the similarity" in told
+    assert "20 times the cosine" in told
     assert "1 of 4 texts were longer than the 8 tokens that the model reads, and cut" in told
 
 
@@ -263,7 +276,7 @@ def test_hidden_states_of_other_tokens_than_were_given_are_refused() -> None:
 def test_embeddings_and_hidden_states_are_taken_in_every_usual_form(wrap: Any) -> None:
     batch = Embedding(Letters()).collate(examples([("ash", "tree")]))
     hidden = torch.randn(2, 4, 5)
-    expected = torch.stack([hidden[0].mean(dim=0), hidden[1, :3].mean(dim=0)])
+    expected = torch.stack([hidden[0, :3].mean(dim=0), hidden[1].mean(dim=0)])
     assert torch.allclose(embeddings_in(wrap(hidden), batch, MeanOfTokens()), expected, atol=1e-6)
     assert torch.equal(embeddings_in(wrap(hidden[:, 0]), batch, MeanOfTokens()), hidden[:, 0])
 
