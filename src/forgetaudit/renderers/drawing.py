@@ -40,7 +40,7 @@ class Strip:
 
     title: str
     width: int
-    bars: tuple[tuple[float, float], ...]
+    bars: tuple[tuple[int, float], ...]
 
 
 def within(span: Span) -> Drawn:
@@ -104,7 +104,7 @@ def strip(table: Table) -> tuple[Strip, ...]:
 
 def _strip_of(title: str, cells: list[Cell]) -> Strip:
     bars = tuple(
-        (float(at), round(min(max(cell.mark.value, 0.0), 1.0), 3))
+        (at, round(min(max(cell.mark.value, 0.0), 1.0), 3))
         for at, cell in enumerate(cells)
         if isinstance(cell.mark, Bar)
     )

@@ -28,6 +28,7 @@ def weights_screen(report: AuditReport, exit_note: str = "", *, by: By = "layer"
         yield []
         if subject.weights is not None:
             yield from _table(subject.weights, by)
+            yield from _spectra(subject.weights)
         yield from _rules(report, subject)
         yield from _findings(report, subject)
     yield [(f"exit {exit_note or report.verdict.exit_code}", "dim")]
@@ -111,6 +112,22 @@ def scientific(value: float) -> str:
 
 def _name(name: str, wide: int) -> str:
     return f"{name or '(top)':<{wide}}" if len(name) < wide else f"{name} "
+
+
+def _spectra(weights: WeightSection) -> Iterator[Line]:
+    spectra = weights.forensics.spectra if weights.forensics else ()
+    if isinstance(spectra, Absent) or not spectra:
+        return
+    wide = max(LABEL, *(min(len(row.tensor), _WIDEST_NAME) + 2 for row in spectra))
+    ranks = f"{'stable':<9}{'effective':<11}{'in base':<9}"
+    yield [(f"{'rank of Δ':<{wide}}", "label"), (f"{ranks}intruders", "dim")]
+    for row in spectra:
+        at_least = "≥" if row.error else ""
+        energy = numbers.percent(row.base_energy)
+        undecided = f" or up to {row.n_intruders + row.n_undecided}" if row.n_undecided else ""
+        cells = f"{row.stable_rank:<9.1f}{at_least + format(row.effective_rank, '.1f'):<11}{energy:<9}"
+        yield [(_name(row.tensor, wide), ""), (f"{cells}{row.n_intruders}{undecided} of {row.top}", "")]
+    yield []
 
 
 def _rules(report: AuditReport, subject: Subject) -> Iterator[Line]:
