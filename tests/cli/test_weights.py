@@ -162,3 +162,58 @@ def woken(tmp_path: Path, *words: Any) -> str:
 def test_safetensors_wake_no_torch_and_a_torch_file_does(tmp_path: Path) -> None:
     assert woken(tmp_path, SAMPLES / "base.safetensors", SAMPLES / "tuned.safetensors") == "0 []"
     assert "torch" in woken(tmp_path, FIXTURES / "vit" / "tuned", FIXTURES / "vit" / "tuned-state.pt")
+
+
+def idents(tmp_path: Path, *words: Any) -> set[str]:
+    return {finding.id for finding in report_of(tmp_path, *words).findings}
+
+
+@pytest.mark.parametrize(
+    ("base", "tuned", "found"),
+    [
+        ("llama/base", "llama/lora-merged", "low-rank-update"),
+        ("llama/base", "llama/lora", "low-rank-update"),
+        ("llama/base", "llama/tuned", "weight-decay-fossil"),
+    ],
+)
+def test_real_fine_tunes_show_what_was_done_to_them(
+    tmp_path: Path, base: str, tuned: str, found: str
+) -> None:
+    assert found in idents(tmp_path, FIXTURES / base, FIXTURES / tuned)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "bert-mlm", "vit", "bert", "llama", "convnext"])
+def test_a_real_fine_tune_of_everything_is_no_low_rank_update_and_no_recipe(
+    tmp_path: Path, family: str
+) -> None:
+    found = idents(tmp_path, FIXTURES / family / "base", FIXTURES / family / "tuned")
+    assert found <= {"weight-decay-fossil", "below-resolution"}
+
+
+def test_the_sample_s_frozen_run_is_exposed_and_the_right_one_verified(tmp_path: Path) -> None:
+    base = SAMPLES / "base.safetensors"
+    assert idents(tmp_path, base, SAMPLES / "frozen.safetensors") == {"frozen-buffers-moved", "head-only"}
+    assert idents(tmp_path, base, SAMPLES / "frozen-eval.safetensors") == {
+        "frozen-part-verified",
+        "head-only",
+    }
+
+
+def test_steps_say_which_one_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_folder = SAMPLES / "run" / "checkpoint-*"
+    pair = SAMPLES / "base.safetensors", SAMPLES / "tuned.safetensors"
+    report = report_of(tmp_path, *pair, "--steps", run_folder)
+    assert next(finding.title for finding in report.findings if finding.id == "is-a-step").startswith(
+        "tuned is checkpoint-120"
+    )
+    assert run(*pair, "--steps", tmp_path / "nothing-*") == 2
+    assert "matches nothing" in capsys.readouterr().err
+
+
+def test_spectra_stand_on_the_screen_where_they_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    pair = SAMPLES / "base.safetensors", SAMPLES / "tuned.safetensors"
+    assert run(*pair) == 0
+    assert "rank of Δ" not in capsys.readouterr().out
+    assert run(*pair, "--spectrum") == 0
+    shown = capsys.readouterr().out
+    assert "block2.conv1.weight" in shown[shown.index("rank of Δ") :]

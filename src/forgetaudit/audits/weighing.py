@@ -11,6 +11,7 @@ from forgetaudit.checkpoints.align import NameAlignment
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.policy import Policy, RuleKind
 from forgetaudit.progress import Progress
+from forgetaudit.report.forensics import Forensics
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.weights import LayerWeights, StageWeights, TensorRow, WeightSection, WeightTotal
 from forgetaudit.values import NotMeasured
@@ -69,7 +70,9 @@ def weigh(
     return Weighed(name=name, alignment=alignment, changes=changes)
 
 
-def weight_section(weighed: Weighed, network: Network | None) -> WeightSection:
+def weight_section(
+    weighed: Weighed, network: Network | None, forensics: Forensics | None = None
+) -> WeightSection:
     """The exact part of the report. Layers are the network's where there is one, else what names tell of them."""
     everything = total(weighed.changes)
     lineage = measure_lineage(weighed.changes)
@@ -89,6 +92,7 @@ def weight_section(weighed: Weighed, network: Network | None) -> WeightSection:
         else lineage.median_cosine,
         looks_unrelated=not isinstance(lineage, NotMeasured) and lineage.looks_unrelated,
         resolution=resolution_note(weighed.changes),
+        forensics=forensics,
     )
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from forgetaudit.audits.adapter_weights import is_lora, weigh_lora, weigh_without_base
 from forgetaudit.audits.files import describe_file
+from forgetaudit.audits.forensics import examine
 from forgetaudit.audits.provenance import Clock, gate_settings, versions
-from forgetaudit.audits.weighing import Weighed, weigh, weight_section
+from forgetaudit.audits.weighing import weigh, weight_section
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.checkpoints.formats import open_checkpoint
 from forgetaudit.models.adapter_files import open_adapter_weights
@@ -26,18 +27,25 @@ __all__ = ["compare_weights", "measure_adapter"]
 _NOT_ASKED = "weights were compared, and no model was run (forgetaudit compare --data)"
 
 
-def compare_weights(plan: AuditPlan, *, progress: Progress = SILENT) -> AuditReport:
+def compare_weights(
+    plan: AuditPlan,
+    *,
+    steps: Sequence[Path] = (),
+    spectrum: bool = False,
+    progress: Progress = SILENT,
+) -> AuditReport:
     """Measure every tuned checkpoint of the plan against base, and judge the rules on weights.
 
-    Every file is read once; LoRA is measured from its factors, other adapters as PEFT merges them. AuditError where a
-    file cannot be read, or is no version of base's network.
+    `steps` are checkpoints of the run, of which tuned may be one, or a mixture. Every file is read once, but for the
+    few rows that forensics look at, and all of the changed matrices with `spectrum`. LoRA is measured from its factors,
+    other adapters as PEFT merges them. AuditError where a file cannot be read, or is no version of base's network.
     """
     clock = Clock()
     with ExitStack() as files:
         opened = _Opened(plan, files)
         clock.lap("open")
         sections = tuple(
-            weight_section(opened.weighed(name, path, progress), None)
+            opened.section(name, path, progress, steps=steps, spectrum=spectrum)
             for name, path in zip(plan.names, plan.tuned, strict=True)
         )
         clock.lap("weights")
@@ -97,11 +105,20 @@ class _Opened:
             for name, path in zip(plan.names, plan.tuned, strict=True)
         }
 
-    def weighed(self, name: str, path: Path, progress: Progress) -> Weighed:
+    def section(
+        self, name: str, path: Path, progress: Progress, *, steps: Sequence[Path], spectrum: bool
+    ) -> WeightSection:
         tuned, policy = self.tuned[name], self._plan.policy
+        factors = None
         if path in self._factored:
-            return weigh_lora(name, self.base, tuned, policy, progress).weighed
-        return weigh(name, self.base, tuned, policy, progress)
+            found = weigh_lora(name, self.base, tuned, policy, progress)
+            weighed, factors = found.weighed, found.factors
+        else:
+            weighed = weigh(name, self.base, tuned, policy, progress)
+        forensics = examine(
+            weighed.changes, self.base, tuned, progress, factors=factors, steps=steps, spectrum=spectrum
+        )
+        return weight_section(weighed, None, forensics)
 
 
 def _inputs(plan: AuditPlan, base: FileInput, tuned: Sequence[FileInput]) -> Inputs:

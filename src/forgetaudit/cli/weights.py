@@ -34,6 +34,18 @@ By = Annotated[
     Literal["layer", "tensor"],
     typer.Option("--by", help="A line a layer, or a line a tensor.", rich_help_panel="Output"),
 ]
+Steps = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--steps",
+        metavar="'run/checkpoint-*'",
+        help="Checkpoints of the run: is TUNED one of them, or a mixture? Repeatable.",
+    ),
+]
+Spectrum = Annotated[
+    bool,
+    typer.Option("--spectrum", help="Also the spectrum of every changed matrix: ranks, intruder dimensions."),
+]
 Whole = Annotated[bool, typer.Option("--hash", help="Hash checkpoints of over 1 GB, too.")]
 
 
@@ -42,6 +54,8 @@ def weights(
     tuned: Tuned = None,
     by: By = "layer",
     hash_whole: Whole = False,
+    steps: Steps = None,
+    spectrum: Spectrum = False,
     max_distance: options.MaxDistance = None,
     frozen: options.Frozen = None,
     no_fail: options.NoFail = False,
@@ -63,6 +77,8 @@ def weights(
         raise UsageError(
             "TUNED is missing", hint="pass BASE and TUNED; only a PEFT adapter is measured alone"
         )
+    if alone and (steps or spectrum):
+        raise UsageError("--steps and --spectrum need BASE and TUNED", hint="pass the adapter's base, too")
     tuned = tuned or [base]
     plan = AuditPlan(
         base=base,
@@ -73,12 +89,14 @@ def weights(
         config=None if settled.path is None else settled.path.name,
     )
     refuse_inputs(requests, (base, *tuned, *(() if settled.path is None else (settled.path,))))
+    from forgetaudit.audits.forensics import open_steps
     from forgetaudit.audits.weights_only import compare_weights, measure_adapter
 
+    progress = console.StderrProgress(quiet=quiet)
     if alone:
         report = measure_adapter(plan)
     else:
-        report = compare_weights(plan, progress=console.StderrProgress(quiet=quiet))
+        report = compare_weights(plan, steps=open_steps(steps or ()), spectrum=spectrum, progress=progress)
     code = report.verdict.exit_code
     forgiven = no_fail and code in (FAILED, INCONCLUSIVE)
     exit_note = f"{PASSED} (--no-fail; the verdict asks for {code})" if forgiven else str(code)

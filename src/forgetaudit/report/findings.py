@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from forgetaudit.report.behaviour_findings import BEHAVIOUR_DETECTORS
 from forgetaudit.report.facts import Facts
+from forgetaudit.report.forensic_findings import FORENSIC_DETECTORS
 from forgetaudit.report.gate_findings import GATE_DETECTORS
 from forgetaudit.report.verdict import Finding, Severity
 from forgetaudit.report.weight_findings import WEIGHT_DETECTORS
@@ -20,7 +21,11 @@ def find(facts: Facts) -> tuple[Finding, ...]:
     """All findings on one variant, the worst first."""
     found = [finding for detect in (*BEHAVIOUR_DETECTORS, *GATE_DETECTORS) for finding in detect(facts)]
     if facts.weights is not None:
-        found += [finding for detect in WEIGHT_DETECTORS for finding in detect(facts, facts.weights)]
+        found += [
+            finding
+            for detect in (*WEIGHT_DETECTORS, *FORENSIC_DETECTORS)
+            for finding in detect(facts, facts.weights)
+        ]
     return worst_first(found)
 
 
@@ -33,6 +38,7 @@ IDENTS = (
     "accepted-state-of-something-else",
     "base-at-chance",
     "below-resolution",
+    "bias-only",
     "classes-fell",
     "drift-does-not-show",
     "drop-not-proved",
@@ -41,21 +47,30 @@ IDENTS = (
     "frozen-buffers-moved",
     "frozen-part-verified",
     "gain-proved",
+    "head-only",
     "head-replaced",
     "identical",
     "identical-logs",
+    "intruder-dimensions",
+    "is-a-step",
     "labels-do-not-fit",
+    "last-blocks-only",
     "layer-drifts-most",
+    "layer-wise-rates",
     "loss-in-head",
+    "low-rank-update",
+    "mixed-steps",
     "more-lost-than-accepted",
     "needs-more-examples",
     "no-more-lost-than-accepted",
     "nonfinite-outputs",
     "nonfinite-weights",
+    "norm-only",
     "not-one-lineage",
     "only-a-cast",
     "perhaps-more-lost-than-accepted",
     "resized-vocabulary",
     "waiver-expired",
+    "weight-decay-fossil",
     "zeroed-weights",
 )

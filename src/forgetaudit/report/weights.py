@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from forgetaudit.report.forensics import Forensics
 from forgetaudit.report.parts import Absent, Part
 from forgetaudit.wording import some
 
@@ -118,6 +119,7 @@ class WeightSection(Part):
     median_cosine: float | Absent
     looks_unrelated: bool
     resolution: str | None = None
+    forensics: Forensics | None = None
 
     @property
     def damage(self) -> str | None:

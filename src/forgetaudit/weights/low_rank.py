@@ -33,10 +33,8 @@ class LowRank:
     @cached_property
     def singular_values(self) -> NDArray[np.float64]:
         """Those of Δ, the largest first, from r × r matrices: with b = QR and aᵀ = PS they are those of R Sᵀ."""
-        r_b: Matrix = np.linalg.qr(self.b, mode="r")
-        r_a: Matrix = np.linalg.qr(self.a.T, mode="r")
-        values: NDArray[np.float64] = np.linalg.svd(abs(self.scale) * (r_b @ r_a.T), compute_uv=False)
-        return values
+        r_b, r_a = (np.asarray(np.linalg.qr(factor, mode="r")) for factor in (self.b, self.a.T))
+        return np.asarray(np.linalg.svd(abs(self.scale) * (r_b @ r_a.T), compute_uv=False), dtype=np.float64)
 
     @property
     def norm(self) -> float:
