@@ -214,6 +214,20 @@ def test_five_new_tokens_change_no_number(
     assert f"its vocabulary has 5 more rows than base's {n}, left out" in notes
 
 
+def test_the_weights_command_knows_rows_of_tokens_by_the_configs(
+    forgetaudit: Callable[..., Run], tmp_path: Path
+) -> None:
+    base, tuned = FIXTURES / "gpt2" / "base", FIXTURES / "gpt2" / "tuned"
+    grown = resized(AutoModelForCausalLM.from_pretrained(tuned), base, tmp_path / "grown")
+    totals = []
+    for other in (grown, tuned):
+        path = tmp_path / f"{other.name}.json"
+        done = forgetaudit("weights", base, other, "--output", f"json={path}", cwd=tmp_path)
+        assert done.code == 0, done.err
+        totals.append(json.loads(path.read_text())["weights"][0]["total"])
+    assert totals[0] == totals[1]
+
+
 def test_without_a_config_nothing_says_that_rows_are_tokens(compared: Compare, tmp_path: Path) -> None:
     base, tuned = FIXTURES / "gpt2" / "base", FIXTURES / "gpt2" / "tuned"
     resized(AutoModelForCausalLM.from_pretrained(tuned), base, tmp_path / "grown")

@@ -19,6 +19,7 @@ from forgetaudit.models.evidence import find_evidence
 from forgetaudit.models.from_transformers import TransformersArchitecture
 from forgetaudit.models.loading import LoadedState
 from forgetaudit.models.vocabulary import vocabulary_slots
+from forgetaudit.models.vocabulary_size import rows_by_config
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 ON_CPU = {"dtype": torch.float32, "device": torch.device("cpu")}
@@ -159,3 +160,23 @@ def test_without_a_tokenizer_nothing_says_that_missing_rows_are_unused(tmp_path:
     ):
         pass
     assert "no tokenizer that says whether they are used" in str(problem.value)
+
+
+def test_by_the_configs_alone_rows_are_tokens_only_where_both_name_their_number(tmp_path: Path) -> None:
+    kind = FIXTURES / "bert"
+    network = BertForSequenceClassification.from_pretrained(
+        kind / "tuned", num_labels=7, ignore_mismatched_sizes=True
+    )
+    network.save_pretrained(tmp_path / "seven")
+    grown = resized(network, 5, tmp_path / "grown")
+    head = [("classifier.weight", "classifier.weight")]
+    table = [("bert.embeddings.word_embeddings.weight", "bert.embeddings.word_embeddings.weight")]
+    with (
+        open_checkpoint(kind / "base") as base,
+        open_checkpoint(tmp_path / "seven") as seven,
+        open_checkpoint(grown) as more,
+    ):
+        assert rows_by_config(base, seven, head) == frozenset()
+        assert rows_by_config(base, more, [*head, *table]) == {table[0][0]}
+        (grown / "config.json").unlink()
+        assert rows_by_config(base, more, table) == frozenset()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from forgetaudit.audits.naming import ModelNames, align_through_model
 from forgetaudit.checkpoints.align import NameAlignment
 from forgetaudit.checkpoints.checkpoint import Checkpoint
+from forgetaudit.models.vocabulary_size import rows_by_config
 from forgetaudit.policy import Policy, RuleKind
 from forgetaudit.progress import Progress
 from forgetaudit.report.forensics import Forensics
@@ -62,7 +63,9 @@ def weigh(
     """
     alignment = align_through_model(base, tuned, model_names)
     resized = any(differs_in_rows(base.tensors[a], tuned.tensors[b]) for a, b in alignment.reshaped)
-    by_rows = vocabulary(base) if resized else frozenset()
+    by_rows = frozenset[str]()
+    if resized:
+        by_rows = vocabulary(base) or rows_by_config(base, tuned, alignment.reshaped)
     changes = measure_weights(base, tuned, alignment, progress, by_rows=by_rows)
     for rule in policy.rules:
         if rule.kind is RuleKind.FROZEN:
