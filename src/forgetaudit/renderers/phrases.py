@@ -70,8 +70,14 @@ def asked(measured: SourceSection | ScoreSection) -> str:
     """What was asked: `797 examples`, `16,097 tokens of 200 texts`."""
     if isinstance(measured, ScoreSection):
         return counted(measured.n, "example")
-    of = f" of {counted(measured.groups.n, 'text')}" if measured.groups else ""
-    return counted(measured.n, measured.unit) + of
+    groups, asked = measured.groups, counted(measured.n, measured.unit)
+    if groups is None:
+        return asked
+    return (
+        f"{asked} of {counted(groups.n, 'text')}"
+        if groups.by is None
+        else f"{asked} in {counted(groups.n, 'group')}"
+    )
 
 
 def nats(value: float) -> str:

@@ -23,10 +23,9 @@ class OwnTask:
     def __init__(self, name: str, task: Task) -> None:
         self._name = name
         self._task = task
-        for optional in ("unit", "rows_at_once"):
-            if hasattr(task, optional):
-                setattr(self, optional, getattr(task, optional))
-        for optional in ("soft", "keep", "settle"):
+        if hasattr(task, "unit"):
+            self.unit = str(task.unit)
+        for optional in ("parts", "soft", "keep", "settle"):
             if hasattr(task, optional):
                 setattr(self, optional, self._watched(optional))
         # Errors of its forward are the model's, which the engine tells.
