@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pytest
 import torch
 from tests.conftest import Run
@@ -116,6 +117,24 @@ def test_the_screen_says_what_was_found_and_how(compared: Compare) -> None:
     assert report["inputs"]["model"]["evidence"] == "modules.json in base, encoder built by transformers"
     # One CKA over all texts, queries and passages.
     assert {layer["n"] for layer in report["features"][0]["layers"]} == {400}
+
+
+def test_queries_keep_their_places_and_their_groups(compared: Compare, tmp_path: Path) -> None:
+    rows = [row | {"about": str(place // 20)} for place, row in enumerate(read_lines(PAIRS))]
+    (tmp_path / "grouped.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    listed = tmp_path / "examples.parquet"
+    words = ("--data", tmp_path / "grouped.jsonl", "--group-by", "about", "--examples", listed)
+    _, report = compared(BASE, TUNED, *words)
+    assert report["source"][0]["groups"]["n"] == 10
+    table = datasets.Dataset.from_parquet(str(listed), keep_in_memory=True)
+    assert list(table["row"]) == list(range(200))
+    assert sum(table["base_n_right"]) == 55
+
+
+def test_base_in_other_batches_finds_the_same_documents(compared: Compare) -> None:
+    _, report = compared(BASE, TUNED, "--data", PAIRS, "--noise-floor")
+    assert report["noise"][0]["n_flips"] <= 1
+    assert report["noise"][0]["n"] == 200
 
 
 def test_base_against_itself_forgot_nothing(compared: Compare) -> None:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from forgetaudit.data.batches import Batch
+from forgetaudit.data.batches import Batch, placed
 from forgetaudit.engine.stream import Step
 from forgetaudit.stats.calibration import Calibration
 from forgetaudit.stats.cka import moments_for
@@ -214,7 +214,8 @@ class Ledger:
         if self._keep is None:
             return
         settled = self._task.settle()  # type: ignore[attr-defined]  # beside keep, as the Protocol says
-        self._enter(settled.outcomes, Batch(ids=settled.ids), settled.soft)
+        asked = Batch(ids=tuple(example.id for example in settled.asked))
+        self._enter(settled.outcomes, placed(asked, settled.asked), settled.soft)
 
     def _softly(self, step: Step, name: str) -> Soft:
         return {} if self._soft is None else self._soft(step.outputs[BASE], step.outputs[name], step.batch)

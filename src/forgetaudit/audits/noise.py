@@ -7,10 +7,9 @@ from numpy.typing import NDArray
 
 from forgetaudit.audits.evaluating import make_stream, steps
 from forgetaudit.audits.inputs import OpenedData
-from forgetaudit.audits.ledger import BASE
+from forgetaudit.audits.ledger import BASE, Ledger
 from forgetaudit.audits.network import Network
 from forgetaudit.data.batches import Batch
-from forgetaudit.errors import UsageError
 from forgetaudit.plan import Settings
 from forgetaudit.progress import Progress
 from forgetaudit.report.behaviour import NoiseFloor
@@ -40,17 +39,14 @@ def measure_noise(
     network: Network, data: OpenedData, settings: Settings, first: BaseAnswers, progress: Progress
 ) -> NoiseFloor:
     """Run base again in batches of about half the size, and count what it answers otherwise than at `first`."""
-    if hasattr(data.task, "keep"):
-        raise UsageError(
-            f"--noise-floor is not for the task {data.task_name}, which answers only at the end",
-            hint="leave it out",
-        )
     other_size = settings.batch_size // 2 + 1 if settings.batch_size > 2 else settings.batch_size + 1
     base = network.variants[:1]
     stream = make_stream(network, data, settings, progress, variants=base)
     again = BaseAnswers()
+    ledger = Ledger((), data.task, settings.seed, watchers=[again.take_in])
     for step in steps(stream, network, data, progress, batch_size=other_size, title="noise floor"):
-        again.take_in({BASE: data.task.score(step.outputs[BASE], step.batch)}, step.batch)
+        ledger.take_in(step)
+    ledger.settle()
     (predicted, correct, nll), (other_predicted, other_correct, other_nll) = (
         first.together(),
         again.together(),

@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 
 from forgetaudit.data.examples import Example
 
-__all__ = ["Batch", "in_batches"]
+__all__ = ["Batch", "in_batches", "placed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,16 +95,16 @@ def in_batches(
     remaining = iter(examples)
     while group := list(islice(remaining, batch_size)):
         if len(batch := collate(group)):
-            yield _placed(batch, group)
+            yield placed(batch, group)
 
 
-def _placed(batch: Batch, examples: Sequence[Example]) -> Batch:
+def placed(batch: Batch, examples: Sequence[Example]) -> Batch:
     """The batch with the places of its examples, and the groups that they say they are of, if they say so."""
     known = {example.id: example for example in examples}
     names = batch.groups or batch.ids
     if any(name not in known for name in names):
         return batch
-    placed = replace(batch, rows=tuple(known[name].row for name in names))
+    with_rows = replace(batch, rows=tuple(known[name].row for name in names))
     if all(example.group is None for example in examples):
-        return placed
-    return replace(placed, clusters=tuple(str(known[name].group) for name in names))
+        return with_rows
+    return replace(with_rows, clusters=tuple(str(known[name].group) for name in names))

@@ -85,7 +85,7 @@ class Embedding:
 
     def settle(self) -> Settled:
         """Every query against all documents; what was kept is let go. DataError for one query, or one document."""
-        pairs, ids = self._pairs.together(), tuple(self._pairs.ids)
+        pairs, asked = self._pairs.together(), tuple(self._pairs.asked)
         n_documents = self._pairs.n_documents
         ranked = {variant: self._ranked(rows, pairs) for variant, rows in self._kept.items()}
         outcomes = {variant: _outcomes(found, pairs, n_documents) for variant, found in ranked.items()}
@@ -97,7 +97,7 @@ class Embedding:
         }
         self._told = self._tell()
         self._pairs, self._kept, self._n_cut = TextPairs(), {}, 0
-        return Settled(ids=ids, outcomes=outcomes, soft=soft)
+        return Settled(asked=asked, outcomes=outcomes, soft=soft)
 
     def decisions(self) -> tuple[str, ...]:
         """What was `said` beforehand, what was searched, how it is scored, and how many texts were cut."""

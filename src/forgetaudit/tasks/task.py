@@ -83,10 +83,11 @@ class Outcomes:
 class Settled:
     """What every variant answered to all n questions, for a task that can only tell at the end.
 
-    `ids` of the n questions, `outcomes` by variant, `soft` by tuned variant: see `Task`.
+    `asked` are the examples that asked each of the n questions, `outcomes` by variant, `soft` by tuned variant: see
+    `Task`.
     """
 
-    ids: tuple[str, ...]
+    asked: tuple[Example, ...]
     outcomes: Mapping[str, Outcomes]
     soft: Mapping[str, Mapping[str, NDArray[np.float64]]] = field(default_factory=dict)
 

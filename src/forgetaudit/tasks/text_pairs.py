@@ -12,11 +12,11 @@ __all__ = ["TextPairs"]
 class TextPairs:
     """The different queries and documents so far, numbered in their order, and which belong together. Mutable.
 
-    `ids` are those of the examples that asked each query first.
+    `asked` are the examples that asked each query first.
     """
 
     def __init__(self) -> None:
-        self.ids: list[str] = []
+        self.asked: list[Example] = []
         self._queries: dict[str, int] = {}
         self._documents: dict[str, int] = {}
         self._pairs: dict[tuple[int, int], None] = {}
@@ -42,7 +42,7 @@ class TextPairs:
         new_query = asks and query not in self._queries
         if new_query:
             self._queries[query] = len(self._queries)
-            self.ids.append(example.id)
+            self.asked.append(example)
         if asks:
             self._pairs[self._queries[query], place] = None
         return query if new_query else None, document if new_document else None
