@@ -31,9 +31,10 @@ DOORS = {
     "transformers": ["models.", "integrations."],
     "peft": ["models."],
     "timm": ["models."],
+    "lm_eval": ["integrations."],
     "torch": [
-        "stats.", "models.", "engine.", "tasks.", "audits.", "data.batches", "checkpoints.torch_file",
-        "checkpoints.torch_archive", "checkpoints.state_dicts",
+        "stats.", "models.", "engine.", "tasks.", "audits.", "integrations.", "data.batches", "data.parts",
+        "checkpoints.torch_file", "checkpoints.torch_archive", "checkpoints.state_dicts",
     ],
 }  # fmt: skip
 

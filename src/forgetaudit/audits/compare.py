@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from forgetaudit.audits.behaviour import Behaviour, measure_behaviour
+from forgetaudit.audits.harness import Asked, is_of_harness, open_harness
 from forgetaudit.audits.inputs import OpenedData, describe_file, open_data
 from forgetaudit.audits.lost import refuse_unwritable, write_asked
 from forgetaudit.audits.network import Network, build_network
@@ -22,6 +23,7 @@ from forgetaudit.report.report import AuditReport
 __all__ = ["Kept", "compare"]
 
 NO_DATA = "no data were passed (--data)"
+NO_FEATURES = "lm-eval ran the models, and no features were read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,8 @@ def compare(plan: AuditPlan, *, progress: Progress = SILENT) -> tuple[AuditRepor
     refuse_unwritable(plan)
     clock = Clock()
     with ExitStack() as files:
-        data = [open_data(data_plan, plan.settings) for data_plan in plan.data]
+        data = [open_data(one, plan.settings) for one in plan.data if not is_of_harness(one)]
+        harnesses = [open_harness(one, plan.settings) for one in plan.data if is_of_harness(one)]
         family = Family(plan)
         base = files.enter_context(family.open_base())
         tuned = {
@@ -70,14 +73,15 @@ def compare(plan: AuditPlan, *, progress: Progress = SILENT) -> tuple[AuditRepor
             for name, other in tuned.items()
         }
         clock.lap("weights")
-        network = _network(family, plan, base, tuned, progress) if data else None
+        network = _network(family, plan, base, tuned, progress) if plan.data else None
         data = [opened.for_network(network, plan.settings.task) for opened in data if network]
         clock.lap("model")
         behaviours = [
             measure_behaviour(network, opened, plan, weighed, progress) for opened in data if network
         ]
+        answers = [one.ask(network, plan, progress) for one in harnesses if network]
         clock.lap("examples")
-        report = _report(plan, base, tuned, weighed, network, data, behaviours, clock)
+        report = _report(plan, base, tuned, weighed, network, data, behaviours, answers, clock)
         return report, Kept(plan=plan, behaviours=tuple(zip(data, behaviours, strict=True)))
 
 
@@ -98,13 +102,17 @@ def _report(
     network: Network | None,
     data: list[OpenedData],
     behaviours: list[Behaviour],
+    answers: list[Asked],
     clock: Clock,
 ) -> AuditReport:
     """Everything measured, put together, judged, and looked through for findings."""
     absent = Absent(not_measured=NO_DATA)
-    source = tuple(section for behaviour in behaviours for section in behaviour.source) if data else absent
+    measured: tuple[Behaviour | Asked, ...] = (*behaviours, *answers)
+    source = tuple(section for one in measured for section in one.source) if measured else absent
     features = (
-        tuple(section for behaviour in behaviours for section in behaviour.features) if data else absent
+        tuple(section for behaviour in behaviours for section in behaviour.features)
+        if behaviours
+        else Absent(not_measured=NO_FEATURES if answers else NO_DATA)
     )
     weights = tuple(weight_section(one, network) for one in weighed.values())
     variants = (VariantName(name="base"), *(_variant(name, plan, network) for name in plan.names))
@@ -133,7 +141,7 @@ def _report(
                 for (name, other), path in zip(tuned.items(), plan.tuned, strict=True)
             ),
             model=network.described if network else Absent(not_measured=NO_DATA),
-            data=tuple(opened.described() for opened in data),
+            data=(*(opened.described() for opened in data), *(told for one in answers for told in one.data)),
             settings=_settings(plan, network),
             versions=versions("torch") if network else versions(),
         ),
@@ -141,7 +149,7 @@ def _report(
         source=source,
         features=features,
         rivals=tuple(section for behaviour in behaviours for section in behaviour.rivals),
-        scores=tuple(section for behaviour in behaviours for section in behaviour.scores),
+        scores=tuple(section for one in measured for section in one.scores),
         lost=tuple(example for behaviour in behaviours for example in behaviour.lost),
         noise=tuple(floor for behaviour in behaviours for floor in behaviour.noise),
         weights=weights,

@@ -23,7 +23,7 @@ from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import Finding, Verdict
 
-__all__ = ["SamplesPlan", "compare_samples"]
+__all__ = ["LogPair", "SamplesPlan", "compare_samples", "pair_logs"]
 
 _NO_MODEL = Absent(not_measured="logs of answers were compared (--samples), and no model was run")
 _NO_FEATURES = Absent(not_measured="logs of answers (--samples) hold no features")
@@ -43,6 +43,34 @@ class SamplesPlan:
     config: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogPair:
+    """Two logs of one task, paired and measured: `data` is the task's name, `n` its documents."""
+
+    data: str
+    n: int
+    fingerprint: str
+    source: tuple[SourceSection, ...]
+    scores: tuple[ScoreSection, ...]
+    decisions: tuple[str, ...]
+
+
+def pair_logs(base: Log, tuned: Log, *, policy: Policy) -> LogPair:
+    """What `compare_samples` measures, for logs at hand, where the logs decide on filter and metric."""
+    filter_, why = choose_filter(base, tuned, None)
+    pairs, chosen = _paired(base, tuned, filter_, None, policy)
+    data = task_of(base, tuned) or "samples"
+    source, scores = _sections(data, pairs, chosen)
+    return LogPair(
+        data=data,
+        n=len(pairs),
+        fingerprint=_fingerprint(pairs),
+        source=() if isinstance(source, Absent) else source,
+        scores=scores,
+        decisions=(f"{kind_of(pairs).value}: {len(pairs)} documents", _hashes(pairs), why, chosen.decision),
+    )
+
+
 def compare_samples(plan: SamplesPlan, *, progress: Progress = SILENT) -> AuditReport:
     """Pair both logs by document, count what flipped, and judge it.
 
@@ -54,6 +82,14 @@ def compare_samples(plan: SamplesPlan, *, progress: Progress = SILENT) -> AuditR
     clock.lap("read")
     data = task_of(base, tuned) or "samples"
     filter_, why_filter = choose_filter(base, tuned, plan.filter)
+    pairs, chosen = _paired(base, tuned, filter_, plan.metric, plan.policy)
+    clock.lap("pair")
+    return _report(plan, (base, tuned), data, pairs, chosen, (filter_, why_filter), clock)
+
+
+def _paired(
+    base: Log, tuned: Log, filter_: str, metric: str | None, policy: Policy
+) -> tuple[Sequence[Pair], ChosenMetric]:
     pairs = pair_answers(base, tuned, filter_)
     if len(pairs) < 2:
         raise DataError(
@@ -61,11 +97,25 @@ def compare_samples(plan: SamplesPlan, *, progress: Progress = SILENT) -> AuditR
             hint="run lm-eval on a few hundred",
         )
     names = [name for name in base.filters[filter_].metrics if name in tuned.filters[filter_].metrics]
-    chosen = choose_metric(pairs, names, plan.metric)
+    chosen = choose_metric(pairs, names, metric)
     if not chosen.metric.is_binary:
-        _refuse_limit_on_accuracy(plan.policy, chosen)
-    clock.lap("pair")
-    return _report(plan, (base, tuned), data, pairs, chosen, (filter_, why_filter), clock)
+        _refuse_limit_on_accuracy(policy, chosen)
+    return pairs, chosen
+
+
+def _sections(
+    data: str, pairs: Sequence[Pair], chosen: ChosenMetric
+) -> tuple[tuple[SourceSection, ...] | Absent, tuple[ScoreSection, ...]]:
+    """What decides, if it is right or wrong, and everything else."""
+    metric = chosen.metric
+    source: tuple[SourceSection, ...] | Absent = (
+        (source_section(data, pairs, metric),)
+        if metric.is_binary
+        else Absent(not_measured=f"{metric.name} is a number for each example, not right or wrong")
+    )
+    others = chosen.others if metric.is_binary else (metric, *chosen.others)
+    scores = [score_section(data, other) for other in others]
+    return source, tuple(score for score in scores if not _told_already(score, source))
 
 
 def _read(path: Path, name: str, progress: Progress) -> Log:
@@ -99,15 +149,7 @@ def _report(
 ) -> AuditReport:
     """Everything measured, put together, judged, and looked through for findings."""
     metric = chosen.metric
-    source: tuple[SourceSection, ...] | Absent = (
-        (source_section(data, pairs, metric),)
-        if metric.is_binary
-        else Absent(not_measured=f"{metric.name} is a number for each example, not right or wrong")
-    )
-    scores = [
-        score_section(data, other)
-        for other in (chosen.others if metric.is_binary else (metric, *chosen.others))
-    ]
+    source, scores = _sections(data, pairs, chosen)
     verdict = judge(
         plan.policy,
         source=source,
@@ -137,7 +179,7 @@ def _report(
         source=source,
         features=_NO_FEATURES,
         weights=_NO_WEIGHTS,
-        scores=tuple(score for score in scores if not _told_already(score, source)),
+        scores=scores,
         findings=_findings(logs, source, verdict),
         run=clock.laps(),
     )

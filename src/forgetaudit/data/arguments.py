@@ -8,9 +8,10 @@ from typing import Protocol
 
 from forgetaudit.errors import DataError, UsageError
 
-__all__ = ["HUB", "DataAddress", "DataEntry", "missing", "parse_data"]
+__all__ = ["HARNESS", "HUB", "DataAddress", "DataEntry", "missing", "parse_data"]
 
 HUB = "hf://"
+HARNESS = "lm-eval:"
 
 
 class DataEntry(Protocol):
@@ -58,10 +59,11 @@ def parse_data(
 ) -> DataAddress:
     """What `--data TEXT` means: `NAME`, `NAME:split` or `name=WHERE`, relative to `directory`.
 
-    A name is an entry of the config, else a directory or file, else at the Hub where it begins with `hf://`;
+    A name is an entry of the config, else a directory or file, else at the Hub where it begins with `hf://`, or a
+    task of lm-eval where it begins with `lm-eval:`;
     an existing path that holds `:` or `=` is that path. DataError with the nearest names where there is none.
     """
-    if text in entries or text.startswith(HUB) or _exists(text, directory):
+    if text in entries or text.startswith((HUB, HARNESS)) or _exists(text, directory):
         return _address(text, entries, directory, entries_directory)
     name, equals, where = text.partition("=")
     if equals and name and where:
@@ -86,6 +88,8 @@ def _address(
     text: str, entries: Mapping[str, DataEntry], directory: Path, entries_directory: Path | None
 ) -> DataAddress:
     """`WHERE` or `WHERE:split`, without a name before it."""
+    if text.startswith(HARNESS) and text not in entries and not _exists(text, directory):
+        return _from_harness(text, directory)
     where, split = _split_off(text, entries, directory)
     if where in entries:
         found = _from_entry(where, entries[where], directory, entries_directory or directory)
@@ -98,6 +102,17 @@ def _address(
         return found
     decision = f"{found.decision}, split {split}"
     return replace(found, name=f"{found.name}:{split}", split=split, decision=decision)
+
+
+def _from_harness(text: str, directory: Path) -> DataAddress:
+    """A task of lm-eval by name, or by the path of its YAML."""
+    task = text.removeprefix(HARNESS)
+    if not task:
+        raise UsageError(f"--data {text} names no task", hint=f"write --data {HARNESS}hellaswag")
+    name = Path(task).stem if task.endswith((".yaml", ".yml")) else task
+    return DataAddress(
+        name=name, where=text, directory=directory, decision=f"{text}: run by lm-eval for every model"
+    )
 
 
 def _split_off(text: str, entries: Mapping[str, DataEntry], directory: Path) -> tuple[str, str | None]:
