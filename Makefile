@@ -4,10 +4,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench samples
+.PHONY: help demo test test-lm-eval check fix bench samples
 
 help: ## what each target does
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -23,11 +23,20 @@ help: ## what each target does
 	$(PIP) --no-deps torchvision timm
 	@touch $@
 
+# 36 more packages and 165 MB, for one bridge and one benchmark: not part of what every test needs.
+.venv/.installed-lm-eval: .venv/.installed-dev
+	$(PIP) --editable '.[dev,lm-eval]'
+	@touch $@
+
 demo: .venv/.installed ## audit a real fine-tune that forgot (installs first)
 	cd sample_data && ../$(BIN)/forgetaudit compare base.safetensors tuned.safetensors --data src_val --max-drop 2pt --no-fail
 
 test: .venv/.installed-dev ## install the dev extra and pass the tests
 	$(BIN)/python -m pytest -n auto -q
+
+test-lm-eval: .venv/.installed-lm-eval ## install lm-eval too and pass the tests of the bridge to it, none skipped
+	$(BIN)/python -c 'import lm_eval'
+	$(BIN)/python -m pytest -n auto -q tests/integrations/test_lm_eval.py tests/tasks/test_multiple_choice.py
 
 check: .venv/.installed-dev ## format, lint, types and tests: what must be green before a change lands
 	$(BIN)/ruff format --check .
@@ -39,7 +48,7 @@ fix: .venv/.installed-dev ## format and repair what ruff can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/.installed-dev ## every performance claim, measured here
+bench: .venv/.installed-lm-eval ## every performance claim, measured here
 	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
 
 samples: .venv/.installed-dev ## make sample_data again, from scikit-learn's digits
