@@ -4,11 +4,15 @@
 audit that asks for no binomial, and the second never.
 """
 
+import math
 from statistics import NormalDist
 
 from forgetaudit.values import Sides
 
-__all__ = ["at_most", "lower_limit", "upper_limit", "upper_tail", "z_quantile"]
+__all__ = ["at_most", "lower_limit", "tail_beyond", "upper_limit", "upper_tail", "z_quantile"]
+
+# Up to so many flips whole numbers are exact and quick.
+_FEW = 3000
 
 
 def z_quantile(confidence: float, sides: Sides) -> float:
@@ -20,18 +24,43 @@ def z_quantile(confidence: float, sides: Sides) -> float:
 
 def at_most(k: int, n: int, p: float) -> float:
     """P(X <= k) of X ~ Binomial(n, p), with the full relative precision of a float also far out in the tail."""
-    from scipy.special import betainc
-
     if k < 0:
         return 0.0
-    return 1.0 if k >= n else float(betainc(n - k, k + 1, 1 - p))
+    if k >= n:
+        return 1.0
+    if p == 0.5 and n <= _FEW:
+        return float(sum(math.comb(n, i) for i in range(k + 1)) / 2**n)
+    from scipy.special import betainc
+
+    return float(betainc(n - k, k + 1, 1 - p))
 
 
 def upper_tail(k: float, n: float, p: float = 0.5) -> float:
     """P(X >= k) of X ~ Binomial(n, p); counts need not be whole."""
+    if k <= 0:
+        return 1.0
+    if p == 0.5 and k == int(k) and n == int(n) <= _FEW:
+        return at_most(int(n) - int(k), int(n), 0.5)
     from scipy.special import betainc
 
-    return 1.0 if k <= 0 else float(betainc(k, n - k + 1, p))
+    return float(betainc(k, n - k + 1, p))
+
+
+def tail_beyond(k: int, n: int, p: float) -> float:
+    """P(X <= k) of X ~ Binomial(n, p) where k lies below n·p, P(X >= k) where above: summed away from k, to 1e-9.
+
+    For checking a limit without the inverse, and so without scipy. ValueError unless 0 < p < 1.
+    """
+    if not 0 < p < 1:
+        raise ValueError(f"a binomial with p = {p} has no tail")
+    log_choose = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+    term = total = math.exp(log_choose + k * math.log(p) + (n - k) * math.log1p(-p))
+    below = k < n * p
+    while (k > 0 if below else k < n) and term > 1e-12 * total:
+        term *= k / (n - k + 1) * (1 - p) / p if below else (n - k) / (k + 1) * p / (1 - p)
+        k += -1 if below else 1
+        total += term
+    return total
 
 
 def upper_limit(k: float, n: float, confidence: float) -> float:

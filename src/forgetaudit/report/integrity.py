@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 
 from forgetaudit import __version__
+from forgetaudit.inference.binomial import tail_beyond
 from forgetaudit.inference.corrections import benjamini_hochberg
 from forgetaudit.inference.intervals import drop_interval, share_interval
 from forgetaudit.inference.paired import mcnemar
@@ -90,18 +91,35 @@ def _disagreement(section: SourceSection) -> Iterator[str]:
     count = said.estimate * section.n
     if not (0 <= said.estimate <= 1 and math.isclose(count, round(count), abs_tol=1e-6)):
         yield f"the share of changed answers, {said.estimate:.6g}, is none of {section.n}"
-    elif said.confidence is not None and said.sides is not None:
-        groups = section.groups
-        found = share_interval(
-            round(count),
-            section.n,
-            effect=groups.disagreement_effect if groups else None,
-            n_groups=groups.n if groups else None,
+    elif not _is_share(said, round(count), section):
+        yield "the limits of the share of changed answers are not those of its count"
+
+
+def _is_share(said: Estimate, count: int, section: SourceSection) -> bool:
+    """Whether the limits are those of Clopper and Pearson; put in, not solved for, where the count is whole."""
+    n, groups = section.n, section.groups
+    if said.low is None or said.high is None or said.confidence is None or said.sides is None:
+        return said.kind == "exact" and count == 0
+    if groups is not None:
+        made = share_interval(
+            count,
+            n,
+            effect=groups.disagreement_effect,
+            n_groups=groups.n,
             confidence=said.confidence,
             sides=said.sides,
         )
-        if found is not None and not (_near(said.low, found.low) and _near(said.high, found.high)):
-            yield "the limits of the share of changed answers are not those of its count"
+        return made is None or (_near(said.low, made.low) and _near(said.high, made.high))
+    alpha = (1 - said.confidence) / said.sides
+    if not 0 <= said.low <= said.estimate <= said.high <= 1:
+        return False
+    low = said.low == 0 if count == 0 else said.low > 0 and _close(tail_beyond(count, n, said.low), alpha)
+    high = said.high == 1 if count == n else said.high < 1 and _close(tail_beyond(count, n, said.high), alpha)
+    return low and high
+
+
+def _close(said: float, made: float) -> bool:
+    return math.isclose(said, made, rel_tol=1e-6)
 
 
 def _log_loss(section: SourceSection) -> Iterator[str]:

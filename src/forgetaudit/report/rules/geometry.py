@@ -22,19 +22,21 @@ def judge_calibration(rule: Rule, section: SourceSection) -> RuleResult:
     """How much the expected calibration error grew, as a fraction: a diagnostic without an interval."""
     found = section.calibration
     if isinstance(found, Absent):
-        return undecided(rule, section.variant, section.data, f"not measured: {found.not_measured}")
+        return undecided(rule, section.variant, section.data, found.not_measured)
     increase = found.tuned_error - found.base_error
     over = rule.limit is not None and increase > rule.limit
     return RuleResult(
         rule=rule.name,
-        outcome=broken(rule) if over else "pass",
+        outcome="refused" if section.unusable else broken(rule) if over else "pass",
         level=rule.level.value,
         variant=section.variant,
         data=section.data,
         value=increase,
         limit=rule.limit,
         n=section.n,
-        reason=f"the calibration error went from {points(found.base_error)} to {points(found.tuned_error)} points",
+        reason=section.unusable.reason
+        if section.unusable
+        else f"the calibration error went from {points(found.base_error)} to {points(found.tuned_error)} points",
     )
 
 
