@@ -109,7 +109,7 @@ def _read_off(
                 name,
                 tally,
                 data,
-                known=weighed[name].identical,
+                known=weighed[name].identical and name not in data.own,
                 unusable=unusable,
                 grouped_by=settings.group_by,
                 sequential=settings.stop_early,

@@ -32,7 +32,8 @@ def make_stream(
         network.variants if variants is None else variants,
         layers=layers,
         pool=settings.pool,
-        reuse=settings.reuse,
+        # What is pooled under two masks is not the same, though it be computed from the same.
+        reuse=settings.reuse and not (data.own and data.examples.of_text),
         call=getattr(data.task, "forward", plainly),
         progress=progress,
     )
@@ -48,7 +49,7 @@ def steps(
     title: str = "evaluating",
 ) -> Iterator[Step]:
     """Every step of `stream` over the data, in batches of `batch_size` examples."""
-    examples = in_batches(data.examples, batch_size, data.task.collate)
+    examples = in_batches(data.examples, batch_size, data.collate)
     split = getattr(data.task, "parts", _whole)
     batches = (part.with_floats(network.dtype) for batch in examples for part in split(batch))
     last = ""
