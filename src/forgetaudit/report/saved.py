@@ -39,7 +39,7 @@ def read_report(path: str | Path) -> AuditReport:
         where = ".".join(str(part) for part in first["loc"])
         raise UsageError(
             f"{path} is not a report of the schema {SCHEMA}",
-            details=[f"{where}: {first['msg']}"],
+            details=[f"{where or 'the file'}: {first['msg']}"],
             hint="pass what --output json=PATH wrote, with this version",
         ) from error
     if found := list(islice(inconsistencies(report), _SHOWN)):
@@ -67,7 +67,7 @@ def _refuse_other_schema(path: str | Path, text: str) -> None:
     """What is no JSON, or of no schema at all, is told with its place later."""
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     schema = found.get("schema") if isinstance(found, dict) else None
     if isinstance(schema, str) and schema.startswith(f"{_FAMILY}/") and schema != SCHEMA:
