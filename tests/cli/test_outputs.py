@@ -84,3 +84,52 @@ def test_a_pipe_a_device_and_a_loop_are_refused_and_stay(forgetaudit: Any, workp
         assert run.code == 2
         assert said in run.err
     assert (workplace / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("form", ["md", "html", "junit", "csv", "github"])
+def test_a_report_of_any_form_beside_the_weights_is_written_again(
+    forgetaudit: Any, workplace: Path, form: str
+) -> None:
+    (workplace / "run").mkdir()
+    shutil.copy(workplace / "tuned.safetensors", workplace / "run" / "model.safetensors")
+    for _ in range(2):
+        run = forgetaudit("compare", "base.safetensors", "run", "--output", f"{form}=run/r", cwd=workplace)
+        assert run.code == 0, run.err
+
+
+def test_an_unknown_format_names_the_nearest(forgetaudit: Any, workplace: Path) -> None:
+    assert "did you mean html?" in forgetaudit(*WEIGHTS, "--output", "htm=r", cwd=workplace).err
+    assert (
+        "the formats are json, txt, md, html, junit, github, csv"
+        in forgetaudit(*WEIGHTS, "--output", "zzz=r", cwd=workplace).err
+    )
+
+
+def test_the_step_summary_is_added_to_and_named(
+    forgetaudit: Any, workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = tmp_path / "summary.md"
+    summary.write_text("of another step\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    run = forgetaudit(*WEIGHTS, "--output", "json=r.json", cwd=workplace)
+    assert run.err.splitlines()[-1] == "wrote r.json, the step summary"
+    assert summary.read_text().startswith("of another step\n**NOT JUDGED** only the weights were compared")
+
+
+def test_a_summary_that_cannot_be_written_costs_no_verdict(
+    forgetaudit: Any, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(workplace / "nowhere" / "summary.md"))
+    run = forgetaudit(*WEIGHTS, cwd=workplace)
+    assert run.code == 0
+    assert "the step summary cannot be written" in run.err
+
+
+def test_without_the_variable_nothing_is_written(
+    forgetaudit: Any, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    before = sorted(workplace.iterdir())
+    run = forgetaudit(*WEIGHTS, cwd=workplace)
+    assert "wrote" not in run.err
+    assert sorted(workplace.iterdir()) == before
