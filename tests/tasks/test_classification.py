@@ -186,6 +186,7 @@ def test_labels_that_the_model_does_not_know_are_refused_with_k() -> None:
         Classification().score(torch.zeros(1, 4), batch_of([-2]))
 
 
-def test_scoring_without_labels_is_refused() -> None:
-    with pytest.raises(DataError, match="the examples have no labels"):
-        Classification().score(torch.zeros(1, 4), batch_of(None))
+def test_without_labels_only_what_was_predicted_is_known() -> None:
+    outcomes = Classification().score(torch.tensor([[0.0, 3.0, 1.0, 0.0]]), batch_of(None))
+    assert (outcomes.predicted.tolist(), outcomes.correct.tolist()) == ([1], [False])
+    assert np.isnan(outcomes.nll).all()

@@ -78,6 +78,7 @@ def same(found: list[list[float]], expected: list[list[float]]) -> bool:
 def test_likelihoods_and_answers_are_those_of_lm_eval(name: str) -> None:
     expected = LM_EVAL["likelihoods"][name]["choices"]
     task, by_length = (MultipleChoice(reader(name), normalised=how) for how in (False, True))
+    assert task.decisions() == ("a choice is judged by its log-likelihood (lm-eval's acc), after one space",)
     found = run(task, network(name), ROWS)
     assert task.decisions()[1] == "each context was run once"
     assert same(likelihoods(found), expected["log_likelihoods"])

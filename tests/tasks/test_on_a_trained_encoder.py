@@ -228,10 +228,11 @@ def test_text_for_a_model_of_images_is_refused(
     assert "texts holds text, and digits.py:build takes images or arrays" in done.err
 
 
-def test_text_files_without_labels_are_refused_with_the_option(audit: Audit, tmp_path: Path) -> None:
-    code, err, _ = audit([{"text": "a"}, {"text": "b"}])
-    assert code == 2
-    assert "texts has no labels, which accuracy needs" in err
+def test_text_files_without_labels_tell_what_changed_and_name_the_option(audit: Audit) -> None:
+    code, err, report = audit([{"text": "a"}, {"text": "b"}])
+    assert code == 0, err
+    assert report["source"][0]["unlabelled"]
+    assert any("--label-column" in said for said in report["inputs"]["data"][0]["decisions"])
 
 
 def test_padding_changes_neither_answers_nor_features(audit: Audit, rows: list[dict[str, Any]]) -> None:

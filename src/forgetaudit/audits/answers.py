@@ -63,6 +63,8 @@ def source_section(
         unit=getattr(data.task, "unit", "example"),
         groups=groups,
         task=data.task_name,
+        metric="accuracy" if data.labelled else "agreement",
+        unlabelled=not data.labelled,
         accuracy=Accuracy(
             base=flips.n_right_base / flips.n,
             tuned=flips.n_right_tuned / flips.n,
@@ -73,7 +75,7 @@ def source_section(
         disagreement=_identical() if known else _disagreement(tally, flips.n, groups),
         nll=_log_loss(tally, known=known),
         soft=tuple(_soft(tally)),
-        calibration=_calibration(tally),
+        calibration=_calibration(tally) if data.labelled else Absent(not_measured="the data have no labels"),
         known=known,
         unusable=unusable,
         nonfinite=dict(tally.n_without_answer),

@@ -67,6 +67,7 @@ def measure_behaviour(
         plan.names,
         data.task,
         settings.seed,
+        labelled=data.labelled,
         watchers=[records.take_in, *([base_answers.take_in] if settings.noise_floor else [])],
     )
     for step in steps(stream, network, data, progress, batch_size=settings.batch_size):

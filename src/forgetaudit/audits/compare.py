@@ -52,7 +52,7 @@ def compare(plan: AuditPlan, *, progress: Progress = SILENT) -> tuple[AuditRepor
     clock = Clock()
     with ExitStack() as files:
         data = [open_data(one, plan.settings) for one in plan.data if not is_of_harness(one)]
-        harnesses = [open_harness(one, plan.settings) for one in plan.data if is_of_harness(one)]
+        harnesses = [open_harness(one, plan) for one in plan.data if is_of_harness(one)]
         family = Family(plan)
         base = files.enter_context(family.open_base())
         tuned = {
@@ -123,7 +123,7 @@ def _report(
             weights=section,
             source=()
             if isinstance(source, Absent)
-            else tuple(s for s in source if s.variant == variant.name),
+            else tuple(s for s in source if s.variant == variant.name and not s.unlabelled),
             features=()
             if isinstance(features, Absent)
             else tuple(f for f in features if f.variant == variant.name),

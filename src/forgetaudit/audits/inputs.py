@@ -91,6 +91,11 @@ class OpenedData:
         return self.chosen.task
 
     @property
+    def labelled(self) -> bool:
+        """Whether something says what is right: the data's labels, or the task, as the next token does."""
+        return self.examples.labelled or self.task_name != "classification"
+
+    @property
     def task_name(self) -> str:
         """What the report calls it."""
         assert self.chosen is not None  # noqa: S101

@@ -184,15 +184,24 @@ class Ledger:
     """All sums of one data set. Memory does not grow with the number of examples, unless the task's own does.
 
     `tallies` has each tuned variant against base, `rivals` each pair of tuned variants, `answers` base's
-    answers beside the right ones; empty before the first step. `watchers` are told of every batch that is scored.
+    answers beside the right ones; empty before the first step. Of data that are not `labelled` base's answers stand for
+    the right ones, so that what is lost is what changed. `watchers` are told of every batch that is scored.
     """
 
-    def __init__(self, tuned: Sequence[str], task: Task, seed: int, watchers: Sequence[Watcher] = ()) -> None:
+    def __init__(
+        self,
+        tuned: Sequence[str],
+        task: Task,
+        seed: int,
+        watchers: Sequence[Watcher] = (),
+        *,
+        labelled: bool = True,
+    ) -> None:
         self.tallies: dict[str, Tally] = {}
         self.rivals: dict[tuple[str, str], Tally] = {}
         self.answers = Answers()
         self._tuned, self._task, self._seed = tuple(tuned), task, seed
-        self._watchers = tuple(watchers)
+        self._watchers, self._labelled = tuple(watchers), labelled
         self._soft = getattr(task, "soft", None)
         self._keep = getattr(task, "keep", None)
 
@@ -221,6 +230,8 @@ class Ledger:
         return {} if self._soft is None else self._soft(step.outputs[BASE], step.outputs[name], step.batch)
 
     def _enter(self, outcomes: Mapping[str, Outcomes], batch: Batch, soft: Mapping[str, Soft]) -> None:
+        if not self._labelled:
+            outcomes = _beside_base(outcomes)
         base = outcomes[BASE]
         self._begin(base.n_classes if base.wanted is None else 0)
         self.answers.update(base, batch)
@@ -235,3 +246,12 @@ class Ledger:
         if not self.tallies:
             self.tallies = {name: Tally(n_labels, self._seed) for name in self._tuned}
             self.rivals = {pair: Tally(0, self._seed) for pair in combinations(self._tuned, 2)}
+
+
+def _beside_base(outcomes: Mapping[str, Outcomes]) -> dict[str, Outcomes]:
+    """Base's answers taken for the right ones; an answer that is none is not right."""
+    wanted = outcomes[BASE].predicted
+    return {
+        name: replace(found, wanted=wanted, correct=(found.predicted == wanted) & (wanted >= 0))
+        for name, found in outcomes.items()
+    }

@@ -108,9 +108,18 @@ def _change(source: SourceSection) -> str:
     if source.known:
         return "source accuracy is exactly unchanged: tuned is base, bit for bit"
     drop = source.accuracy.base - source.accuracy.tuned
+    if source.unlabelled:
+        return f"without labels: {_changed(source)}"
     if source.flips.forgotten == source.flips.gained:
         return "source accuracy is unchanged"
     return f"source accuracy {'fell' if drop > 0 else 'rose'} {numbers.points(drop)} pt"
+
+
+def _changed(source: SourceSection) -> str:
+    """`3.1 % of the answers changed`; none, where that is so."""
+    if not source.flips.forgotten:
+        return "no answer changed"
+    return f"{numbers.percent(source.flips.forgotten / source.n)} of the answers changed"
 
 
 def _bound(rule: RuleResult | None, outcome: str, what: str) -> str:

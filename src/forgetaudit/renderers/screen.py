@@ -21,7 +21,7 @@ from forgetaudit.report.parts import Absent, Estimate, Measured
 from forgetaudit.report.report import AuditReport
 from forgetaudit.wording import counted
 
-__all__ = ["decisions", "screen"]
+__all__ = ["decisions", "finding_lines", "provenance_line", "rule_lines", "screen"]
 
 
 def screen(report: AuditReport, exit_note: str = "") -> Iterator[Line]:
@@ -33,10 +33,10 @@ def screen(report: AuditReport, exit_note: str = "") -> Iterator[Line]:
         yield from _behaviour(report, subject)
         if subject.weights is not None:
             yield from layer_table(subject.weights, subject.features)
-        yield from _rules(report, subject)
-        yield from _findings(report, subject)
+        yield from rule_lines(report, subject)
+        yield from finding_lines(report, subject)
     yield from _rivals(report)
-    yield from _provenance(report, exit_note)
+    yield from provenance_line(report, exit_note)
 
 
 def decisions(report: AuditReport) -> Iterator[str]:
@@ -90,12 +90,17 @@ def _behaviour(report: AuditReport, subject: Subject) -> Iterator[Line]:
     sides = f"  drop, two-sided 95 %{looks}" if span else ""
     yield _row(f"{source.metric} ", f"{both}   {change} pt{span}{sides}")
     flips = source.flips
-    yield _row(
-        "", f"forgotten {flips.forgotten} · gained {flips.gained} · kept {flips.kept} · missed {flips.missed}"
-    )
+    if source.unlabelled:
+        yield _row("", "no labels (--label-column): no more can have been lost than changed")
+    else:
+        counts = (
+            f"forgotten {flips.forgotten} · gained {flips.gained} · kept {flips.kept} · missed {flips.missed}"
+        )
+        yield _row("", counts)
     # A log's likelihoods of whole answers are large: without its interval a change says little.
     change = _change(source.nll.increase) if subject.weights is None or source.groups else ""
-    yield _row("log loss", _log_loss(source) + change)
+    if not source.unlabelled:
+        yield _row("log loss", _log_loss(source) + change)
     yield from _moved(source)
     yield from (_score(score) for score in subject.scores)
     if source.per_class:
@@ -194,7 +199,7 @@ def _parts(results: Sequence[ClassResult], noun: str) -> str:
     return " · ".join(parts)
 
 
-def _rules(report: AuditReport, subject: Subject) -> Iterator[Line]:
+def rule_lines(report: AuditReport, subject: Subject) -> Iterator[Line]:
     """Every rule that is not already the headline."""
     mine = [
         rule
@@ -209,7 +214,8 @@ def _rules(report: AuditReport, subject: Subject) -> Iterator[Line]:
         yield []
 
 
-def _findings(report: AuditReport, subject: Subject) -> Iterator[Line]:
+def finding_lines(report: AuditReport, subject: Subject) -> Iterator[Line]:
+    """What is known of why, and what to try."""
     data = subject.source.data if subject.source else None
     mine = [f for f in report.findings if f.variant == subject.variant and f.data in (None, data)]
     told = [f for f in mine if f.id not in SAID_ELSEWHERE]
@@ -230,7 +236,8 @@ def _rivals(report: AuditReport) -> Iterator[Line]:
         yield []
 
 
-def _provenance(report: AuditReport, exit_note: str) -> Iterator[Line]:
+def provenance_line(report: AuditReport, exit_note: str) -> Iterator[Line]:
+    """The last line: the exit code, and what the numbers depend on."""
     settings = report.inputs.settings
     model = report.inputs.model
     parts = [f"exit {exit_note or report.verdict.exit_code}"]

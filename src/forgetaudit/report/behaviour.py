@@ -116,7 +116,9 @@ class SourceSection(Part):
     `n` counts questions, `unit` says what one is: an example, a token, a query. Where they come in `groups`, no test of
     McNemar holds, and the drop's limits are those of the effective number. `disagreement` is the share of
     questions that base and tuned answer differently, right or wrong: it needs no labels. `per_group` is what each of
-    few groups by a column says. `sequential` where the run could stop at any example: the limits hold for that.
+    few groups by a column says. Where the data are `unlabelled`, base's answers stand
+    for the right ones: what then seems lost is what changed, and no more than that can have been lost (drop ≤ forgotten
+    ≤ disagreement). `sequential` where the run could stop at any example: the limits hold for that.
     """
 
     data: str
@@ -138,6 +140,7 @@ class SourceSection(Part):
     nonfinite: dict[str, int]
     per_class: tuple[ClassResult, ...]
     per_group: tuple[ClassResult, ...] = ()
+    unlabelled: bool = False
     sequential: bool = False
 
 

@@ -24,7 +24,7 @@ from forgetaudit.report.rules.geometry import (
     layers_of,
 )
 from forgetaudit.report.rules.log_loss import judge_log_loss
-from forgetaudit.report.rules.shares import judge_disagreement, judge_forgotten
+from forgetaudit.report.rules.shares import judge_disagreement, judge_forgotten, judge_without_labels
 from forgetaudit.report.rules.waiving import Judge, Waived, judge_waived, states_of
 from forgetaudit.report.verdict import Outcome, RuleResult, Verdict
 from forgetaudit.report.weights import WeightSection
@@ -152,6 +152,8 @@ def _judge_source(policy: Policy, section: SourceSection, rule: Rule, without: f
     if section.sequential and rule.kind is not RuleKind.ACCURACY:
         early = "the run could stop as soon as the accuracy was decided (--stop-early)"
         return undecided(rule, section.variant, section.data, early)
+    if section.unlabelled and rule.kind in (RuleKind.ACCURACY, RuleKind.FORGOTTEN):
+        return judge_without_labels(rule, policy, section)
     match rule.kind:
         case RuleKind.CLASSES | RuleKind.GROUPS:
             return judge_classes(rule, policy, section, without)

@@ -8,6 +8,8 @@ from forgetaudit.tasks.text_classification import TextClassification
 
 __all__ = ["classification"]
 
+NO_LABELS = "no labels: only whether answers changed can be told (--label-column names a column of labels)"
+
 
 def classification(setting: Setting) -> Task:
     """Text classification for texts, else classification of images or arrays.
@@ -24,19 +26,13 @@ def classification(setting: Setting) -> Task:
             f"{setting.data} holds images or arrays, and {setting.model} takes text",
             hint="pass text, or name its column with --input-column",
         )
-    if not setting.labelled:
-        raise DataError(
-            f"{setting.data} has no labels, which accuracy needs",
-            details=list(setting.decisions),
-            hint="name their column with --label-column",
-        )
     match = match_labels(
         setting.class_names,
         setting.model_class_names,
         present=setting.labels_present,
         name=setting.data,
     )
-    said = (match.decision,)
+    said = (match.decision,) if setting.labelled else (NO_LABELS,)
     if setting.of_text and setting.encode is not None:
         return TextClassification(match.class_names, setting.encode, label_map=match.label_map, said=said)
     return Classification(match.class_names, setting.preprocess, label_map=match.label_map, said=said)

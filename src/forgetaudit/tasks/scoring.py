@@ -40,12 +40,14 @@ def score_classes(outputs: Any, batch: Batch) -> Outcomes:
 
     A row with a NaN or +∞, or of −∞ alone, has no answer: predicted −1, not correct, nll NaN. (−∞ beside
     finite scores is how a model rules a class out.) ModelError where the outputs hold no (n, k) scores;
-    DataError where a label is none of the k classes, or there is none.
+    DataError where a label is none of the k classes. Without labels only what was predicted is known: nothing is
+    correct, and nll is NaN.
     """
     scores = _scores(outputs, len(batch))
+    if batch.labels is None:
+        return _unlabelled(scores)
     labels = _checked_labels(batch, k=scores.shape[1])
-    answered = ~np.isnan(scores).any(axis=1) & np.isfinite(scores.max(axis=1))
-    predicted = np.where(answered, scores.argmax(axis=1), NO_ANSWER)
+    answered, predicted = _answers(scores)
     nll = np.full(len(scores), np.nan)
     nll[answered] = _nll_nats(scores[answered], labels[answered])
     confidence = np.full(len(scores), np.nan)
@@ -57,6 +59,26 @@ def score_classes(outputs: Any, batch: Batch) -> Outcomes:
         n_classes=scores.shape[1],
         confidence=confidence,
     )
+
+
+def _unlabelled(scores: NDArray[np.float64]) -> Outcomes:
+    answered, predicted = _answers(scores)
+    confidence = np.full(len(scores), np.nan)
+    confidence[answered] = np.exp(-_nll_nats(scores[answered], predicted[answered]))
+    return Outcomes(
+        predicted=predicted,
+        correct=np.zeros(len(scores), dtype=np.bool_),
+        nll=np.full(len(scores), np.nan),
+        n_classes=scores.shape[1],
+        wanted=np.full(len(scores), NO_ANSWER),
+        confidence=confidence,
+    )
+
+
+def _answers(scores: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Which rows hold an answer, and the answers."""
+    answered = ~np.isnan(scores).any(axis=1) & np.isfinite(scores.max(axis=1))
+    return answered, np.where(answered, scores.argmax(axis=1), NO_ANSWER)
 
 
 def told_shape(shape: Sequence[int]) -> str:
@@ -96,8 +118,7 @@ def tensor_in(outputs: Any) -> Tensor | None:
 
 
 def _checked_labels(batch: Batch, *, k: int) -> NDArray[np.int64]:
-    if batch.labels is None:
-        raise DataError("the examples have no labels", hint="name their column with --label-column")
+    assert batch.labels is not None  # noqa: S101
     labels: NDArray[np.int64] = batch.labels.cpu().numpy()
     strange = sorted({int(label) for label in labels if not 0 <= label < k})
     if strange:

@@ -21,7 +21,7 @@ from forgetaudit.report.verdict import RuleResult
 from forgetaudit.values import Interval
 from forgetaudit.wording import points
 
-__all__ = ["judge_disagreement", "judge_forgotten"]
+__all__ = ["judge_disagreement", "judge_forgotten", "judge_without_labels"]
 
 
 def judge_forgotten(rule: Rule, policy: Policy, section: SourceSection) -> RuleResult:
@@ -47,6 +47,15 @@ def judge_disagreement(rule: Rule, policy: Policy, section: SourceSection) -> Ru
     return result.model_copy(
         update={"reason": f"{result.reason}; whatever the labels, at most {most} pt can be lost"}
     )
+
+
+def judge_without_labels(rule: Rule, policy: Policy, section: SourceSection) -> RuleResult:
+    """A limit on the loss where nothing says what is right: what changed can rule a loss out, and never show it."""
+    result = judge_disagreement(rule, policy, section)
+    if result.outcome in ("pass", "inconclusive", "refused"):
+        return result
+    reason = "without labels a loss can be ruled out, and not shown: pass labels (--label-column)"
+    return result.model_copy(update={"outcome": "inconclusive", "reason": reason, "further_examples": None})
 
 
 def _judge(
