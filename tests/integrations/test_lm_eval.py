@@ -78,6 +78,8 @@ def test_the_missing_extra_is_named_before_anything_is_read(
         ["--limit", "20"],
         ["--input-column", "context"],
         ["--label-column", "answer"],
+        ["--examples", "e.parquet"],
+        ["--noise-floor"],
     ],
 )
 def test_options_that_say_how_to_ask_are_refused(
@@ -176,3 +178,10 @@ def test_an_unknown_task_is_refused_with_the_nearest(folder: Path) -> None:
         Harness("hellaswagg", folder)
     assert refusal.value.hint is not None
     assert "hellaswag" in refusal.value.hint
+
+
+@needs_lm_eval
+def test_a_dry_run_names_the_task_and_asks_nobody(forgetaudit: Callable[..., Run], folder: Path) -> None:
+    done = forgetaudit("compare", *pair("gpt2"), "--data", "lm-eval:quiz.yaml", "--dry-run", cwd=folder)
+    assert done.code == 0
+    assert "data     quiz: lm-eval:quiz.yaml: run by lm-eval for every model, 2 variants" in done.out

@@ -14,7 +14,7 @@ from forgetaudit.engine.variants import Variant, slots
 from forgetaudit.errors import ModelError, UsageError
 from forgetaudit.logs.answers import Log
 from forgetaudit.logs.lm_eval import read_log
-from forgetaudit.plan import AuditPlan, DataPlan, Settings, utf8
+from forgetaudit.plan import AuditPlan, DataPlan, utf8
 from forgetaudit.plugins import find_part
 from forgetaudit.progress import Progress
 from forgetaudit.report.behaviour import ScoreSection, SourceSection
@@ -113,13 +113,18 @@ def is_of_harness(plan: DataPlan) -> bool:
     return plan.where.startswith(HARNESS)
 
 
-def open_harness(plan: DataPlan, settings: Settings) -> HarnessData:
+def open_harness(plan: DataPlan, whole: AuditPlan) -> HarnessData:
     """ModelError where lm-eval is not installed; UsageError for options that say how we would ask."""
+    settings = whole.settings
     idle = {
         "--task": settings.task,
         "--limit": settings.limit,
         "--group-by": settings.group_by,
         "--stop-early": settings.stop_early,
+        "--noise-floor": settings.noise_floor,
+        "--preprocess": settings.preprocess != "base",
+        "--examples": whole.examples,
+        "--rehearsal": whole.rehearsal,
         "--input-column": plan.input_column,
         "--label-column": plan.label_column,
     }

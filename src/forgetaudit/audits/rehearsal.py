@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+from forgetaudit.audits.harness import HarnessData, is_of_harness, open_harness
 from forgetaudit.audits.inputs import OpenedData, open_data
 from forgetaudit.audits.naming import align_through_model
 from forgetaudit.checkpoints.checkpoint import Checkpoint
@@ -23,7 +24,8 @@ Row = tuple[str, str]
 def rehearse(plan: AuditPlan) -> Iterator[Row]:
     """What `compare` would do. AuditError where it would be refused before the first weight is read."""
     with ExitStack() as files:
-        data = [open_data(data_plan, plan.settings) for data_plan in plan.data]
+        data = [open_data(one, plan.settings) for one in plan.data if not is_of_harness(one)]
+        harnesses = [open_harness(one, plan) for one in plan.data if is_of_harness(one)]
         family = Family(plan)
         base = files.enter_context(family.open_base())
         yield "base", f"{plan.base}: {_told(base)}"
@@ -32,10 +34,10 @@ def rehearse(plan: AuditPlan) -> Iterator[Row]:
             yield "tuned", f"{path} (as {name}): {_told(checkpoint)}"
             alignment = align_through_model(base, checkpoint, family.model_names)
             yield from (("", note) for note in (*checkpoint.notes, *alignment.steps))
-        if not data:
+        if not plan.data:
             yield "data", "none: only the weights would be compared"
         else:
-            yield from _what_runs(plan, family.architecture, base, data)
+            yield from _what_runs(plan, family.architecture, base, data, harnesses)
         n_bytes = sum(file.stat().st_size for file in {f for c in (base, *tuned) for f in c.files})
         yield "reads", f"{size(n_bytes)} of weights"
 
@@ -45,7 +47,11 @@ def _told(checkpoint: Checkpoint) -> str:
 
 
 def _what_runs(
-    plan: AuditPlan, architecture: Architecture, base: Checkpoint, data: list[OpenedData]
+    plan: AuditPlan,
+    architecture: Architecture,
+    base: Checkpoint,
+    data: list[OpenedData],
+    harnesses: list[HarnessData],
 ) -> Iterator[Row]:
     outline = architecture.outline(base)
     yield "model", f"{architecture.name} ({architecture.evidence})"
@@ -55,6 +61,10 @@ def _what_runs(
         yield "data", f"{opened.plan.name}: {opened.plan.decision}"
         yield from (("", decision) for decision in opened.examples.decisions)
         yield "task", _task(plan, architecture, outline, opened)
+    for asked in harnesses:
+        yield "data", f"{asked.plan.name}: {asked.plan.decision}, {counted(len(plan.tuned) + 1, 'variant')}"
+    if not data:
+        return
     yield "layers", _layers(plan, outline, architecture.name)
     n_examples = sum(len(opened.examples) for opened in data)
     yield (

@@ -44,6 +44,13 @@ class ChoiceLikelihoods:
         self.whole_because = f"the model takes no {lacking[0]}" if lacking else None
         self._tried = bool(lacking)
 
+    @property
+    def said(self) -> str | None:
+        """How contexts are run; None before the first questions have shown it."""
+        if self.whole_because is not None:
+            return f"every choice was run with its whole context: {self.whole_because}"
+        return "each context was run once" if self._tried else None
+
     def __call__(self, model: Any, context: Tensor, mask: Tensor, endings: Tensor) -> Tensor:
         """The sum over each ending's tokens, (n, k) float64, −∞ where a question has no such choice.
 

@@ -92,17 +92,13 @@ class MultipleChoice:
             if self._normalised
             else "log-likelihood (lm-eval's acc)"
         )
-        whole = self._likelihoods.whole_because
-        run = (
-            "each context was run once"
-            if whole is None
-            else f"every choice was run with its whole context: {whole}"
-        )
         cut = (
             f"{self._n_cut:,} of {self._n_seen:,} questions were longer than the {self._tokens.longest:,} tokens "
             "that the model reads, and lost their beginning"
         )
-        return (f"a choice is judged by its {by}, after one space", run, *([cut] if self._n_cut else []))
+        judged = f"a choice is judged by its {by}, after one space"
+        run = self._likelihoods.said
+        return (judged, *([run] if run else []), *([cut] if self._n_cut else []))
 
 
 def multiple_choice(setting: Setting) -> MultipleChoice:
