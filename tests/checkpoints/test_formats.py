@@ -175,7 +175,7 @@ def test_an_adapter_is_no_whole_checkpoint(tmp_path):
     assert "merge_and_unload()" in refusal.hint
 
 
-def test_a_distributed_checkpoint_is_not_unpickled(tmp_path):
+def test_the_index_of_a_distributed_checkpoint_is_read_as_data(tmp_path):
     (tmp_path / ".metadata").write_bytes(b"\x80\x04.")
     (tmp_path / "__0_0.distcp").touch()
-    assert "whose index is a pickle; it was not opened" in refusal_of(tmp_path).fact
+    assert "it is no pickle of plain records" in refusal_of(tmp_path).fact

@@ -89,9 +89,3 @@ def _refuse_other_layouts(directory: Path, names: list[str]) -> None:
             f"{directory} holds a PEFT adapter, not a whole checkpoint",
             hint="merge it first: model.merge_and_unload().save_pretrained(DIRECTORY), and name that directory",
         )
-    if ".metadata" in names:
-        raise UnreadableCheckpoint(
-            f"{directory} is a torch.distributed.checkpoint, whose index is a pickle; it was not opened",
-            hint="where you trust it, convert it: python -m torch.distributed.checkpoint.format_utils"
-            " dcp_to_torch DIRECTORY FILE.pt",
-        )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.checkpoints.directory import weights_in
+from forgetaudit.checkpoints.distributed import INDEX, DistributedCheckpoint
 from forgetaudit.checkpoints.evidence import Kind, recognise
 from forgetaudit.checkpoints.safetensors_file import SafetensorsFile
 from forgetaudit.checkpoints.sharded import ShardedCheckpoint
@@ -15,10 +16,10 @@ __all__ = ["open_checkpoint"]
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
-    """Open a safetensors file, a shard index, a torch file, or a directory with one of them. Close it after use.
+    """Open a safetensors file, a shard index, a torch file, a directory with one of them, or a distributed checkpoint.
 
-    The bytes decide, not the name. Opening runs no code of the file. Raises UnreadableCheckpoint where it is no
-    checkpoint or a damaged one, UnsafeCheckpoint where reading it would run code or leave its folder.
+    Close it after use. The bytes decide, not the name. Opening runs no code of the file. Raises UnreadableCheckpoint
+    where it is no checkpoint or a damaged one, UnsafeCheckpoint where reading it would run code or leave its folder.
     """
     try:
         exists = path.exists()
@@ -29,6 +30,8 @@ def open_checkpoint(path: Path) -> Checkpoint:
     if not exists:
         raise _missing(path)
     if path.is_dir():
+        if (path / INDEX).exists() and not any(path.glob("*.safetensors")):
+            return DistributedCheckpoint(path)
         chosen = weights_in(path)
         return _open_file(chosen.path, chosen.notes)
     return _open_file(path, ())

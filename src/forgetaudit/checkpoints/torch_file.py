@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import io
+import zipfile
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from forgetaudit.checkpoints.checkpoint import TensorInfo
+from forgetaudit.checkpoints.checkpoint import Shape, TensorInfo
 from forgetaudit.checkpoints.regular_file import RegularFile
 from forgetaudit.checkpoints.state_dicts import find_state_dict
 from forgetaudit.checkpoints.torch_archive import check_archive
@@ -16,7 +18,7 @@ from forgetaudit.errors import CheckpointError, UnreadableCheckpoint, UnsafeChec
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["TorchFile"]
+__all__ = ["TorchFile", "load_piece"]
 
 
 class TorchFile:
@@ -91,11 +93,37 @@ def _load(path: Path) -> object:
             raise _refusal(path, error) from None
 
 
-def _refusal(path: Path, error: Exception) -> CheckpointError:
+def load_piece(data: bytes, dtype: str, shape: Shape, path: Path) -> memoryview:
+    """The bytes of one tensor that was saved by itself into the middle of `path`, as distributed checkpoints do."""
+    import torch
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            packed = any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist())
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
+        packed = True
+    if packed:
+        raise UnreadableCheckpoint(
+            f"{path} is damaged, or has compressed members, which torch never writes",
+            hint="copy or download the folder again",
+        )
+    try:
+        tensor = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)  # noqa: TID251
+    except Exception as error:
+        raise _refusal(path, error, io.BytesIO(data)) from None
+    if not isinstance(tensor, torch.Tensor) or str(tensor.dtype) != f"torch.{dtype}" or tensor.shape != shape:
+        raise UnreadableCheckpoint(
+            f"{path} holds something else than its index says", hint="copy or download the folder again"
+        )
+    _check("a piece", tensor, path)
+    return _bytes(tensor)
+
+
+def _refusal(path: Path, error: Exception, where: Path | io.BytesIO | None = None) -> CheckpointError:
     from torch.serialization import get_unsafe_globals_in_checkpoint
 
     try:
-        named = sorted(get_unsafe_globals_in_checkpoint(path))
+        named = sorted(get_unsafe_globals_in_checkpoint(where or path))
     except Exception:
         named = []
     if named:
