@@ -456,3 +456,23 @@ def test_the_reference_itself_is_right_on_numbers_one_can_check():
     assert reference.max_abs(base, tuned) == 1.0
     assert reference.one_minus_cosine(base, tuned) == pytest.approx(1 - 24 / 25)
     assert np.float64(reference.norm([3.0, 4.0])) == 5.0
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 65_536, 65_537, 3 * 2**20 + 5])
+def test_bfloat16_is_exact_for_odd_and_even_numbers_of_elements_and_for_several_workers(tmp_path, n):
+    torch.manual_seed(0)
+    base = torch.randn(n).bfloat16()
+    tuned = (base.float() + 0.05 * torch.randn(n)).bfloat16()
+    row = change_of(tmp_path, {"w": base}, {"w": tuned})
+    delta = tuned.double() - base.double()
+    assert row.sums.distance == pytest.approx(float(delta.norm()), rel=1e-6)
+    assert row.sums.n_changed == int((base != tuned).sum())
+    assert row.sums.max_abs == float(delta.abs().max())
+
+
+def test_a_nan_in_bfloat16_is_counted_where_it_is(tmp_path):
+    base = torch.randn(1000).bfloat16()
+    tuned = base.clone()
+    tuned[3], base[10], tuned[10] = float("nan"), float("nan"), float("nan")
+    row = change_of(tmp_path, {"w": base}, {"w": tuned})
+    assert (row.sums.n_nonfinite_base, row.sums.n_nonfinite_tuned, row.sums.n_undefined) == (1, 2, 1)

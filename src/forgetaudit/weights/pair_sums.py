@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forgetaudit.weights.casting import casts_to, differs_from_cast
-from forgetaudit.weights.decode import Values, bits_of, decode
+from forgetaudit.weights.decode import Values, bits_of, decode, split_bfloat16
 from forgetaudit.weights.sums import Sums
 
 __all__ = ["CHUNK_ELEMENTS", "PairSums", "Room"]
@@ -50,7 +50,9 @@ class PairSums:
     def update(self, base_raw: NDArray[np.uint8], tuned_raw: NDArray[np.uint8]) -> None:
         """Take in the bytes of the same elements, at most a chunk, of both sides."""
         with np.errstate(all="ignore"):
-            base = decode(base_raw, self._base_dtype, self._room.base)
+            # Both in one order, whichever it is.
+            split = self._base_dtype == self._tuned_dtype == "bfloat16" and base_raw.size % 4 == 0
+            base = self._decoded(base_raw, self._base_dtype, self._room.base, split=split)
             differs = self._differs(base, base_raw, tuned_raw)
             n_changed = int(np.count_nonzero(differs))
             self._n_elements += base.size
@@ -58,7 +60,10 @@ class PairSums:
             if n_changed == 0 and self._base_dtype == self._tuned_dtype:
                 self._add_unchanged(base)
             else:
-                self._add_changed(base, decode(tuned_raw, self._tuned_dtype, self._room.tuned), differs)
+                tuned = self._decoded(tuned_raw, self._tuned_dtype, self._room.tuned, split=split)
+                # A transposed view, which only the careful path reads.
+                in_order = differs.reshape(-1, 2).T if split else differs
+                self._add_changed(base, tuned, in_order)
 
     def sums(self) -> Sums:
         """The sums so far."""
@@ -74,6 +79,10 @@ class PairSums:
             n_nonfinite_tuned=self._n_nonfinite_tuned,
             n_undefined=self._n_undefined,
         )
+
+    @staticmethod
+    def _decoded(raw: NDArray[np.uint8], dtype: str, room: NDArray[np.float32], *, split: bool) -> Values:
+        return split_bfloat16(raw, room) if split else decode(raw, dtype, room)
 
     def _differs(
         self, base: Values, base_raw: NDArray[np.uint8], tuned_raw: NDArray[np.uint8]
@@ -125,7 +134,7 @@ class PairSums:
         a[~base_is_finite], b[~tuned_is_finite] = 0.0, 0.0
         self._n_nonfinite_base += int(np.count_nonzero(~base_is_finite))
         self._n_nonfinite_tuned += int(np.count_nonzero(~tuned_is_finite))
-        self._n_undefined += int(np.count_nonzero(differs & ~both_finite))
+        self._n_undefined += int(np.count_nonzero(differs.reshape(-1) & ~both_finite))
         self._base_square += _dot(a, a)
         self._tuned_square += _dot(b, b)
         self._cross += _dot(a, delta)
