@@ -11,6 +11,7 @@ import torch
 from forgetaudit.audits.answers import find_unusable, rival_section, score_sections, source_section
 from forgetaudit.audits.ledger import Ledger
 from forgetaudit.data.batches import Batch
+from forgetaudit.data.examples import Example
 from forgetaudit.engine.stream import Step
 from forgetaudit.inference.paired import tango
 from forgetaudit.report.parts import Absent, Estimate
@@ -52,7 +53,7 @@ ANSWERS = {"base": answered(0, 0.2), "one": answered(1, 0.5), "two": answered(2,
 
 
 def opened(task: Any) -> Any:
-    return SimpleNamespace(plan=SimpleNamespace(name="texts"), task=task, task_name="words")
+    return SimpleNamespace(plan=SimpleNamespace(name="texts"), task=task, task_name="words", labelled=True)
 
 
 def ledger_of_words(batch_size: int) -> Ledger:
@@ -150,7 +151,7 @@ class Ranking:
         }
         wanted = np.arange(len(ids))
         return Settled(
-            ids=ids,
+            asked=tuple(Example(id=name, input=name, label=None) for name in ids),
             outcomes={name: self._outcomes(ranks, wanted) for name, ranks in joined.items()},
             soft={"tuned": {"overlap@10": np.full(len(ids), 0.5)}},
         )

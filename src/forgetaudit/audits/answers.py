@@ -63,7 +63,7 @@ def source_section(
         unit=getattr(data.task, "unit", "example"),
         groups=groups,
         task=data.task_name,
-        metric="accuracy" if data.labelled else "agreement",
+        metric=getattr(data.task, "metric", "accuracy") if data.labelled else "agreement",
         unlabelled=not data.labelled,
         accuracy=Accuracy(
             base=flips.n_right_base / flips.n,
@@ -246,7 +246,7 @@ def _soft(tally: Tally) -> Iterator[SoftMeasure]:
     bookkeeping = {"flip", "flips", "changed", "increase", "right"} if tally.grouped else set()
     for name, sums in tally.means().items():
         if name not in bookkeeping and not name.startswith("score "):
-            value = _grouped_mean(sums)
+            value = _grouped_mean(sums) if tally.grouped else _mean(sums)
             yield SoftMeasure(measure=name, unit=UNITS.get(name), value=estimate_from(value, "diagnostic"))
 
 
@@ -264,6 +264,10 @@ def _calibration(tally: Tally) -> CalibrationPart | Absent:
 
 def _grouped_mean(sums: MeanSums) -> Interval | NotMeasured:
     return grouped_mean(sums.mean, sums.scatter, sums.n, sums.n_groups, confidence=SHOWN_CONFIDENCE, sides=2)
+
+
+def _mean(sums: MeanSums) -> Interval | NotMeasured:
+    return mean_difference(sums.n, sums.mean, sums.scatter, confidence=SHOWN_CONFIDENCE, sides=2)
 
 
 def _paired_mean(n: int, mean: float, m2: float) -> Measured:

@@ -37,6 +37,7 @@ class Embedding:
     """
 
     unit = "query"
+    metric = "recall@1"
     class_names: tuple[str, ...] | None = None
 
     def __init__(

@@ -25,6 +25,8 @@ class OwnTask:
         self._task = task
         if hasattr(task, "unit"):
             self.unit = str(task.unit)
+        if hasattr(task, "metric"):
+            self.metric = str(task.metric)
         for optional in ("parts", "soft", "keep", "settle"):
             if hasattr(task, optional):
                 setattr(self, optional, self._watched(optional))

@@ -124,6 +124,7 @@ class Task(Protocol):
     A task may also have, each looked for by its name:
 
     - `unit`, what a question is: "token", "question", "query" ("example" without it);
+    - `metric`, what the share of right answers is called ("accuracy" without it): "recall@1";
     - `forward(model, *args, **kwargs)`, which runs the model on a batch where that is more than one call;
     - `soft(base, tuned, batch)`, by name the (n,) float64 measures of what changed between the outputs of two
       variants, beside right and wrong: `kl` in nats, `overlap@10`;
