@@ -209,7 +209,8 @@ def own_seconds(*command: str) -> float:
 
 def test_showing_is_far_quicker_than_importing_torch(saved: Path) -> None:
     shown = own_seconds(sys.executable, "-m", "forgetaudit", "show", str(saved), "--format", "md")
-    assert shown < own_seconds(sys.executable, "-c", "import torch") * 0.6
+    # Measured: 0.21 of it. The rest is room for a machine with other work.
+    assert shown < own_seconds(sys.executable, "-c", "import torch") * 0.3
 
 
 def numbers_apart(text: str) -> tuple[str, list[float]]:
