@@ -277,3 +277,10 @@ def test_what_was_not_measured_is_said() -> None:
     texts = " ".join(Page(html(plain(source=absent, features=absent))).texts)
     assert "accuracy: not measured, no data were passed (--data)" in texts
     assert "feature drift: not measured, no data were passed (--data)" in texts
+
+
+def test_without_labels_the_page_says_what_a_loss_then_is() -> None:
+    unlabelled = builders.source(30, 0, 500).model_copy(update={"unlabelled": True})
+    texts = " ".join(Page(html(plain(source=(unlabelled,)))).texts)
+    assert "base's answers stand for the right ones" in texts
+    assert "stand for the right ones" not in " ".join(Page(html(plain())).texts)

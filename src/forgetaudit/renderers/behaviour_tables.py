@@ -1,13 +1,12 @@
 """What the examples said, as tables: before and after, flips, classes. Changes are tuned − base throughout."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from forgetaudit.renderers import numbers
-from forgetaudit.renderers.document import Caps, Cell, Column, Span, Table
+from forgetaudit.renderers.document import Cell, Column, Span, Table
 from forgetaudit.renderers.phrases import asked, nats, perplexity, soft_name
 from forgetaudit.report.behaviour import (
     CalibrationPart,
-    ClassResult,
     LogLoss,
     McNemarTest,
     ScoreSection,
@@ -15,7 +14,7 @@ from forgetaudit.report.behaviour import (
 )
 from forgetaudit.report.parts import Absent, Estimate, Measured
 
-__all__ = ["before_and_after", "classes_table", "drop_span", "flips_table", "groups_table"]
+__all__ = ["before_and_after", "drop_limits", "drop_span", "flips_table"]
 
 _COLUMNS = (
     Column(title="measure"),
@@ -38,6 +37,11 @@ def before_and_after(source: SourceSection | None, scores: tuple[ScoreSection, .
         if source
         else "Change = tuned − base. Intervals are two-sided, 95 %."
     )
+    if source and source.unlabelled:
+        note += (
+            " The data have no labels: base's answers stand for the right ones, so what seems lost is what changed, and"
+            " no more than that can have been lost."
+        )
     if source and source.sequential:
         note += " The run could stop at any example, and the limits hold for that."
     return Table(
@@ -53,7 +57,7 @@ def _source_rows(source: SourceSection) -> Iterator[tuple[Cell, ...]]:
         numbers.percent(accuracy.base),
         numbers.percent(accuracy.tuned),
         f"{numbers.signed_points(accuracy.base - accuracy.tuned)} pt",
-        _drop_limits(drop),
+        drop_limits(drop),
         source.n,
         drop,
     )
@@ -133,7 +137,7 @@ def _limits(value: Measured, show: Callable[[float], str]) -> str:
     return f"{show(value.low)} to {show(value.high)}{_confidence(value)}"
 
 
-def _drop_limits(drop: Measured) -> str:
+def drop_limits(drop: Measured) -> str:
     """The limits of a drop, as limits of the change."""
     if isinstance(drop, Absent) or drop.low is None or drop.high is None:
         return ""
@@ -179,85 +183,6 @@ def _test(mcnemar: McNemarTest | Absent) -> str:
         return ""
     exact, mid = numbers.p_value(mcnemar.exact), numbers.p_value(mcnemar.mid_p)
     return f" McNemar's test of no change: exact p {exact}, mid-P {mid}."
-
-
-def classes_table(source: SourceSection, caps: Caps) -> Table | None:
-    """The classes in order of what they lost, with their intervals on one scale."""
-    return _parts_table(source.per_class, "Classes", "class", caps)
-
-
-def groups_table(source: SourceSection, caps: Caps) -> Table | None:
-    """The same of groups of examples, where a column made few of them."""
-    return _parts_table(source.per_group, "Groups", "group", caps)
-
-
-def _parts_table(results: Sequence[ClassResult], title: str, what: str, caps: Caps) -> Table | None:
-    if not results:
-        return None
-    worst = sorted(results, key=lambda result: result.tuned - result.base)
-    shown, left = worst[: caps.classes], len(worst) - caps.classes
-    start, end = _scale(shown)
-    more = f" {numbers.count(left)} more, which lost less, are in the report." if left > 0 else ""
-    return Table(
-        ident=title.lower(),
-        title=title,
-        columns=(
-            Column(title=what),
-            Column(title="n", numeric=True),
-            Column(title="base", numeric=True),
-            Column(title="tuned", numeric=True),
-            Column(title="change", numeric=True),
-            Column(title="two-sided", numeric=True),
-            Column(title=f"{_axis(start)} to {_axis(end)} pt", drawn=True),
-            Column(title="adjusted p", numeric=True),
-        ),
-        rows=tuple(_class_row(result, start, end) for result in shown),
-        note=f"Statistical: change = tuned − base, intervals two-sided, 95 %, of each {what} by itself; "
-        f"p after Benjamini–Hochberg over all of them.{more}",
-    )
-
-
-def _class_row(result: ClassResult, start: float, end: float) -> tuple[Cell, ...]:
-    sure = result.adjusted_p < 0.05
-    tone = "bad" if sure and result.tuned < result.base else "good" if sure else ""
-    return (
-        Cell(text=result.name, named=True),
-        Cell(text=numbers.count(result.n)),
-        Cell(text=numbers.percent(result.base)),
-        Cell(text=numbers.percent(result.tuned)),
-        Cell(
-            text=f"{numbers.signed_points(result.base - result.tuned)} pt",
-            tone="bad" if tone == "bad" else "",
-        ),
-        Cell(text=_drop_limits(result.drop)),
-        Cell(mark=_change_span(result.drop, start, end), tone="bad" if tone == "bad" else ""),
-        Cell(text=numbers.p_value(result.adjusted_p)),
-    )
-
-
-def _change_span(drop: Measured, start: float, end: float) -> Span | None:
-    if isinstance(drop, Absent) or drop.low is None or drop.high is None:
-        return None
-    return Span(low=-drop.high, estimate=-drop.estimate, high=-drop.low, start=start, end=end)
-
-
-def _axis(value: float) -> str:
-    return numbers.signed_points(-value)
-
-
-def _scale(results: list[ClassResult]) -> tuple[float, float]:
-    """An axis in tens of points that holds every interval, and 0."""
-    ends = [0.0]
-    for result in results:
-        if not isinstance(result.drop, Absent):
-            ends += [-end for end in (result.drop.low, result.drop.high) if end is not None]
-    low, high = min(ends), max(ends)
-    return -_tens_up(-low), _tens_up(high)
-
-
-def _tens_up(value: float) -> float:
-    # Of 0.1 + 0.2 no digit beyond the twelfth counts.
-    return -(-round(value, 12) * 10 // 1) / 10 if value > 0 else 0.0
 
 
 def drop_span(source: SourceSection, limit: float | None) -> Span | None:

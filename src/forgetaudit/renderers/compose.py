@@ -3,13 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from forgetaudit.renderers import numbers
-from forgetaudit.renderers.behaviour_tables import (
-    before_and_after,
-    classes_table,
-    drop_span,
-    flips_table,
-    groups_table,
-)
+from forgetaudit.renderers.behaviour_tables import before_and_after, drop_span, flips_table
+from forgetaudit.renderers.class_tables import classes_table, groups_table
 from forgetaudit.renderers.document import Caps, Comparison, Document, Fact, Span, Table, Tone
 from forgetaudit.renderers.examples_table import examples_table
 from forgetaudit.renderers.gate_tables import notes, rules_table, waivers_table
