@@ -1,5 +1,6 @@
 """The config: found upwards, read strictly, refused with the nearest known key."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,88 @@ def test_the_nearest_config_upwards_wins_and_the_repository_is_the_end(tmp_path:
     assert find_config(deep) == outer
     inner = written(tmp_path / "repo" / "a", "")
     assert find_config(deep) == inner
+
+
+WAIVED = "[gate.rules]\naccuracy = { max-drop = '2pt' }\n'accuracy.per-class' = { max-drop = '5pt' }\n[[gate.waivers]]\n"
+WHY = "reason = 'see #123'\nexpires = 2027-01-31\n"
+
+
+def test_every_rule_can_be_written_and_its_limit_has_its_unit(tmp_path: Path) -> None:
+    policy = read_config(
+        written(
+            tmp_path,
+            """
+            [gate.rules]
+            "accuracy.per-class" = { max-drop = "10pt", min-samples = 30, level = "warn" }
+            "accuracy.group/north" = { max-drop = "5%" }
+            nll = { max-increase = "0.1 nats" }
+            forgotten = { max = "5pt", fail-when = "proven" }
+            disagreement = { max = "5pt" }
+            calibration = { max-increase = "2pt" }
+            """,
+        )
+    ).policy
+    rules = {rule.name: rule for rule in policy.rules}
+    assert (rules["accuracy.per-class"].limit, rules["accuracy.per-class"].level) == (0.1, Level.WARN)
+    assert (rules["accuracy.group/north"].where, rules["accuracy.group/north"].relative) == ("north", True)
+    assert (rules["nll"].limit, rules["nll"].relative) == (0.1, False)
+    assert rules["forgotten"].fail_when is FailWhen.PROVEN
+    assert {rules["disagreement"].level, rules["calibration"].level} == {Level.FAIL}
+
+
+def test_one_rule_may_have_a_limit_for_each_data_set(tmp_path: Path) -> None:
+    text = "[gate.rules]\naccuracy = [{ max-drop = '2pt', data = 'a' }, { max-drop = '5pt', data = 'b' }]"
+    rules = read_config(written(tmp_path, text)).policy.rules
+    assert [(rule.data, rule.limit) for rule in rules] == [("a", 0.02), ("b", 0.05)]
+
+
+def test_a_waiver_has_a_rule_a_wider_limit_a_reason_and_a_last_day(tmp_path: Path) -> None:
+    text = WAIVED + "rule = 'accuracy.per-class/9'\nlimit = '14pt'\ndata = 'val'\n" + WHY
+    [waiver] = read_config(written(tmp_path, text)).policy.waivers
+    assert (waiver.rule, waiver.limit, waiver.data, waiver.reason) == (
+        "accuracy.per-class/9", 0.14, "val", "see #123",
+    )  # fmt: skip
+    assert not waiver.has_expired(date(2027, 1, 31))
+    assert waiver.has_expired(date(2027, 2, 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "fact", "hint"),
+    [
+        ("[gate.rules]\nnll = { max-increase = 0.1 }", "nll.max-increase 0.1 has no unit", '"0.1%"'),
+        ("[gate.rules]\nnll = { max-increase = '2pt' }", "2pt is not a log loss", '"2%"'),
+        ("[gate.rules]\nnll = { max-increase = '9999999999%' }", "limits nothing", "at most"),
+        ("[gate.rules]\nforgotten = { max = '0.1 nats' }", "is not a share of examples", "pt"),
+        ("[gate.rules]\nforgotten = { max = 5 }", "forgotten.max 5 has no unit", '"5pt"'),
+        ("[gate.rules]\ncalibration = { max-increase = '2%' }", "calibration is in points", "use pt"),
+        ("[gate.rules]\naccuracy.per-class = { max-drop = '2pt' }", "per-class is a table", '"accuracy.per-class"'),
+        ("[gate.rules]\n'accuracy.perclass' = { max-drop = '2pt' }", "no such rule", "did you mean accuracy.per-class?"),
+        ("[gate.rules]\n'cka/' = { min = 0.5 }", "nothing is named after the /", '"cka"'),
+        ("[gate.rules]\n'forgotten/9' = { max = '5pt' }", "not measured by layer", '"forgotten"'),
+        ("[gate.rules]\naccuracy = '2pt'", "is not a table", 'max-drop = "2pt"'),
+        ("[gate.rules]\naccuracy = []", "is empty", 'max-drop = "2pt"'),
+        ("[gate.rules]\naccuracy = { max-drop = '2pt', fail-when = 'maybe' }", "'maybe' is unknown", "likely or proven"),
+        ("[gate.rules]\ndistance = { max = 1, data = 'val' }", "unknown key data", "it takes level, max"),
+        ("[gate.rules]\nnll = { max-increase = '5%', data = 3 }", "is not the name of a data set", "data"),
+        ("[gate.rules]\naccuracy = [{ max-drop = '2pt' }, { max-drop = '3pt' }]", "given twice for the same data", "data"),
+        (WAIVED + WHY + "limit = '9pt'", "has no rule", 'rule = "accuracy"'),
+        (WAIVED + "rule = 'accuracy'\nlimit = '9pt'\nexpires = 2027-01-31", "has no reason", "say why"),
+        (WAIVED + "rule = 'accuracy'\nlimit = '9pt'\nreason = ' '\nexpires = 2027-01-31", "has no reason", "say why"),
+        (WAIVED + "rule = 'accuracy'\nlimit = '9pt'\nreason = 'x'", "(accuracy) never ends", "expires = 2027-01-31"),
+        (WAIVED + "rule = 'accuracy'\nlimit = '9pt'\nreason = 'x'\nexpires = '2027'", "expires 2027 is not a day", "2027-01-31"),
+        (WAIVED + "rule = 'accuracy'\n" + WHY, "has no limit", '"14pt"'),
+        (WAIVED + "rule = 'accuracy'\nlimit = 9\n" + WHY, "limit 9 has no unit", '"9pt"'),
+        (WAIVED + "rule = 'accuracy'\nlimit = '1pt'\n" + WHY, "no wider than the rule's own", "change the rule"),
+        (WAIVED + "rule = 'forgotten'\nlimit = '9pt'\n" + WHY, "no rule of this file is waived by it", "waive one of"),
+        (WAIVED + "rule = 'acuracy'\nlimit = '9pt'\n" + WHY, "no such rule", "did you mean accuracy?"),
+        (WAIVED + "rule = 'accuracy'\nlimt = '9pt'\n" + WHY, "unknown key limt", "did you mean limit?"),
+        ("[gate.rules]\nfrozen = { tensors = ['a'] }\n[[gate.waivers]]\nrule = 'frozen'\nlimit = 1\n" + WHY, "no limit that could be wider", "fewer tensors"),
+        (WAIVED + (one := "rule = 'accuracy'\nlimit = '9pt'\n" + WHY) + "[[gate.waivers]]\n" + one, "waived twice", "keep one"),
+    ],
+)  # fmt: skip
+def test_a_limit_or_waiver_that_does_not_say_enough_is_refused(
+    tmp_path: Path, text: str, fact: str, hint: str
+) -> None:
+    problem = refusal(tmp_path, text)
+    assert fact in "\n".join([problem.fact, *problem.details])
+    assert hint in str(problem.hint)
