@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lm-eval check fix bench samples
+.PHONY: help demo test test-lm-eval check fix bench samples fuzz
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -53,3 +53,8 @@ bench: .venv/.installed-lm-eval ## every performance claim, measured here
 
 samples: .venv/.installed-dev ## make sample_data again, from scikit-learn's digits
 	$(BIN)/python sample_data/make_samples.py
+
+fuzz: .venv/.installed ## coverage-guided fuzzing of the checkpoint readers, a minute (FUZZ_SECONDS=3600 for an hour)
+	test -x .venv-fuzz/bin/python || ($(PYTHON) -m venv .venv-fuzz && .venv-fuzz/bin/python -m pip install --quiet atheris)
+	PYTHONPATH=$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])') \
+		.venv-fuzz/bin/python fuzz/fuzz_checkpoints.py -max_total_time=$(or $(FUZZ_SECONDS),60)

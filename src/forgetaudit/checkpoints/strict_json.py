@@ -5,7 +5,10 @@ from pathlib import Path
 
 from forgetaudit.errors import UnreadableCheckpoint
 
-__all__ = ["parse_array", "parse_object"]
+__all__ = ["MAX_CONTAINERS", "parse_array", "parse_object"]
+
+# A header of the most tensors has three for each of them. Thirty megabytes of empty ones would take a gigabyte.
+MAX_CONTAINERS = 1_000_000
 
 
 def parse_object(text: bytes, path: Path, what: str) -> dict[str, object]:
@@ -29,6 +32,11 @@ def parse_array(text: bytes, path: Path, what: str) -> list[object]:
 
 def _parsed(text: bytes, path: Path, what: str) -> object:
     """What `text` says; None where it is no JSON."""
+    if text.count(b"{") + text.count(b"[") > MAX_CONTAINERS:
+        raise UnreadableCheckpoint(
+            f"{path} is damaged: its {what} holds more than {MAX_CONTAINERS:,} lists and objects",
+            hint="copy or download the file again",
+        )
     try:
         return json.loads(text.decode("utf-8"), object_pairs_hook=_no_duplicates)
     except _DuplicateNameError as error:
