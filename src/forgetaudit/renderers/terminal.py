@@ -1,7 +1,7 @@
 """The first screen for a terminal or a pipe: complete without colour, at most as wide as asked, ASCII on request."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from rich.console import Console
 from rich.text import Text
@@ -9,6 +9,7 @@ from rich.text import Text
 from forgetaudit.renderers.escapes import printable
 from forgetaudit.renderers.lines import Line
 from forgetaudit.renderers.screen import screen
+from forgetaudit.renderers.trace_screen import trace_screen
 from forgetaudit.renderers.weights_table import weights_screen
 from forgetaudit.report.report import AuditReport
 
@@ -22,7 +23,13 @@ STYLES = {"": "", "bold": "bold", "label": "bold", "dim": "dim", "bad": "bold re
 _ASCII = str.maketrans({
     "→": "->", "−": "-", "·": "|", "…": "...", "‖": "|", "Δ": "d", "θ": "w", "₀": "0", "≥": ">=", "≤": "<=",
     "█": "#", "▉": "#", "▊": "#", "▋": "=", "▌": "=", "▍": "-", "▎": "-", "▏": ".", "›": ">", "–": "-",
+    "●": "*", "○": "o", "│": "|", "┤": "+", "└": "+", "─": "-", "┴": "+", "Σ": "sum", "≈": "~", "∞": "inf",
 })  # fmt: skip
+
+_SCREENS: dict[str, Callable[[AuditReport, str], Iterator[Line]]] = {
+    "trace": trace_screen,
+    "weights": weights_screen,
+}
 
 
 def render(
@@ -34,7 +41,7 @@ def render(
     exit_note: str = "",
 ) -> str:
     """The report as text. Lines longer than `width` are wrapped, with an indent; None (a pipe) leaves them whole."""
-    told = weights_screen if report.command == "weights" else screen
+    told = _SCREENS.get(report.command, screen)
     return render_lines(told(report, exit_note), width=width, colour=colour, unicode=unicode)
 
 

@@ -19,6 +19,7 @@ from forgetaudit.report.behaviour import (
 )
 from forgetaudit.report.inputs import Inputs, VariantName
 from forgetaudit.report.parts import Absent, Part
+from forgetaudit.report.trace import TraceSection
 from forgetaudit.report.verdict import Finding, Verdict
 from forgetaudit.report.weights import WeightSection
 
@@ -42,6 +43,7 @@ class AuditReport(Part):
     noise: tuple[NoiseFloor, ...] = ()
     lost: tuple[LostExample, ...] = ()
     weights: tuple[WeightSection, ...] | Absent
+    trace: TraceSection | None = None
     findings: tuple[Finding, ...]
     run: dict[str, Any] = Field(default_factory=dict)
 
