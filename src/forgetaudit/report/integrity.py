@@ -22,6 +22,9 @@ from forgetaudit.report.weights import WeightSection
 
 __all__ = ["inconsistencies"]
 
+# What these commands measured is all in their reports.
+_JUDGED = ("compare", "weights", "trace")
+
 
 def inconsistencies(report: AuditReport) -> Iterator[str]:
     """Everything that does not follow from the rest of the report, one line each."""
@@ -200,7 +203,8 @@ def _verdict(report: AuditReport) -> Iterator[str]:
     failed = any(rule.outcome == "fail" for rule in verdict.rules)
     if failed and verdict.outcome not in ("fail", "refused"):
         yield f"the verdict is {verdict.outcome}, and a rule failed"
-    if report.inputs.versions.get("forgetaudit") != __version__ or settings is None:
+    asked = report.command in _JUDGED and report.inputs.versions.get("forgetaudit") == __version__
+    if not asked or settings is None:
         return
     policy, day = policy_of(settings), _day(report.run.get("judged_on"))
     if policy is None or day is None:
