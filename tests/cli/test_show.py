@@ -196,21 +196,26 @@ def test_showing_wakes_neither_torch_nor_datasets(saved: Path, form: str) -> Non
 
 
 def own_seconds(*command: str) -> float:
-    """The least CPU time of three runs."""
-
-    def once() -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(command, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    return min(once() for _ in range(3))
+    """CPU seconds of one run."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def test_showing_is_far_quicker_than_importing_torch(saved: Path) -> None:
-    shown = own_seconds(sys.executable, "-m", "forgetaudit", "show", str(saved), "--format", "md")
-    # Measured: 0.21 of it. The rest is room for a machine with other work.
-    assert shown < own_seconds(sys.executable, "-c", "import torch") * 0.3
+    # In turns, so that other work on the machine slows both. Alone, 0.21 of it is measured.
+    shown, imported = zip(
+        *(
+            (
+                own_seconds(sys.executable, "-m", "forgetaudit", "show", str(saved), "--format", "md"),
+                own_seconds(sys.executable, "-c", "import torch"),
+            )
+            for _ in range(2)
+        ),
+        strict=True,
+    )
+    assert min(shown) < 0.4 * min(imported)
 
 
 def numbers_apart(text: str) -> tuple[str, list[float]]:

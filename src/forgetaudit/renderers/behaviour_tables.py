@@ -61,7 +61,8 @@ def _source_rows(source: SourceSection) -> Iterator[tuple[Cell, ...]]:
         source.n,
         drop,
     )
-    yield _loss_row(f"log loss, nats/{source.unit}", source.nll, source.n)
+    if not source.unlabelled:
+        yield _loss_row(f"log loss, nats/{source.unit}", source.nll, source.n)
     if (
         source.task == "causal-lm"
         and isinstance(source.nll.base, float)

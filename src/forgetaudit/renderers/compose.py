@@ -123,7 +123,8 @@ def _tables(report: AuditReport, subject: Subject, caps: Caps) -> Iterator[Table
     yield rules_table(rules_of(report, subject), caps)
     yield before_and_after(source, subject.scores)
     if source is not None:
-        yield flips_table(source)
+        if not source.unlabelled:
+            yield flips_table(source)
         yield classes_table(source, caps)
         yield groups_table(source, caps)
         yield examples_table(report, subject, caps)

@@ -28,7 +28,7 @@ def examples_table(report: AuditReport, subject: Subject, caps: Caps) -> Table |
     alone = all(lost.n == 1 for lost in shown)
     return Table(
         ident="examples",
-        title="Forgotten examples",
+        title="Changed answers" if subject.source.unlabelled else "Forgotten examples",
         columns=_COLUMNS_ALONE if alone else _COLUMNS_SEVERAL,
         rows=tuple(_row(lost, alone=alone) for lost in shown),
         note=_note(shown, subject.source.flips.forgotten, alone=alone),
