@@ -268,3 +268,25 @@ def test_a_class_rule_that_only_warns_changes_no_code() -> None:
     rule = Rule(kind=RuleKind.CLASSES, limit=0.10, level=Level.WARN)
     found = judged(rule, with_classes(dog=(30, 1, 100)))
     assert (found.rules[0].outcome, found.exit_code) == ("warned", 0)
+
+
+@pytest.mark.parametrize("kind", [RuleKind.CLASSES, RuleKind.LOG_LOSS, RuleKind.CALIBRATION])
+def test_without_labels_nothing_is_judged_that_needs_them(kind: RuleKind) -> None:
+    section = with_classes(dog=(60, 0, 200)).model_copy(update={"unlabelled": True})
+    found = result(Rule(kind=kind, limit=0.01), section)
+    assert (found.outcome, found.reason) == (
+        "inconclusive",
+        "not measured: there are no labels (--label-column)",
+    )
+
+
+def test_a_group_by_a_column_is_asked_about_by_itself() -> None:
+    rows = per_class(north=(0, 0, 100), south=(30, 1, 100))
+    grouped = {
+        "per_group": rows,
+        "groups": Groups(n=2, by="region", drop_effect=40.0, disagreement_effect=1.0),
+    }
+    section = builders.source(30, 1, 200).model_copy(update=grouped)
+    assert result(Rule(kind=RuleKind.GROUPS, limit=0.1), section).outcome == "fail"
+    tokens = section.model_copy(update={"unit": "token"})
+    assert result(Rule(kind=RuleKind.GROUPS, limit=0.1), tokens).outcome == "inconclusive"

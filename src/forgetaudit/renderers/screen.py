@@ -204,7 +204,7 @@ def rule_lines(report: AuditReport, subject: Subject) -> Iterator[Line]:
     mine = [
         rule
         for rule in rules_of(report, subject)
-        if rule.rule != "accuracy" or rule.outcome in ("inconclusive", "warned")
+        if rule.rule != "accuracy" or rule.outcome in ("inconclusive", "warned", "waived")
     ]
     words = {"fail": "fail", "warned": "warn", "inconclusive": "open", "pass": "ok", "refused": "refused"}
     for rule in mine:

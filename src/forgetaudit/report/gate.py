@@ -154,6 +154,8 @@ def _judge_source(policy: Policy, section: SourceSection, rule: Rule, without: f
         return undecided(rule, section.variant, section.data, early)
     if section.unlabelled and rule.kind in (RuleKind.ACCURACY, RuleKind.FORGOTTEN):
         return judge_without_labels(rule, policy, section)
+    if section.unlabelled and rule.kind is not RuleKind.DISAGREEMENT:
+        return undecided(rule, section.variant, section.data, "there are no labels (--label-column)")
     match rule.kind:
         case RuleKind.CLASSES | RuleKind.GROUPS:
             return judge_classes(rule, policy, section, without)

@@ -90,7 +90,9 @@ def _noun(rule: Rule) -> str:
 
 def _judge_one(rule: Rule, policy: Policy, section: SourceSection, row: ClassResult) -> _Judged:
     assert isinstance(row.flips, FlipTable)  # noqa: S101
-    effect = section.groups.drop_effect if section.groups else None
+    # A group is asked about by itself, so that other groups say nothing of it; tokens depend on each other there, too.
+    alone = rule.kind is RuleKind.GROUPS and section.unit != "token"
+    effect = section.groups.drop_effect if section.groups and not alone else None
     share = max(independent_share(section, effect, policy.confidence), 1 / row.n)
     lost, gained, n = row.flips.forgotten * share, row.flips.gained * share, row.n * share
     limit = (rule.limit or 0.0) * (row.base if rule.relative else 1.0)
