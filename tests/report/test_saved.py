@@ -84,6 +84,14 @@ def put(where: str, value: object) -> Edit:
         ("source.0.per_class.6.flips.forgotten", 1, "has 80 examples, and its flips add up to 1"),
         ("source.0.per_class.6.tuned", 1.0, "the accuracies of 6 of its classes are not those of its flips"),
         ("source.0.per_class.6.adjusted_p", 0.9, "the adjusted p-values of its classes"),
+        ("source.0.accuracy.drop.confidence", 1.5, "confidence must lie between 0.5 and 1"),
+        (
+            "source.0.per_class.6.flips",
+            {"forgotten": -5, "gained": 5, "kept": 0, "missed": 80},
+            "-5 forgotten",
+        ),
+        ("source.0.per_class.6.n", 0, "has 0 examples, and its flips add up to 80"),
+        ("rivals.0.n", 0, "more examples differ than there are"),
         ("source.0.variant", "other", "other is none of the variants"),
         ("rivals.0.only_first_right", 30, "the advantage is"),
         ("weights.0.total.distance", 0.001, "the total distance is 0.001, and the tensors make it"),
@@ -168,3 +176,9 @@ def test_judged_again_a_report_still_adds_up(written: Path, tmp_path: Path) -> N
     loaded = AuditReport.load(tmp_path / "again.json")
     assert loaded.verdict.outcome == "pass"
     assert [rule.outcome for rule in loaded.verdict.rules] == ["waived", "pass"]
+
+
+def test_what_is_nested_too_deeply_is_no_report(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(UsageError, match="is not a report of the schema"):
+        AuditReport.load(tmp_path / "deep.json")

@@ -42,13 +42,21 @@ def read_report(path: str | Path) -> AuditReport:
             details=[f"{where or 'the file'}: {first['msg']}"],
             hint="pass what --output json=PATH wrote, with this version",
         ) from error
-    if found := list(islice(inconsistencies(report), _SHOWN)):
+    if found := _found(report):
         raise UsageError(
             f"the report {path} does not add up: it was edited by hand, or damaged",
             details=found,
             hint="run the audit again, or take the report that it wrote",
         )
     return report
+
+
+def _found(report: AuditReport) -> list[str]:
+    """What does not fit. Numbers that nothing can be computed from, as a confidence of 2, do not either."""
+    try:
+        return list(islice(inconsistencies(report), _SHOWN))
+    except (ArithmeticError, ValueError) as error:
+        return [str(error)]
 
 
 def _inside_page(path: str | Path, page: str) -> str:
