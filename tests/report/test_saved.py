@@ -88,7 +88,7 @@ def put(where: str, value: object) -> Edit:
         (
             "source.0.per_class.6.flips",
             {"forgotten": -5, "gained": 5, "kept": 0, "missed": 80},
-            "-5 forgotten",
+            "the accuracies of 6 of its classes",
         ),
         ("source.0.per_class.6.n", 0, "has 0 examples, and its flips add up to 80"),
         ("rivals.0.n", 0, "more examples differ than there are"),

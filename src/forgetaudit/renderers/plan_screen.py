@@ -56,7 +56,7 @@ def plan_screen(question: Question) -> Iterator[Line]:
             "dim",
         )
     ]
-    yield [("churn: the share of examples that flip, forgotten and gained together", "dim")]
+    yield [("churn: the share that flips, either way; min-samples may hold back a pass", "dim")]
 
 
 def _needed(question: Question, churn: float, limit: float) -> int:
