@@ -52,7 +52,7 @@ def plan_screen(question: Question) -> Iterator[Line]:
     sure = f"one-sided {100 * question.confidence:g} % limits"
     yield [
         (
-            f"passing in {100 * question.power:g} % of such audits · {sure} · min-samples may hold back a pass",
+            f"passing in {100 * question.power:g} % of such audits · {sure}",
             "dim",
         )
     ]
