@@ -1,33 +1,23 @@
 """How far every tensor went from base to tuned: one pass over both files, a chunk at a time, without torch."""
 
 import math
-import os
-import threading
 from collections.abc import Callable, Collection, Iterator, Set
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forgetaudit.checkpoints.align import NameAlignment
 from forgetaudit.checkpoints.checkpoint import DTYPE_BITS, Checkpoint, TensorInfo
-from forgetaudit.checkpoints.safetensors_file import SafetensorsFile
 from forgetaudit.progress import SILENT, Progress
 from forgetaudit.weights.changes import Change, TensorChange, WeightChanges, role_of
 from forgetaudit.weights.decode import FLOATING, INTEGER
 from forgetaudit.weights.pair_sums import CHUNK_ELEMENTS, PairSums, Room
-from forgetaudit.weights.sums import Sums, add_up
+from forgetaudit.weights.sums import Sums
 
 __all__ = ["alone", "differs_in_rows", "measure_weights"]
 
 _Advance = Callable[[int], None]
 _Raw = NDArray[np.uint8]
-
-# What a worker measures at a time. Numpy lets go of the interpreter, so two of them are nearly twice as fast; more than
-# a few would only wait for memory.
-_PART_ELEMENTS = 16 * CHUNK_ELEMENTS
-_MOST_WORKERS = 4
 
 # Beside an 8-bit weight, the factors of its blocks: DeepSeek, compressed-tensors.
 _SCALES = ("_scale_inv", "_scale")
@@ -45,14 +35,14 @@ def measure_weights(
 
     Of those of base's tensors that `by_rows` names, rows stand for tokens, in one order on both sides: where tuned
     has more rows, or fewer, those that both have are compared. Other tensors of two shapes are not.
-    Memory is a few chunks of 64 Ki elements whatever the size of the files. Sums are accurate to 1e-5 relative for
+    Memory is a few chunks of 128 Ki elements whatever the size of the files. Sums are accurate to 1e-5 relative for
     types up to 32 bits and to float64 otherwise. Raises UnreadableCheckpoint where a file changes under the reading.
     """
     pairs, reshaped = dict(alignment.pairs), dict(alignment.reshaped)
     total = sum(base.tensors[one].n_bytes + tuned.tensors[two].n_bytes for one, two in alignment.pairs)
     rows: list[TensorChange] = []
-    with _working(base, tuned) as workers, progress.phase("weights", total, "bytes") as advance:
-        reader = _PairReader(base, tuned, workers)
+    reader = _PairReader(base, tuned)
+    with progress.phase("weights", total, "bytes") as advance:
         for name, info in base.tensors.items():
             if name in pairs:
                 rows.append(reader.compare(info, tuned.tensors[pairs[name]], advance))
@@ -82,22 +72,14 @@ def alone(
 
 
 class _PairReader:
-    """Two reused buffers for each worker, and the comparison of what is read into them."""
+    """Two reused buffers, and the comparison of what is read into them."""
 
-    def __init__(
-        self, base: Checkpoint, tuned: Checkpoint, workers: ThreadPoolExecutor | None = None
-    ) -> None:
+    def __init__(self, base: Checkpoint, tuned: Checkpoint) -> None:
         self._base, self._tuned = base, tuned
-        self._workers = workers
-        self._own = threading.local()
-
-    @property
-    def _bench(self) -> "_Bench":
-        """The buffers of the thread that asks."""
-        if not hasattr(self._own, "bench"):
-            self._own.bench = _Bench()
-        bench: _Bench = self._own.bench
-        return bench
+        self._room = Room()
+        # Eight bytes hold an element of every type that has numbers.
+        self._base_buffer = np.empty(CHUNK_ELEMENTS * 8, dtype=np.uint8)
+        self._tuned_buffer = np.empty(CHUNK_ELEMENTS * 8, dtype=np.uint8)
 
     def compare(self, base: TensorInfo, tuned: TensorInfo, advance: _Advance) -> TensorChange:
         reason = _no_arithmetic(base, tuned, self._base.tensors.keys() | self._tuned.tensors.keys())
@@ -110,20 +92,10 @@ class _PairReader:
         return _pair(base, tuned, Change.CHANGED if found.n_changed else _unchanged(base, tuned), sums=found)
 
     def _measured(self, base: TensorInfo, tuned: TensorInfo, n_elements: int, advance: _Advance) -> Sums:
-        """Part by part, whoever measures it: so the sums do not depend on the number of workers."""
-        starts = range(0, n_elements, _PART_ELEMENTS)
-        run = map if self._workers is None or len(starts) < 2 else self._workers.map
-        parts = []
-        for part in run(lambda start: self._part(base, tuned, start, n_elements), starts):
-            parts.append(part)
-            advance(part.n_elements * ((_item_bytes(base) or 0) + (_item_bytes(tuned) or 0)))
-        return add_up(parts)
-
-    def _part(self, base: TensorInfo, tuned: TensorInfo, start: int, n_elements: int) -> Sums:
-        sums = PairSums(base.dtype, tuned.dtype, self._bench.room)
-        stop = min(start + _PART_ELEMENTS, n_elements)
-        for base_raw, tuned_raw in self._chunks(base, tuned, start, stop):
+        sums = PairSums(base.dtype, tuned.dtype, self._room)
+        for base_raw, tuned_raw in self._chunks(base, tuned, n_elements):
             sums.update(base_raw, tuned_raw)
+            advance(base_raw.size + tuned_raw.size)
         return sums.sums()
 
     def norm(self, info: TensorInfo, advance: _Advance) -> TensorChange:
@@ -131,9 +103,9 @@ class _PairReader:
         if _no_arithmetic(info, info, self._base.tensors.keys()) is not None:
             advance(info.n_bytes)
             return _pair(info, info, Change.IDENTICAL)
-        sums, item = PairSums(info.dtype, info.dtype, self._bench.room), _item_bytes(info) or 1
+        sums, item = PairSums(info.dtype, info.dtype, self._room), _item_bytes(info) or 1
         for start in range(0, info.n_bytes, CHUNK_ELEMENTS * item):
-            raw = self._bench.base[: min(CHUNK_ELEMENTS * item, info.n_bytes - start)]
+            raw = self._base_buffer[: min(CHUNK_ELEMENTS * item, info.n_bytes - start)]
             self._base.read(info.name, start, raw.data)
             sums.update(raw, raw)
             advance(raw.size)
@@ -153,48 +125,21 @@ class _PairReader:
         # A complex or packed element is no whole number of bytes below 8: such types go byte by byte.
         n_units = base.n_elements if _item_bytes(base) else base.n_bytes
         return all(
-            np.array_equal(base_raw, tuned_raw)
-            for base_raw, tuned_raw in self._chunks(base, tuned, 0, n_units)
+            np.array_equal(base_raw, tuned_raw) for base_raw, tuned_raw in self._chunks(base, tuned, n_units)
         )
 
-    def _chunks(
-        self, base: TensorInfo, tuned: TensorInfo, first: int, stop: int
-    ) -> Iterator[tuple[_Raw, _Raw]]:
-        """The bytes of the same elements of both, from `first` to `stop`, at most a chunk of elements at a time."""
+    def _chunks(self, base: TensorInfo, tuned: TensorInfo, n_units: int) -> Iterator[tuple[_Raw, _Raw]]:
+        """The bytes of the first elements of both, at most a chunk of elements at a time."""
         if base.n_bytes == 0:
             return
-        bench = self._bench
         base_item, tuned_item = _item_bytes(base) or 1, _item_bytes(tuned) or 1
-        for start in range(first, stop, CHUNK_ELEMENTS):
-            n_here = min(CHUNK_ELEMENTS, stop - start)
-            base_raw = bench.base[: n_here * base_item]
-            tuned_raw = bench.tuned[: n_here * tuned_item]
+        for start in range(0, n_units, CHUNK_ELEMENTS):
+            n_here = min(CHUNK_ELEMENTS, n_units - start)
+            base_raw = self._base_buffer[: n_here * base_item]
+            tuned_raw = self._tuned_buffer[: n_here * tuned_item]
             self._base.read(base.name, start * base_item, base_raw.data)
             self._tuned.read(tuned.name, start * tuned_item, tuned_raw.data)
             yield base_raw, tuned_raw
-
-
-class _Bench:
-    """What one worker needs. Eight bytes hold an element of every type that has numbers."""
-
-    def __init__(self) -> None:
-        self.room = Room()
-        self.base = np.empty(CHUNK_ELEMENTS * 8, dtype=np.uint8)
-        self.tuned = np.empty(CHUNK_ELEMENTS * 8, dtype=np.uint8)
-
-
-@contextmanager
-def _working(base: Checkpoint, tuned: Checkpoint) -> Iterator[ThreadPoolExecutor | None]:
-    """Workers where both files can be read by several at once; what is begun is ended, also when interrupted."""
-    n_workers = min(_MOST_WORKERS, os.cpu_count() or 1)
-    if n_workers < 2 or not all(isinstance(one, SafetensorsFile) for one in (base, tuned)):
-        yield None
-        return
-    workers = ThreadPoolExecutor(n_workers, thread_name_prefix="weights")
-    try:
-        yield workers
-    finally:
-        workers.shutdown(cancel_futures=True)
 
 
 def _item_bytes(info: TensorInfo) -> int | None:

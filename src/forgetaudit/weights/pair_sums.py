@@ -1,6 +1,6 @@
 """One pair of tensors, chunk by chunk, into sums.
 
-Chunks of 64 Ki elements stay in the cache, and nothing larger is ever held. Dot products are float32 inside a block
+Chunks of 128 Ki elements stay in the cache, and nothing larger is ever held. Dot products are float32 inside a block
 of 4 Ki elements and float64 across blocks, so their error does not grow with the size of a tensor.
 """
 
@@ -16,7 +16,8 @@ from forgetaudit.weights.sums import Sums
 
 __all__ = ["CHUNK_ELEMENTS", "PairSums", "Room"]
 
-CHUNK_ELEMENTS = 1 << 16
+# Large enough that calling numpy costs little, small enough for a cache of a megabyte.
+CHUNK_ELEMENTS = 1 << 17
 # From 10,000 elements on OpenBLAS cuts a dot product into one part per core: dearer than the product, and the last
 # digits would depend on the machine's number of cores.
 _BLOCK_ELEMENTS = 1 << 12
