@@ -139,3 +139,9 @@ def test_no_name_is_a_command_to_the_runner_of_a_workflow(name: str) -> None:
     text = render(judged(weights=(builders.weights(builders.layer(name)),)))
     assert not any(line.lstrip().startswith("::") for line in text.splitlines())
     assert "##[" not in text
+
+
+def test_a_limit_on_weights_that_fails_is_told_in_the_headline() -> None:
+    absent = Absent(not_measured="no data were passed (--data)")
+    line = headline(judged(Rule(kind=RuleKind.DISTANCE, limit=0.05), source=absent, features=absent))
+    assert line == "FAIL  distance 0.100 > 0.05; only the weights were compared; they moved 0.100 of ‖θ₀‖"

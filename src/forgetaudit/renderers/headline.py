@@ -89,19 +89,23 @@ def _worst(subject: Subject, mine: Sequence[RuleResult]) -> str:
 
 def _sentence(subject: Subject, mine: Sequence[RuleResult], outcome: str) -> str:
     source = subject.source
+    broken = next((rule for rule in mine if rule.outcome == "fail"), None)
     if source is None and subject.weights is not None:
-        return f"only the weights were compared; {_moved(subject.weights)}"
+        said = f"{_broken_words(broken)}; " if broken is not None else ""
+        return f"{said}only the weights were compared; {_moved(subject.weights)}"
     if source is None:
         return score_words(subject.scores[0]) if subject.scores else "nothing was measured"
     if source.unusable:
         return source.unusable.reason
     judged = next((rule for rule in mine if rule.rule == "accuracy"), None)
-    broken = next((rule for rule in mine if rule.outcome == "fail"), None)
     if broken is not None and broken.rule != "accuracy":
-        # The names of tensors stand further down.
-        said = rule_words(broken) if broken.rule != "frozen" else f"frozen: {broken.reason.partition(':')[0]}"
-        return f"{said}; {_change(source)}"
+        return f"{_broken_words(broken)}; {_change(source)}"
     return _change(source) + _bound(judged, outcome, "examples" if source.unit != "query" else "queries")
+
+
+def _broken_words(rule: RuleResult) -> str:
+    # The names of tensors stand further down.
+    return rule_words(rule) if rule.rule != "frozen" else f"frozen: {rule.reason.partition(':')[0]}"
 
 
 def _change(source: SourceSection) -> str:
