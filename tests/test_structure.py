@@ -14,7 +14,7 @@ ROWS = [
     {"errors", "user_code", "values", "wording"},
     {"policy", "inference"},
     {"checkpoints", "data", "logs", "stats", "report", "plan", "plugins", "progress"},
-    {"models", "tasks", "renderers", "config"},
+    {"models", "tasks", "renderers", "config", "budget"},
     {"engine", "weights"},
     {"remedies"},
     {"audits"},

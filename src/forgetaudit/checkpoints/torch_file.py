@@ -18,7 +18,7 @@ from forgetaudit.errors import CheckpointError, UnreadableCheckpoint, UnsafeChec
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["TorchFile", "load_piece"]
+__all__ = ["TorchFile", "load_piece", "load_plain"]
 
 
 class TorchFile:
@@ -91,6 +91,12 @@ def _load(path: Path) -> object:
         except Exception as error:
             # Never tried again in another way: an unsafe fallback is what an attacker would ask for.
             raise _refusal(path, error) from None
+
+
+def load_plain(path: Path) -> object:
+    """All that a torch file holds, as plain data and tensors mapped into memory. For weights, see TorchFile."""
+    check_archive(path)
+    return _load(path)
 
 
 def load_piece(data: bytes, dtype: str, shape: Shape, path: Path) -> memoryview:

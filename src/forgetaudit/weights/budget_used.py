@@ -72,7 +72,8 @@ def coordinate_share(
         return Used(share=0.0, refuted=False)
     if bound.decay == 0.0 and largest <= bound.reach:
         return Used(share=largest / bound.reach, refuted=False)
-    assert row.base is not None and row.tuned is not None  # noqa: S101
+    assert row.base is not None  # noqa: S101
+    assert row.tuned is not None  # noqa: S101
     share, refuted = 0.0, False
     for start, stop in row_blocks(row.base):
         before = read_rows(base, row.base.name, start, stop)

@@ -1,0 +1,233 @@
+"""The drift budget of one variant: the log settled, every tensor held against what the optimizer could do."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from forgetaudit.audits.weighing import Weighed
+from forgetaudit.budget.bounds import Travel, sgd_distance
+from forgetaudit.budget.clues import Clues
+from forgetaudit.budget.find_log import clues_beside, clues_of
+from forgetaudit.budget.run import BOUNDED, Group, Run, settle
+from forgetaudit.checkpoints.checkpoint import Checkpoint
+from forgetaudit.progress import Progress
+from forgetaudit.report.budget import BudgetAbsent, BudgetSection, Forecast, LayerBudget, TensorBudget
+from forgetaudit.report.parts import Absent
+from forgetaudit.values import NotMeasured
+from forgetaudit.weights.budget_used import coordinate_share, norm_share, rounding
+from forgetaudit.weights.changes import Change, Role, TensorChange
+from forgetaudit.weights.groups import by_layer, layer_of
+from forgetaudit.weights.places import places_by_name
+from forgetaudit.weights.sums import add_up
+
+__all__ = ["BudgetPlan", "measure_budget"]
+
+_ELSEWHERE = "the optimizer holds no parameter of this shape"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetPlan:
+    """Where the log is, what the options say of the run, and over how many more steps to look ahead.
+
+    Without a `log`, what lies beside the tuned weights is taken.
+    """
+
+    log: Path | None = None
+    asked: Clues = field(default_factory=Clues)
+    n_more: int | None = None
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the user said anything of the run: then silence is no answer."""
+        return self.log is not None or self.asked != Clues() or self.n_more is not None
+
+
+def measure_budget(
+    weighed: Weighed, base: Checkpoint, tuned: Checkpoint, path: Path, plan: BudgetPlan, progress: Progress
+) -> BudgetSection | BudgetAbsent | None:
+    """What tuned, which lies at `path`, used of its budget; None where nothing is known of a run and nothing asked.
+
+    Tensors are read again where decoupled decay gives each weight a bound of its own. AuditError for a bad `plan.log`.
+    """
+    read = clues_beside(path) if plan.log is None else clues_of(plan.log)
+    if not (read or plan.is_asked):
+        return None
+    run = settle(plan.asked, *read)
+    notes = tuple(note for one in read for note in one.notes)
+    sources = tuple(source for one in read for source in one.sources)
+    if isinstance(run, NotMeasured):
+        return _absent(weighed.name, run.reason, sources, notes)
+    rows = [row for row in weighed.changes.tensors if row.role is Role.PARAMETER and row.sums is not None]
+    if not rows or any(row.base is None for row in rows):
+        return _absent(weighed.name, "no parameter could be subtracted from base's", sources, notes)
+    measured, bounds = {}, _Bounds(run)
+    with progress.phase("budget", len(rows), "tensors") as advance:
+        for row in rows:
+            measured[row.name] = _tensor(row, run, bounds, base, tuned)
+            advance(1)
+    return _section(weighed, run, bounds, measured, plan.n_more)
+
+
+def _absent(name: str, reason: str, sources: tuple[str, ...], notes: tuple[str, ...]) -> BudgetAbsent:
+    return BudgetAbsent(variant=name, not_measured=reason, sources=sources, notes=notes)
+
+
+class _Bounds:
+    """What the run can have done: how far, in each of its groups, summed over the steps once."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._travels = [run.travel(group) for group in run.groups] if run.by_coordinate else []
+
+    def of(self, groups: Sequence[Group]) -> Travel:
+        """What holds in whichever of `groups` a tensor is, by coordinate."""
+        mine = [self._travels[self._run.groups.index(group)] for group in groups]
+        return Travel(reach=max(one.reach for one in mine), decay=max(one.decay for one in mine))
+
+    def distance(self, groups: Sequence[Group], base_norm: float) -> float:
+        """The same of the Euclidean norm."""
+        return max(
+            sgd_distance(
+                group.rates,
+                self._run.gradients,
+                momentum=group.momentum,
+                dampening=group.dampening,
+                nesterov=group.nesterov,
+                decay=group.decay,
+                base_norm=base_norm,
+            )
+            for group in groups
+        )
+
+    def reach(self, groups: Sequence[Group], base_norm: float) -> float:
+        """Either, of a weight that began at 0 and of a tensor of this norm."""
+        return self.of(groups).reach if self._run.by_coordinate else self.distance(groups, base_norm)
+
+
+def _tensor(
+    row: TensorChange, run: Run, bounds: _Bounds, base: Checkpoint, tuned: Checkpoint
+) -> TensorBudget:
+    assert row.base is not None  # noqa: S101
+    assert row.sums is not None  # noqa: S101
+    reason = _why_not(row)
+    groups = run.groups_of(row.name, row.base.shape)
+    if not groups and row.change is Change.CHANGED:
+        reason = _ELSEWHERE
+    if reason is not None:
+        return TensorBudget(tensor=row.name, used=_not(reason), reach=_not(reason))
+    norm = math.sqrt(row.sums.base_square)
+    reach = bounds.reach(groups or run.groups, norm)
+    if row.change is not Change.CHANGED:
+        return TensorBudget(tensor=row.name, used=0.0, reach=reach)
+    rounded = rounding(row, run.dtype, run.n_steps)
+    if run.by_coordinate:
+        used = coordinate_share(row, base, tuned, bounds.of(groups), rounded)
+    else:
+        used = norm_share(math.sqrt(row.sums.delta_square), norm, reach, rounded, row.sums.n_elements)
+    if not math.isfinite(used.share):
+        nowhere = _not("it moved, and its learning rate was 0 in every step")
+        return TensorBudget(tensor=row.name, used=nowhere, reach=reach, refuted=used.refuted)
+    return TensorBudget(tensor=row.name, used=used.share, reach=reach, refuted=used.refuted)
+
+
+def _why_not(row: TensorChange) -> str | None:
+    """Why no difference of this tensor can be held against a bound."""
+    if row.change is Change.RESHAPED:
+        return "its shape changed"
+    sums = row.sums
+    if (
+        sums is None
+        or sums.n_nonfinite_base + sums.n_nonfinite_tuned
+        or isinstance(sums.distance, NotMeasured)
+    ):
+        return "some of its elements are not finite"
+    return None
+
+
+def _not(reason: str) -> Absent:
+    return Absent(not_measured=reason)
+
+
+def _section(
+    weighed: Weighed, run: Run, bounds: _Bounds, measured: Mapping[str, TensorBudget], n_more: int | None
+) -> BudgetSection | BudgetAbsent:
+    known = {name: row.used for name, row in measured.items() if isinstance(row.used, float)}
+    if not known:
+        reasons = {row.used.not_measured for row in measured.values() if isinstance(row.used, Absent)}
+        return _absent(weighed.name, "; ".join(sorted(reasons)), run.sources, run.notes)
+    most = max(known, key=lambda name: known[name])
+    used, reach, decay, tensors = known[most], 0.0, 0.0, tuple(measured.values())
+    rows = [row for row in weighed.changes.tensors if row.name in known]
+    if run.by_coordinate:
+        widest = bounds.of(run.groups)
+        reach, decay = widest.reach, widest.decay
+    else:
+        whole = _together(rows, run, bounds)
+        assert isinstance(whole.used, float)  # noqa: S101
+        assert isinstance(whole.reach, float)  # noqa: S101
+        used, most, reach, tensors = whole.used, whole.tensor, whole.reach, (*tensors, whole)
+    dtypes = [rounding(row, run.dtype, run.n_steps).written for row in rows]
+    return BudgetSection(
+        variant=weighed.name,
+        optimizer=BOUNDED[run.optimizer],
+        of="coordinate" if run.by_coordinate else "norm",
+        n_steps=run.n_steps,
+        used=used,
+        most=most,
+        reach=reach,
+        decay=decay,
+        layers=tuple(_layers(weighed, measured)),
+        tensors=tensors,
+        written=max(sorted(set(dtypes)), key=dtypes.count),
+        written_declared=run.dtype is not None,
+        forecast=_forecast(run, n_more),
+        sources=run.sources,
+        assumed=run.assumed,
+        notes=run.notes,
+    )
+
+
+def _together(rows: Sequence[TensorChange], run: Run, bounds: _Bounds) -> TensorBudget:
+    """All tensors as one vector, whose gradient is what is clipped: the tightest that SGD allows."""
+    total = add_up(row.sums for row in rows if row.sums is not None)
+    norm = math.sqrt(total.base_square)
+    reach = bounds.distance(run.groups, norm)
+    largest = max(rows, key=lambda row: row.sums.n_elements if row.sums else 0)
+    rounded = rounding(largest, run.dtype, run.n_steps)
+    used = norm_share(math.sqrt(total.delta_square), norm, reach, rounded, total.n_elements)
+    share = used.share if math.isfinite(used.share) else 0.0
+    return TensorBudget(tensor="all tensors together", used=share, reach=reach, refuted=used.refuted)
+
+
+def _layers(weighed: Weighed, measured: Mapping[str, TensorBudget]) -> list[LayerBudget]:
+    layers = list(places_by_name(row.name for row in weighed.changes.tensors).stages)
+    order = [group.name for group in by_layer(weighed.changes, layers)]
+    shares: dict[str, list[float]] = {}
+    for name, row in measured.items():
+        kept = shares.setdefault(layer_of(name, layers), [])
+        if isinstance(row.used, float):
+            kept.append(row.used)
+    absent = Absent(not_measured="none of its tensors")
+    return [
+        LayerBudget(layer=name or "(top)", used=max(shares[name]) if shares[name] else absent)
+        for name in order
+        if name in shares
+    ]
+
+
+def _forecast(run: Run, n_more: int | None) -> Forecast | Absent:
+    """At the rate of the last step; by default over the steps that the run had planned."""
+    n_steps = n_more if n_more is not None else max((run.n_planned or 0) - run.n_steps, 0)
+    if not n_steps:
+        return Absent(not_measured="no further steps were planned (--more-steps)")
+    if not run.by_coordinate:
+        return Absent(not_measured="nothing says how long the next gradients will be")
+    rate = max(group.rates[-1] for group in run.groups)
+    further = [run.travel(group, (group.rates[-1],) * n_steps) for group in run.groups]
+    return Forecast(
+        n_steps=n_steps,
+        rate=rate,
+        reach=max(one.reach for one in further),
+        decay=max(one.decay for one in further),
+    )

@@ -1,0 +1,75 @@
+"""The drift budget: how far the optimizer can have moved the weights, and how far it did."""
+
+from typing import Literal
+
+from forgetaudit.report.parts import Absent, Part
+
+__all__ = ["BudgetAbsent", "BudgetSection", "Forecast", "LayerBudget", "TensorBudget"]
+
+
+class TensorBudget(Part):
+    """`used` is max |Δ|/B over the coordinates of a tensor, or ‖Δ‖/B where the bound is one of the norm.
+
+    `reach` is B of a weight that began at 0. `refuted`: not even the rounding of every step explains the excess.
+    """
+
+    tensor: str
+    used: float | Absent
+    reach: float | Absent
+    refuted: bool = False
+
+
+class LayerBudget(Part):
+    """The most that any tensor of the layer used."""
+
+    layer: str
+    used: float | Absent
+
+
+class Forecast(Part):
+    """How much further `n_steps` more, each at `rate`, can move a weight that is at 0; `decay` is added per |θ|."""
+
+    n_steps: int
+    rate: float
+    reach: float
+    decay: float
+
+
+class BudgetSection(Part):
+    """What one variant used of its budget: a bound, exact and attainable, over `n_steps` of `optimizer`.
+
+    `of` tells whether each coordinate is bounded, or the Euclidean norm (SGD). `assumed` lists what no file told: with
+    it, an excess says that these settings do not explain the weights, without it that the log cannot be theirs.
+    """
+
+    variant: str
+    kind: Literal["bound"] = "bound"
+    optimizer: str
+    of: Literal["coordinate", "norm"]
+    n_steps: int
+    used: float
+    most: str
+    reach: float
+    decay: float
+    layers: tuple[LayerBudget, ...]
+    tensors: tuple[TensorBudget, ...]
+    written: str
+    written_declared: bool
+    forecast: Forecast | Absent
+    sources: tuple[str, ...]
+    assumed: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def refuted(self) -> tuple[str, ...]:
+        """The tensors that went further than the run can have taken them."""
+        return tuple(row.tensor for row in self.tensors if row.refuted)
+
+
+class BudgetAbsent(Part):
+    """There was a log, and yet no budget of this variant."""
+
+    variant: str
+    not_measured: str
+    sources: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
