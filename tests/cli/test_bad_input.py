@@ -92,11 +92,6 @@ def test_data_that_are_not_there(refused: Any) -> None:
     assert "did you mean src_val" in refused(data="src_vla")
 
 
-def test_data_without_labels(refused: Any, workplace: Path) -> None:
-    saved(workplace, "unlabelled", image=IMAGES.tolist())
-    assert "has no labels" in refused(data="unlabelled")
-
-
 def test_labels_outside_the_models_classes(refused: Any, workplace: Path) -> None:
     saved(workplace, "strange", image=IMAGES.tolist(), label=[0, 1, 10, 11])
     message = refused(data="strange")
