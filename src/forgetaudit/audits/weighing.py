@@ -17,6 +17,7 @@ from forgetaudit.report.parts import Absent
 from forgetaudit.report.weights import LayerWeights, StageWeights, TensorRow, WeightSection, WeightTotal
 from forgetaudit.values import NotMeasured
 from forgetaudit.weights.changes import Change, Role, TensorChange, WeightChanges
+from forgetaudit.weights.content import align_by_content
 from forgetaudit.weights.distance import differs_in_rows, measure_weights
 from forgetaudit.weights.frozen import check_frozen
 from forgetaudit.weights.groups import Group, by_layer, by_stage, total
@@ -53,15 +54,19 @@ def weigh(
     policy: Policy,
     progress: Progress,
     *,
-    model_names: ModelNames = lambda _: {},
+    model_names: ModelNames | None = None,
     vocabulary: Callable[[Checkpoint], frozenset[str]] = lambda _: frozenset(),
 ) -> Weighed:
     """Read both files once. MismatchError if they are not versions of one network; UsageError for an idle pattern.
 
-    `model_names` is asked where the files spell their names differently, `vocabulary` where tensors have more rows on
-    one side: which of base's have a row for each token.
+    `model_names` is asked where the files spell their names differently; without it, content tells. `vocabulary` is
+    asked where tensors have more rows on one side: which of base's have a row for each token.
     """
-    alignment = align_through_model(base, tuned, model_names)
+    alignment = (
+        align_by_content(base, tuned)
+        if model_names is None
+        else align_through_model(base, tuned, model_names)
+    )
     resized = any(differs_in_rows(base.tensors[a], tuned.tensors[b]) for a, b in alignment.reshaped)
     by_rows = frozenset[str]()
     if resized:
