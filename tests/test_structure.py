@@ -33,8 +33,9 @@ DOORS = {
     "timm": ["models."],
     "lm_eval": ["integrations."],
     "torch": [
-        "stats.", "models.", "engine.", "tasks.", "audits.", "integrations.", "data.batches", "data.parts",
-        "checkpoints.torch_file", "checkpoints.torch_archive", "checkpoints.state_dicts",
+        "stats.", "models.", "engine.", "tasks.", "remedies.", "audits.", "integrations.", "data.batches",
+        "data.parts", "checkpoints.torch_file", "checkpoints.torch_archive", "checkpoints.state_dicts",
+        "checkpoints.write_torch",
     ],
 }  # fmt: skip
 

@@ -17,7 +17,7 @@ from forgetaudit.plan import AuditPlan
 from forgetaudit.policy import RuleKind
 from forgetaudit.report.inputs import ModelInput
 
-__all__ = ["Network", "build_network"]
+__all__ = ["Network", "build_network", "load_variant"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +97,21 @@ def build_network(
         threads=plan.settings.threads or torch.get_num_threads(),
         base_names=built.base.model_names,
     )
+
+
+def load_variant(
+    network: Network, architecture: Architecture, plan: AuditPlan, name: str, checkpoint: Checkpoint, like: Variant
+) -> tuple[Variant, tuple[str, ...]]:
+    """One more checkpoint of the network, and the tensors of its head that came from base. MismatchError."""
+    base = network.variants[0].tensors
+    loaded = architecture.load(
+        network.skeleton,
+        checkpoint,
+        dtype=network.dtype,
+        device=network.device,
+        graft=_graft(plan.settings.head, _head_tensors(network.skeleton, network.layers), base),
+    )
+    return make_variant(name, network.skeleton, loaded.state, like=like), loaded.grafted
 
 
 def _graft(choice: str, head: frozenset[str], base: Mapping[str, Tensor]) -> Graft:

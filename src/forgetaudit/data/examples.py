@@ -93,6 +93,19 @@ class Examples:
         """The example in one row of the data; its id says nothing of others that are the same."""
         return self._example(row, Counter())
 
+    def of_rows(self, rows: Sequence[int]) -> "Examples":
+        """The same data with other rows chosen, in their order. DataError where there are none."""
+        return Examples(
+            self._read,
+            rows,
+            labels=self._labels,
+            class_names=self.class_names,
+            decisions=self.decisions,
+            of_text=self.of_text,
+            of_choices=self.of_choices,
+            groups=self._groups,
+        )
+
     @property
     def labels_present(self) -> frozenset[int]:
         """The class ids that the chosen rows have; empty where there are no labels."""

@@ -19,6 +19,7 @@ from forgetaudit.report.behaviour import (
 )
 from forgetaudit.report.inputs import Inputs, VariantName
 from forgetaudit.report.parts import Absent, Part
+from forgetaudit.report.repair import RepairSection
 from forgetaudit.report.trace import TraceSection
 from forgetaudit.report.verdict import Finding, Verdict
 from forgetaudit.report.weights import WeightSection
@@ -44,6 +45,7 @@ class AuditReport(Part):
     lost: tuple[LostExample, ...] = ()
     weights: tuple[WeightSection, ...] | Absent
     trace: TraceSection | None = None
+    repair: RepairSection | None = None
     findings: tuple[Finding, ...]
     run: dict[str, Any] = Field(default_factory=dict)
 

@@ -1,0 +1,200 @@
+"""repair: remedies tried on one half of the examples, the best confirmed on the other, and written."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from forgetaudit.audits.behaviour import measure_behaviour
+from forgetaudit.audits.candidates import Search, Tried
+from forgetaudit.audits.harness import is_of_harness
+from forgetaudit.audits.inputs import OpenedData, open_data
+from forgetaudit.audits.naming import align_through_model
+from forgetaudit.audits.network import Network, build_network, load_variant
+from forgetaudit.audits.provenance import Clock
+from forgetaudit.audits.repair_report import REPAIRED, Halved, Opened, RepairPlan, report_of
+from forgetaudit.audits.search import know
+from forgetaudit.audits.weighing import weigh
+from forgetaudit.audits.writing import Output, refuse_reshaped, refuse_taken, sources_of, stored_types
+from forgetaudit.checkpoints.checkpoint import Checkpoint
+from forgetaudit.data.halves import halves
+from forgetaudit.engine.variants import Variant
+from forgetaudit.errors import UsageError
+from forgetaudit.models.evidence import is_adapter
+from forgetaudit.models.opening import Family
+from forgetaudit.progress import SILENT, Progress
+from forgetaudit.remedies.writing import refuse_unwritable
+from forgetaudit.report.report import AuditReport
+
+__all__ = ["RepairPlan", "refuse", "repair"]
+
+
+def refuse(plan: RepairPlan) -> None:
+    """UsageError, OutputError for what cannot be repaired as asked, before anything is opened."""
+    audit = plan.audit
+    source = [one for one in audit.data if one != plan.target]
+    if len(source) != 1:
+        problem = "there are none" if not source else f"there are {len(source)}"
+        raise UsageError(
+            f"repair needs one data set of the source task, and {problem}",
+            hint="pass --data DATA once; what the fine-tune learned goes to --target",
+        )
+    if any(is_of_harness(one) for one in audit.data):
+        raise UsageError(
+            "repair cannot halve a task of lm-eval", hint="pass the examples themselves, as --data FILE"
+        )
+    refuse_taken(plan.out, audit.tuned[0], force=plan.force)
+
+
+def repair(plan: RepairPlan, *, progress: Progress = SILENT) -> AuditReport:
+    """The report on the remedy that was chosen; its section `repair` says what was tried, and where the result is.
+
+    Written is only what meets every demand on the half that it was not chosen on. AuditError where it cannot be done
+    as asked.
+    """
+    refuse(plan)
+    clock, audit = Clock(), plan.audit
+    with ExitStack() as files:
+        data = [open_data(one, audit.settings) for one in audit.data]
+        _refuse_unlabelled(data)
+        family = Family(audit)
+        base = files.enter_context(family.open_base())
+        tuned = files.enter_context(family.open_tuned(audit.tuned[0]))
+        output = Output.of(plan.out, audit.tuned[0], base, tuned, force=plan.force)
+        clock.lap("open")
+        weighed = weigh(
+            "tuned",
+            base,
+            tuned,
+            audit.policy,
+            progress,
+            model_names=family.model_names,
+            vocabulary=family.vocabulary,
+        )
+        if weighed.identical:
+            raise UsageError(
+                "tuned is base, bit for bit: there is nothing to repair", hint="was the right file passed?"
+            )
+        alignment = align_through_model(base, tuned, family.model_names)
+        sources = sources_of(family, base, tuned, alignment)
+        refuse_unwritable(sources)
+        clock.lap("weights")
+        network = build_network(family.architecture, audit, base, {"tuned": tuned})
+        sources = replace(sources, slots=sources.slots or _same_names(tuned, network))
+        refuse_reshaped(alignment, sources, network)
+        opened = Opened(
+            plan=plan,
+            family=family,
+            base=base,
+            tuned=tuned,
+            weighed=weighed,
+            network=network,
+            data=tuple(_halved(one, network, audit.settings.task) for one in data),
+            progress=progress,
+        )
+        clock.lap("model")
+        search = _search(opened, stored_types(sources, network))
+        best = search.choose(plan.asked)
+        clock.lap("search")
+        if best is None:
+            report = report_of(opened, search, None, None, clock)
+        elif output is None:
+            report = _confirmed(opened, search, best, search.variant(best.remedy), None, clock)
+        else:
+            report = output.written(
+                sources,
+                best.remedy,
+                lambda made: _read_back(opened, search, best, made, clock),
+                progress,
+            )
+        return report
+
+
+def _refuse_unlabelled(data: list[OpenedData]) -> None:
+    for one in data:
+        if not one.examples.labelled and not one.examples.of_text:
+            raise UsageError(
+                f"repair needs to know which answers are right, and {one.plan.name} has no labels",
+                hint="name the column that says it: --label-column NAME",
+            )
+
+
+def _same_names(tuned: Checkpoint, network: Network) -> dict[str, str]:
+    """Where nobody knows other names for a network's tensors than its own."""
+    from forgetaudit.checkpoints.align import align_names
+
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.skeleton.state_dict().items()}
+    found = align_names(shapes, {name: info.shape for name, info in tuned.tensors.items()})
+    return {theirs: ours for ours, theirs in found.pairs}
+
+
+def _halved(data: OpenedData, network: Network, task: str | None) -> Halved:
+    search, confirm = halves(data.examples, data.plan.name)
+    return Halved(
+        whole=data.for_network(network, task),
+        search=replace(data, examples=search).for_network(network, task),
+        confirm=replace(data, examples=confirm).for_network(network, task),
+    )
+
+
+def _search(opened: Opened, stored: Mapping[str, torch.dtype]) -> Search:
+    plan, settings = opened.plan, opened.plan.audit.settings
+    known = [know(opened.network, one.search, settings, opened.progress) for one in opened.data]
+    search = Search(
+        opened.network,
+        known[0],
+        known[1] if plan.target is not None else None,
+        settings,
+        opened.progress,
+        stored=stored,
+    )
+    search.run(plan.families, plan.asked, adapter=is_adapter(plan.audit.tuned[0]))
+    return search
+
+
+def _read_back(opened: Opened, search: Search, best: Tried, made: Path, clock: Clock) -> AuditReport:
+    """The confirmation of what was written, by its own bytes."""
+    clock.lap("write")
+    with opened.family.open_tuned(made) as written:
+        variant, _ = load_variant(
+            opened.network, opened.family.architecture, opened.plan.audit, REPAIRED, written, search.tuned
+        )
+        return _confirmed(opened, search, best, variant, written, clock)
+
+
+def _confirmed(
+    opened: Opened, search: Search, best: Tried, variant: Variant, written: Checkpoint | None, clock: Clock
+) -> AuditReport:
+    network = replace(
+        opened.network,
+        variants=(search.base, search.tuned, replace(variant, name=REPAIRED)),
+        grafted={**opened.network.grafted, REPAIRED: opened.network.grafted["tuned"]},
+    )
+    weighed = opened.weighed
+    if written is not None:
+        weighed = weigh(
+            REPAIRED,
+            opened.base,
+            written,
+            opened.plan.audit.policy,
+            opened.progress,
+            model_names=opened.family.model_names,
+            vocabulary=opened.family.vocabulary,
+        )
+    plan = replace(
+        opened.plan.audit,
+        names=("tuned", REPAIRED),
+        tuned=(opened.plan.audit.tuned[0],) * 2,
+        policy=opened.plan.audit.policy,
+    )
+    behaviours = [
+        measure_behaviour(
+            network, one.confirm, plan, {"tuned": opened.weighed, REPAIRED: weighed}, opened.progress
+        )
+        for one in opened.data
+    ]
+    clock.lap("confirm")
+    confirmed = replace(opened, network=network, weighed=replace(weighed, name=REPAIRED))
+    return report_of(confirmed, search, best, behaviours, clock, from_files=written is not None)

@@ -1,0 +1,181 @@
+"""A repair in the report's form: the audit of the remedy that was chosen, and what was tried."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from forgetaudit.audits.behaviour import Behaviour
+from forgetaudit.audits.candidates import Asked, Search, Tried
+from forgetaudit.audits.confirming import confirmation, demands, not_chosen
+from forgetaudit.audits.inputs import OpenedData, describe_file
+from forgetaudit.audits.network import Network
+from forgetaudit.audits.provenance import Clock, gate_settings, versions
+from forgetaudit.audits.search import limits_of
+from forgetaudit.audits.weighing import Weighed, weight_section
+from forgetaudit.checkpoints.checkpoint import Checkpoint
+from forgetaudit.models.opening import Family
+from forgetaudit.plan import AuditPlan, DataPlan
+from forgetaudit.progress import Progress
+from forgetaudit.remedies.remedy import Remedy
+from forgetaudit.report.gate import judge
+from forgetaudit.report.inputs import Inputs, VariantName
+from forgetaudit.report.parts import Absent, estimate_from
+from forgetaudit.report.repair import RepairConfirmation, RepairDemand, RepairSection
+from forgetaudit.report.report import AuditReport
+
+__all__ = ["NO_TARGET", "REPAIRED", "Halved", "Opened", "RepairPlan", "report_of"]
+
+NO_TARGET = "no target data were passed (--target)"
+REPAIRED = "repaired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairPlan:
+    """One tuned checkpoint to be repaired, and what is asked of the result.
+
+    `audit` has the source data, and the target's after them. `out` is where the result goes; None: nothing is written.
+    At most `keep_target` of target accuracy may be lost, at least `win_back` of the lost points is to be won back:
+    see `forgetaudit.audits.candidates.Asked`.
+    """
+
+    audit: AuditPlan
+    target: DataPlan | None
+    out: Path | None
+    force: bool
+    families: tuple[str, ...]
+    keep_target: float
+    win_back: float | None
+
+    @property
+    def asked(self) -> Asked:
+        """What is asked of a remedy."""
+        return Asked(
+            keep_target=self.keep_target, win_back=self.win_back, confidence=self.audit.policy.confidence
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halved:
+    """One data set, its halves each with the task."""
+
+    whole: OpenedData
+    search: OpenedData
+    confirm: OpenedData
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """All that a repair works with."""
+
+    plan: RepairPlan
+    family: Family
+    base: Checkpoint
+    tuned: Checkpoint
+    weighed: Weighed
+    network: Network
+    data: tuple[Halved, ...]
+    progress: Progress
+
+
+def report_of(
+    opened: Opened,
+    search: Search,
+    best: Tried | None,
+    behaviours: list[Behaviour] | None,
+    clock: Clock,
+    *,
+    from_files: bool = False,
+) -> AuditReport:
+    """Of what was chosen, on the confirming half; of tuned, where nothing was. `from_files`: what was written."""
+    audit, network = opened.plan.audit, opened.network
+    name = REPAIRED if best is not None else "tuned"
+    why = Absent(not_measured="no remedy was chosen, so none was confirmed")
+    source = why if behaviours is None else tuple(s for s in behaviours[0].source if s.variant == name)
+    features = why if behaviours is None else tuple(f for f in behaviours[0].features if f.variant == name)
+    weights = (
+        (weight_section(opened.weighed, network),)
+        if best is None or from_files
+        else Absent(not_measured="the remedy was not written")
+    )
+    verdict = judge(
+        audit.policy, source=source, features=features, weights=weights, variants=[name], today=clock.today
+    )
+    return AuditReport(
+        command="repair",
+        verdict=verdict,
+        inputs=Inputs(
+            base=describe_file("base", opened.base, audit.settings, named=audit.base),
+            tuned=(describe_file("tuned", opened.tuned, audit.settings, named=audit.tuned[0]),),
+            model=network.described,
+            data=tuple(one.whole.described() for one in opened.data),
+            settings={
+                "device": network.device.type,
+                "dtype": str(network.dtype).removeprefix("torch."),
+                "batch_size": audit.settings.batch_size,
+                "threads": network.threads,
+                "seed": audit.settings.seed,
+                "limit": audit.settings.limit,
+                "head": audit.settings.head,
+                "reuse": audit.settings.reuse,
+                "gate": gate_settings(audit.policy),
+            },
+            versions=versions("torch"),
+        ),
+        variants=(VariantName(name="base"), VariantName(name=name, grafted=network.grafted[name])),
+        source=source,
+        features=features,
+        weights=weights,
+        repair=_section(opened, search, best, behaviours, from_files=from_files, failed=verdict.outcome),
+        findings=(),
+        run=clock.laps(),
+    )
+
+
+def _section(
+    opened: Opened,
+    search: Search,
+    best: Tried | None,
+    behaviours: list[Behaviour] | None,
+    *,
+    from_files: bool,
+    failed: str,
+) -> RepairSection:
+    plan, asked = opened.plan, opened.plan.asked
+    target = None if plan.target is None else plan.target.name
+    lost = estimate_from(limits_of(search.lost(), confidence=0.95, sides=2))
+    confirmed: RepairConfirmation | Absent
+    judged: tuple[RepairDemand, ...]
+    if behaviours is None or best is None:
+        confirmed, judged = Absent(not_measured="no remedy was chosen"), not_chosen(search, asked, lost)
+    else:
+        confirmed = confirmation(behaviours, target, from_files=from_files)
+        judged = demands(behaviours, asked, target, outcome=failed)
+    met = all(one.met for one in judged)
+    return RepairSection(
+        families=plan.families,
+        tuned_name=plan.audit.tuned[0].name,
+        n_search=len(opened.data[0].search.examples),
+        n_confirm=len(opened.data[0].confirm.examples),
+        lost=lost,
+        target=target or Absent(not_measured=NO_TARGET),
+        keep_target=plan.keep_target if target else None,
+        win_back=plan.win_back,
+        candidates=search.table(asked),
+        chosen=None if best is None else best.remedy.name,
+        strengths={} if best is None else _strengths(search, best.remedy),
+        confirmed=confirmed,
+        demands=judged,
+        met=met,
+        written=str(plan.out) if met and plan.out is not None else None,
+        form=None,
+        notes=(),
+    )
+
+
+def _strengths(search: Search, remedy: Remedy) -> dict[str, tuple[float, float]]:
+    """Of every part that moved."""
+    found = {}
+    for part in search.depths.parts():
+        values = [remedy.strength(slot) for slot in search.depths.slots_of(part) if slot in search.moved]
+        if values:
+            found[part] = (min(values), max(values))
+    return found

@@ -1,0 +1,124 @@
+"""A remedy: how much of what fine-tuning did to each tensor is kept. Every family is a choice of these strengths.
+
+θ = θ0 + λ(θ1 − θ0) with one λ for each tensor: 0 is base's, 1 is tuned's. A mixture has one λ for all, a ramp one for
+each depth, a rollback 0 in some parts and 1 elsewhere.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from forgetaudit.engine.bits import same_bits
+from forgetaudit.engine.variants import Variant
+
+__all__ = ["Remedy", "applied", "change_of", "mixed", "moved_norms"]
+
+# Float64 copies are made of so many values at a time.
+_CHUNK = 1 << 22
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """`strengths` gives λ by slot; slots that are not named keep 1, tuned's own. `family` is what it is one of."""
+
+    name: str
+    family: str
+    strengths: Mapping[str, float]
+
+    def strength(self, slot: str) -> float:
+        """λ of one slot."""
+        return self.strengths.get(slot, 1.0)
+
+
+def mixed(base: Tensor, tuned: Tensor, strength: float, stored: torch.dtype | None = None) -> Tensor:
+    """(1 − λ)·base + λ·tuned in float64, in tuned's dtype; through `stored`, if given, the dtype it is written in.
+
+    λ of 0 and 1 are base and tuned themselves. Integers and booleans are counted or looked up, never averaged: they are
+    base's at λ = 0 and tuned's otherwise.
+    """
+    if strength == 1 or (strength != 0 and not tuned.is_floating_point()):
+        return tuned
+    made = torch.empty(tuned.shape, dtype=tuned.dtype, device=tuned.device)
+    into, ours, theirs = made.view(-1), base.detach().reshape(-1), tuned.detach().reshape(-1)
+    for start in range(0, into.numel(), _CHUNK):
+        here = slice(start, start + _CHUNK)
+        value = ours[here] if strength == 0 else _between(ours[here], theirs[here], strength)
+        into[here] = value if stored is None or not stored.is_floating_point else value.to(stored)
+    return made
+
+
+def _between(base: Tensor, tuned: Tensor, strength: float) -> Tensor:
+    return (1 - strength) * base.double() + strength * tuned.double()
+
+
+def applied(
+    remedy: Remedy, base: Variant, tuned: Variant, *, stored: Mapping[str, torch.dtype] | None = None
+) -> Variant:
+    """The variant that the remedy makes. Only tensors with 0 < λ < 1, or rounded to `stored`, take new memory.
+
+    Slots that share a tensor in both, under one λ, share the new one.
+    """
+    made: dict[tuple[int, int, float], Tensor] = {}
+    tensors = {}
+    for slot, theirs in tuned.tensors.items():
+        ours, strength = base.tensors[slot], remedy.strength(slot)
+        if ours is theirs or strength == 1:
+            tensors[slot] = theirs
+            continue
+        dtype = None if stored is None else stored.get(slot)
+        if strength == 0 and (dtype is None or not _rounds(ours, dtype)):
+            tensors[slot] = ours
+            continue
+        key = (id(ours), id(theirs), strength)
+        if key not in made:
+            made[key] = _as_slot(mixed(ours, theirs, strength, dtype), theirs)
+        tensors[slot] = made[key]
+    return Variant(name=remedy.name, tensors=MappingProxyType(tensors))
+
+
+def _rounds(tensor: Tensor, dtype: torch.dtype) -> bool:
+    """Whether writing `tensor` in `dtype` changes it."""
+    if not (
+        tensor.is_floating_point() and dtype.is_floating_point and dtype.itemsize < tensor.dtype.itemsize
+    ):
+        return False
+    return not same_bits(tensor, tensor.to(dtype).to(tensor.dtype))
+
+
+def _as_slot(tensor: Tensor, like: Tensor) -> Tensor:
+    if isinstance(like, torch.nn.Parameter) and not isinstance(tensor, torch.nn.Parameter):
+        return torch.nn.Parameter(tensor, requires_grad=like.requires_grad)
+    return tensor
+
+
+def moved_norms(base: Variant, tuned: Variant) -> dict[str, float]:
+    """‖θ1 − θ0‖² of every slot that moved, shared tensors under their first slot only."""
+    norms: dict[str, float] = {}
+    seen: set[tuple[int, int]] = set()
+    for slot, theirs in tuned.tensors.items():
+        ours = base.tensors[slot]
+        if ours is theirs or not theirs.is_floating_point() or (id(ours), id(theirs)) in seen:
+            continue
+        seen.add((id(ours), id(theirs)))
+        norms[slot] = sum(
+            float((b.double() - a.double()).square().sum())
+            for a, b in zip(_chunks(ours), _chunks(theirs), strict=True)
+        )
+    return norms
+
+
+def _chunks(tensor: Tensor) -> Iterator[Tensor]:
+    flat = tensor.detach().reshape(-1)
+    return (flat[start : start + _CHUNK] for start in range(0, flat.numel(), _CHUNK))
+
+
+def change_of(remedy: Remedy, norms: Mapping[str, float]) -> float:
+    """How much of fine-tuning's way the remedy takes back: ‖θ − θ1‖ / ‖θ1 − θ0‖, 0 for tuned and 1 for base."""
+    whole = sum(norms.values())
+    if whole == 0:
+        return 0.0
+    return math.sqrt(sum((1 - remedy.strength(slot)) ** 2 * norm for slot, norm in norms.items()) / whole)

@@ -1,0 +1,162 @@
+"""The screen of a repair: what was confirmed first, then what was asked, what was tried, and where it is."""
+
+from collections.abc import Iterator
+
+from forgetaudit.renderers import numbers
+from forgetaudit.renderers.lines import LABEL, Line
+from forgetaudit.renderers.phrases import files_compared
+from forgetaudit.renderers.screen import provenance_line
+from forgetaudit.report.parts import Absent, Measured
+from forgetaudit.report.repair import RepairCandidate, RepairConfirmation, RepairSection
+from forgetaudit.report.report import AuditReport
+from forgetaudit.wording import counted
+
+__all__ = ["repair_headline", "repair_screen", "span", "strength_words"]
+
+_MOST_ROWS = 16
+
+
+def repair_screen(report: AuditReport, exit_note: str = "") -> Iterator[Line]:
+    """Every line. ValueError for a report of another command."""
+    repair = report.repair
+    if repair is None:
+        raise ValueError("the report is of no repair")
+    data = report.inputs.data[0].data
+    yield [
+        ("forgetaudit repair  ", "bold"),
+        (
+            f"{files_compared(report, report.variants[1].name)}   {data} · {repair.n_search:,} examples to search on, ",
+            "",
+        ),
+        (f"{repair.n_confirm:,} to confirm on", ""),
+    ]
+    yield [
+        (("REPAIRED", "good") if repair.met else ("NOT REPAIRED", "bad")),
+        ("  " + repair_headline(report), ""),
+    ]
+    yield []
+    if not isinstance(repair.confirmed, Absent):
+        yield from _confirmed(repair.confirmed)
+    for demand in repair.demands:
+        yield [
+            (f"{'asked':<{LABEL}}", "label"),
+            (f"{demand.demand}: ", ""),
+            (f"{'yes' if demand.met else 'no'}, {demand.reason}", "good" if demand.met else "bad"),
+        ]
+    yield []
+    yield from _table(repair)
+    yield from _result(repair)
+    yield from provenance_line(report, exit_note)
+
+
+def repair_headline(report: AuditReport) -> str:
+    """What came of it, in a sentence."""
+    repair = report.repair
+    if repair is None:
+        raise ValueError("the report is of no repair")
+    found = repair.confirmed
+    if isinstance(found, Absent):
+        return f"nothing was written: {repair.demands[0].reason}"
+    change = "·" if isinstance(found.gain, Absent) else f"{numbers.signed_points(-found.gain.estimate)} pt"
+    share = "" if isinstance(found.won_back, Absent) else f", {100 * found.won_back:.0f} % of what was lost"
+    target = ""
+    if not isinstance(found.target_loss, Absent):
+        target = f"; target {numbers.signed_points(found.target_loss.estimate)} pt"
+    if not repair.met:
+        return f"nothing was written: {repair.chosen} was not confirmed ({change}{target})"
+    done = "wins back" if repair.written else "would win back"
+    return f"{repair.chosen} {done} {change.removeprefix('+')}{share}{target}"
+
+
+def span(value: Measured) -> str:
+    """`[1.2, 3.4]` in points; nothing where there are no limits."""
+    if isinstance(value, Absent) or value.low is None or value.high is None:
+        return ""
+    return f"[{_limit(value.low)}, {_limit(value.high)}]"
+
+
+def strength_words(ends: tuple[float, float]) -> str:
+    """`0.3`, or `0.3 to 1`."""
+    low, high = (f"{end:.3g}" for end in ends)
+    return low if low == high else f"{low} to {high}"
+
+
+def _confirmed(found: RepairConfirmation) -> Iterator[Line]:
+    asked = "on the half it was not chosen on" + (", from the files" if found.from_files else "")
+    gain = (
+        ""
+        if isinstance(found.gain, Absent)
+        else (f"   {numbers.signed_points(-found.gain.estimate)} pt {span(found.gain)}  gain, two-sided 95 %")
+    )
+    both = f"{numbers.percent(found.tuned)} → {numbers.percent(found.repaired)}"
+    yield [
+        (f"{'source':<{LABEL}}", "label"),
+        (both + gain, ""),
+        (f"   base {numbers.percent(found.base)}", "dim"),
+    ]
+    if isinstance(found.target_tuned, Absent) or isinstance(found.target_repaired, Absent):
+        yield [
+            (f"{'target':<{LABEL}}", "label"),
+            ("not measured: pass --target to know what the remedy costs", "warn"),
+        ]
+    else:
+        both = f"{numbers.percent(found.target_tuned)} → {numbers.percent(found.target_repaired)}"
+        loss = found.target_loss
+        told = (
+            ""
+            if isinstance(loss, Absent)
+            else f"   {numbers.signed_points(loss.estimate)} pt {span(loss)}  loss"
+        )
+        yield [(f"{'target':<{LABEL}}", "label"), (both + told, "")]
+    yield [(f"{'':<{LABEL}}", "label"), (f"{found.data}, {counted(found.n, found.unit)} {asked}", "dim")]
+
+
+def _table(repair: RepairSection) -> Iterator[Line]:
+    """What no other beats first, then the rest by what it wins back."""
+    rows = sorted(repair.candidates, key=lambda one: (not one.on_front, -one.accuracy))
+    if not rows:
+        return
+    wide = max(len(one.name) for one in rows[:_MOST_ROWS]) + 2
+    with_target = not isinstance(repair.target, Absent)
+    yield [
+        (f"{'tried':<{wide}}", "label"),
+        (f"{'source':<10}{'won back':<10}", "label"),
+        (f"{'target':<10}{'loss':<16}" if with_target else "", "label"),
+        ("taken back", "label"),
+    ]
+    for one in rows[:_MOST_ROWS]:
+        yield _row(one, wide, with_target=with_target, chosen=one.name == repair.chosen)
+    if more := len(rows) - _MOST_ROWS:
+        yield [("…", "dim"), (f" {more} more in the report", "dim")]
+    other = "source and target" if with_target else "source accuracy and nearness to tuned"
+    yield [(f"* no other is better in {other} at once, on the half that is searched", "dim")]
+    yield []
+
+
+def _row(one: RepairCandidate, wide: int, *, with_target: bool, chosen: bool) -> Line:
+    won = "·" if isinstance(one.won_back, Absent) else f"{100 * one.won_back:.0f} %"
+    target = "·" if isinstance(one.target, Absent) else numbers.percent(one.target)
+    mark = "*" if one.on_front else " "
+    cells = f"{numbers.percent(one.accuracy):<10}{won:<10}"
+    if with_target:
+        cells += f"{target:<10}{span(one.target_loss):<16}"
+    return [
+        (f"{one.name:<{wide}}", "good" if chosen else ""),
+        (cells, "good" if chosen else "" if one.allowed else "dim"),
+        (f"{numbers.unit(one.change)} {mark}{' chosen' if chosen else ''}", "dim"),
+    ]
+
+
+def _result(repair: RepairSection) -> Iterator[Line]:
+    if repair.written is not None:
+        yield [(f"{'wrote':<{LABEL}}", "label"), (repair.written, ""), (f"   {repair.form}", "dim")]
+    elif repair.met:
+        yield [(f"{'wrote':<{LABEL}}", "label"), ("nothing: no place was named (-o OUT)", "dim")]
+    else:
+        yield [(f"{'wrote':<{LABEL}}", "label"), ("nothing", "")]
+    for note in repair.notes:
+        yield [(f"{'note':<{LABEL}}", "label"), (note, "")]
+
+
+def _limit(value: float) -> str:
+    return (numbers.MINUS if value < 0 else "") + numbers.points(value)
