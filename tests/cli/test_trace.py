@@ -227,3 +227,15 @@ def test_at_80_columns_nothing_is_wider_and_without_unicode_all_is_ascii(
     narrow = render(report, width=80, unicode=False)
     assert max(map(len, narrow.splitlines())) <= 80
     assert narrow.isascii(), sorted({sign for sign in narrow if not sign.isascii()})
+
+
+def test_data_without_labels_are_refused(forgetaudit: Any, workplace: Path) -> None:
+    import datasets
+
+    images = datasets.load_from_disk(str(workplace / "src_val")).select(range(40)).remove_columns("label")
+    images.save_to_disk(str(workplace / "bare"))
+    done = forgetaudit(
+        "trace", "base.safetensors", "tuned.safetensors", "lowlr.safetensors", "--data", "bare", cwd=workplace
+    )
+    assert done.code == 2
+    assert "which answers are right, and bare has no labels" in done.err

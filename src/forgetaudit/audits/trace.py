@@ -47,6 +47,7 @@ def trace(plan: TracePlan, *, progress: Progress = SILENT) -> AuditReport:
     """
     refuse(plan)
     compared, _ = compare(plan.audit, progress=progress)
+    _refuse_unlabelled(compared)
     moves = measure_moves(plan.audit, compared, progress)
     whole = _without_target(compared, plan)
     section = _section(plan, compared, whole, moves)
@@ -83,6 +84,16 @@ def refuse(plan: TracePlan) -> None:
             wrong, known = (task, tasks) if task not in tasks else (stage, stages)
             raise UsageError(
                 f"--learned {task}={stage}: there is no {wrong}", hint=f"choose from {', '.join(known)}"
+            )
+
+
+def _refuse_unlabelled(report: AuditReport) -> None:
+    """Of answers that only changed, nobody knows which were forgotten."""
+    for section in () if isinstance(report.source, Absent) else report.source:
+        if section.unlabelled:
+            raise UsageError(
+                f"trace needs to know which answers are right, and {section.data} has no labels",
+                hint="name the column that says it: --label-column NAME",
             )
 
 

@@ -11,8 +11,10 @@ from forgetaudit.cli.compare import compare
 from forgetaudit.cli.doctor import doctor
 from forgetaudit.cli.init import init
 from forgetaudit.cli.inspect import inspect
+from forgetaudit.cli.locate import locate
 from forgetaudit.cli.plan_examples import plan
 from forgetaudit.cli.show import show
+from forgetaudit.cli.trace import trace
 from forgetaudit.cli.weights import weights
 
 __all__ = ["app"]
@@ -44,6 +46,8 @@ def _root(
 
 app.command()(compare)
 app.command()(weights)
+app.command()(trace)
+app.command()(locate)
 app.command()(show)
 app.command()(check)
 app.command()(bless)

@@ -18,6 +18,7 @@ from forgetaudit.report.behaviour import (
     SourceSection,
 )
 from forgetaudit.report.inputs import Inputs, VariantName
+from forgetaudit.report.locate import LocateSection
 from forgetaudit.report.parts import Absent, Part
 from forgetaudit.report.repair import RepairSection
 from forgetaudit.report.trace import TraceSection
@@ -45,6 +46,7 @@ class AuditReport(Part):
     lost: tuple[LostExample, ...] = ()
     weights: tuple[WeightSection, ...] | Absent
     trace: TraceSection | None = None
+    locate: tuple[LocateSection, ...] = ()
     repair: RepairSection | None = None
     findings: tuple[Finding, ...]
     run: dict[str, Any] = Field(default_factory=dict)

@@ -1,0 +1,74 @@
+"""Which blocks carry the loss, in the report's form. Fractions; a gain is what a mixture wins back of tuned's loss."""
+
+from typing import Literal
+
+from forgetaudit.report.parts import Absent, Measured, Part
+
+__all__ = ["Effect", "LocateSection", "PlayerRow", "ResetRow", "Sums"]
+
+
+class Effect(Part):
+    """One mixture of base and tuned, on the same examples as both.
+
+    `change` is in accuracy, two-sided and paired: of a rollback the gain over tuned, of a part kept alone the drop
+    from base. `nll` is the same in nats. `sure` where `change` is not 0, allowing for as many looks as there are parts.
+    """
+
+    accuracy: float
+    change: Measured
+    nll: Measured
+    sure: bool
+
+
+class PlayerRow(Part):
+    """One part of the network that moved: a block, the head, the running statistics of all layers, or the rest.
+
+    `rolled_back` is tuned with base's tensors here, `kept_alone` base with tuned's. `shapley` is its share of the
+    drop, `shapley_nll` of the rise in log loss; `blamed` where the first is sure to be over 0.
+    """
+
+    name: str
+    kind: Literal["stem", "block", "head", "buffers", "rest"]
+    n_tensors: int
+    relative: float | Absent
+    rolled_back: Effect
+    kept_alone: Effect
+    shapley: Measured
+    shapley_nll: Measured
+    blamed: bool
+
+
+class ResetRow(Part):
+    """The first ("bottom") or last ("top") layers reset to base, running statistics included. `gain` over tuned."""
+
+    end: Literal["bottom", "top"]
+    layers: tuple[str, ...]
+    accuracy: float
+    gain: Measured
+
+
+class Sums(Part):
+    """What the parts add up to, beside the `drop` that they should: blame is not additive. Fractions."""
+
+    drop: float
+    rolled_back: float
+    kept_alone: float
+    shapley: float | Absent
+
+
+class LocateSection(Part):
+    """Where the loss on one data set sits. `n_variants` were run; `orders` tells how Shapley values were found."""
+
+    data: str
+    n: int
+    unit: str
+    n_groups: int | None
+    base: float
+    tuned: float
+    drop: Measured
+    players: tuple[PlayerRow, ...]
+    unmoved: tuple[str, ...]
+    resets: tuple[ResetRow, ...]
+    sums: Sums
+    orders: str
+    n_variants: int

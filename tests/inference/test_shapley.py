@@ -1,0 +1,103 @@
+"""Shapley values: exact over all coalitions, sampled over orders, with limits for examples and orders."""
+
+import math
+import random
+
+import pytest
+from tests.reference import shapley as reference
+
+from forgetaudit.inference.shapley import ShapleyDesign, Share, exact_design, sampled_design, share_of
+from forgetaudit.values import Interval, NotMeasured
+
+
+def game(n: int, seed: int) -> dict[int, float]:
+    chance = random.Random(seed)
+    return {mask: chance.random() if mask else 0.0 for mask in range(1 << n)}
+
+
+def values(design: ShapleyDesign, worth: dict[int, float]) -> list[float]:
+    return [
+        sum(weight * worth[mask] for draw in design.draws for mask, weight in draw[player].items())
+        / len(design.draws)
+        for player in range(design.n_players)
+    ]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_exact_values_are_those_over_every_order(n: int) -> None:
+    worth = game(n, n)
+    expected = reference.shapley(n, lambda players: worth[sum(1 << player for player in players)])
+    assert values(exact_design(n), worth) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("n", [2, 7, 14])
+def test_values_add_up_to_the_whole_in_every_draw(n: int) -> None:
+    for design in (sampled_design(n, 5, 0), *([exact_design(n)] if n < 10 else [])):
+        chance, worth = random.Random(1), dict[int, float]()
+        for mask in sorted(design.coalitions):
+            worth[mask] = chance.random()
+        for draw in design.draws:
+            total = sum(weight * worth[mask] for player in draw for mask, weight in player.items())
+            assert total == pytest.approx(worth[(1 << n) - 1] - worth[0], abs=1e-12)
+
+
+def test_where_effects_add_up_every_draw_is_right() -> None:
+    alone = [0.1, 0.0, 0.3, -0.2, 0.05, 0.0, 0.4]
+    design = sampled_design(7, 4, 3)
+    worth = {mask: sum(x for at, x in enumerate(alone) if mask >> at & 1) for mask in design.coalitions}
+    assert values(design, worth) == pytest.approx(alone, abs=1e-12)
+
+
+def test_orders_are_the_seeds_and_come_with_their_reverse() -> None:
+    assert sampled_design(9, 3, 5) == sampled_design(9, 3, 5)
+    assert sampled_design(9, 3, 5) != sampled_design(9, 3, 6)
+    (draw,) = sampled_design(9, 1, 5).draws
+    # The first of an order is the last of its reverse: alone, and on top of all others.
+    assert any(set(player) == {0, 1 << at, 511, 511 ^ 1 << at} for at, player in enumerate(draw))
+
+
+def limits(*draws: float, examples: float = 0.0, exact: bool = False) -> Interval:
+    found = share_of(Share(draws=draws, variance_of_examples=examples), exact=exact, confidence=0.95)
+    assert isinstance(found, Interval)
+    return found
+
+
+def test_all_orders_leave_only_the_examples_open() -> None:
+    found = limits(0.3, examples=0.01**2, exact=True)
+    assert (found.low, found.high) == pytest.approx((0.3 - 0.0196, 0.3 + 0.0196), abs=1e-5)
+
+
+def test_orders_that_disagree_widen_the_limits_by_students_t() -> None:
+    found = limits(0.1, 0.2, 0.3, 0.4)
+    se = math.sqrt(sum((x - 0.25) ** 2 for x in (0.1, 0.2, 0.3, 0.4)) / 3 / 4)
+    assert found.high - found.estimate == pytest.approx(3.182446 * se, rel=1e-5)
+    both = limits(0.1, 0.2, 0.3, 0.4, examples=0.05**2)
+    assert (both.high - both.estimate) ** 2 == pytest.approx(
+        (found.high - found.estimate) ** 2 + (1.959964 * 0.05) ** 2, rel=1e-5
+    )
+
+
+def test_too_few_orders_have_no_limits() -> None:
+    found = share_of(Share(draws=(0.1, 0.2), variance_of_examples=0.0), exact=False, confidence=0.95)
+    assert isinstance(found, NotMeasured)
+    assert "4 draws" in found.reason
+
+
+def test_sampled_limits_cover_the_exact_value_as_often_as_they_say() -> None:
+    worth = game(7, 11)
+    exact = values(exact_design(7), worth)
+    covered = 0
+    for seed in range(40):
+        design = sampled_design(7, 6, seed)
+        for player in range(7):
+            draws = [sum(w * worth[m] for m, w in draw[player].items()) for draw in design.draws]
+            found = limits(*draws)
+            covered += found.low <= exact[player] <= found.high
+    assert covered >= 0.92 * 280
+
+
+def test_no_players_are_refused() -> None:
+    with pytest.raises(ValueError, match="no players"):
+        exact_design(0)
+    with pytest.raises(ValueError, match="say nothing"):
+        sampled_design(3, 0, 0)
