@@ -1,6 +1,7 @@
 """weights, as a user runs it: on every format, without torch, judged on what it measures."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -217,3 +218,28 @@ def test_spectra_stand_on_the_screen_where_they_are_asked_for(capsys: pytest.Cap
     assert run(*pair, "--spectrum") == 0
     shown = capsys.readouterr().out
     assert "block2.conv1.weight" in shown[shown.index("rank of Δ") :]
+
+
+def vast(path: Path, n_gigabytes: int) -> Path:
+    """A file of zeros that takes no room on the disk."""
+    n_bytes = n_gigabytes << 30
+    header = {"w": {"dtype": "F32", "shape": [n_bytes // 4], "data_offsets": [0, n_bytes]}}
+    text = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + n_bytes)
+    return path
+
+
+def test_it_says_how_far_it_is_and_ends_at_once_when_interrupted(tmp_path: Path) -> None:
+    pair = vast(tmp_path / "base.safetensors", 12), vast(tmp_path / "tuned.safetensors", 12)
+    words = [sys.executable, "-m", "forgetaudit", "weights", *map(str, pair), "--output", "json=report.json"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as running:
+        assert running.stderr is not None
+        said = running.stderr.readline()
+        running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=30) == 130
+    assert "% (" in said
+    assert "GB of 25.8 GB" in said
+    assert "left" in said
+    assert not (tmp_path / "report.json").exists()

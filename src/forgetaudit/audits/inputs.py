@@ -2,22 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
+from forgetaudit.audits.files import describe_file
 from forgetaudit.audits.network import Network
-from forgetaudit.checkpoints.checkpoint import Checkpoint
-from forgetaudit.checkpoints.digest import digest
 from forgetaudit.data.batches import Batch
 from forgetaudit.data.examples import Example, Examples
 from forgetaudit.data.readers import open_examples
 from forgetaudit.errors import DataError, UsageError
 from forgetaudit.models.architecture import Preparation
 from forgetaudit.plan import DataPlan, Settings, utf8
-from forgetaudit.report.inputs import DataInput, Digest, FileInput
-from forgetaudit.report.parts import Absent
+from forgetaudit.report.inputs import DataInput
 from forgetaudit.tasks.registry import ChosenTask, make_task
 from forgetaudit.tasks.task import Setting, Task
-from forgetaudit.values import NotMeasured
 
 __all__ = ["OpenedData", "describe_file", "open_data"]
 
@@ -136,21 +132,3 @@ def open_data(plan: DataPlan, settings: Settings) -> OpenedData:
             hint="pass a few hundred held-out examples",
         )
     return OpenedData(plan=plan, examples=examples)
-
-
-def describe_file(name: str, checkpoint: Checkpoint, settings: Settings, *, named: Path) -> FileInput:
-    """The identity of a checkpoint, under the name it has in the report; `named` is what the user asked for."""
-    found = digest(checkpoint, whole=settings.hash_whole)
-    # "." is asked for, and its name is told.
-    asked = named if named.name not in ("", "..") else named.resolve()
-    return FileInput(
-        name=name,
-        path=utf8(str(checkpoint.path)),
-        named=utf8(str(asked)),
-        format=checkpoint.format,
-        bytes=sum(file.stat().st_size for file in checkpoint.files),
-        digest=Absent(not_measured=f"{found.reason} (--hash)")
-        if isinstance(found, NotMeasured)
-        else Digest(method="sha256", value=found),
-        notes=tuple(utf8(note) for note in checkpoint.notes),
-    )

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console as RichConsole
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from forgetaudit.errors import AuditError, OutputError
 from forgetaudit.renderers.escapes import printable
@@ -155,26 +162,35 @@ class StderrProgress:
         if self._quiet:
             yield lambda done: None  # noqa: ARG005
         elif sys.stderr.isatty():
-            with _bar() as bar:
+            with _bar(unit) as bar:
                 task = bar.add_task(title, total=total)
                 yield lambda done: bar.advance(task, done)
         else:
             yield _Tenths(title, total, unit).advance
 
 
-def _bar() -> Progress:
+def _bar(unit: str) -> Progress:
+    amounts = [DownloadColumn()] if unit == "bytes" else []
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
+        *amounts,
         TimeRemainingColumn(),
         console=RichConsole(stderr=True),
         transient=True,
     )
 
 
+def _duration(seconds: float) -> str:
+    """`40 s`, `3 min`, `2.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 class _Tenths:
-    """Says `evaluating 30 % (600 of 2,000 examples)` in a log, at most ten times."""
+    """Says `evaluating 30 % (600 of 2,000 examples, 40 s left)` in a log, at most ten times."""
 
     def __init__(self, title: str, total: int, unit: str) -> None:
         self._title, self._total, self._unit = title, total, unit
@@ -184,9 +200,11 @@ class _Tenths:
     def advance(self, done: int) -> None:
         self._done += done
         tenth = 10 * self._done // max(self._total, 1)
-        if tenth > self._said and time.monotonic() - self._start > 2:
+        seconds = time.monotonic() - self._start
+        if tenth > self._said and seconds > 2:
             self._said = tenth
-            note(f"{self._title} {10 * tenth} % ({self._amounts()})")
+            left = seconds * (self._total - self._done) / self._done
+            note(f"{self._title} {10 * tenth} % ({self._amounts()}, {_duration(left)} left)")
 
     def _amounts(self) -> str:
         if self._unit == "bytes":
