@@ -7,6 +7,7 @@ from forgetaudit.audits.ledger import BASE, Answers, Ledger, Tally
 from forgetaudit.inference.chance import ChanceCheck, check_chance
 from forgetaudit.inference.clusters import design_effect, effective_share, grouped_mean, grouped_tango
 from forgetaudit.inference.corrections import benjamini_hochberg
+from forgetaudit.inference.guessing import correct_for_guessing, worst_by_chance
 from forgetaudit.inference.label_map import find_wrong_label_map
 from forgetaudit.inference.paired import mcnemar, mean_difference, tango
 from forgetaudit.inference.proportions import clopper_pearson
@@ -17,6 +18,7 @@ from forgetaudit.report.behaviour import (
     ClassResult,
     FlipTable,
     Groups,
+    Guessing,
     LogLoss,
     McNemarTest,
     RivalSection,
@@ -36,6 +38,7 @@ __all__ = ["find_unusable", "rival_section", "score_sections", "source_section"]
 # Intervals for reading are two-sided at this confidence; the gate has its own, one-sided.
 SHOWN_CONFIDENCE = 0.95
 MOST_GROUPS_SHOWN = 200
+LEAST_GUESS = 0.01
 
 # What the sums of soft measures are counted in; overlaps and shares have none.
 UNITS = {"kl": "nats"}
@@ -48,12 +51,14 @@ def source_section(
     *,
     known: bool,
     unusable: Unusable | None,
+    guess: float = 0.0,
     grouped_by: str | None = None,
     sequential: bool = False,
 ) -> SourceSection:
     """What one tuned variant answered, beside base. `known` where the bytes prove that nothing can have changed.
 
-    `grouped_by` names the column of groups; `sequential` where the run was looked at after every batch.
+    `guess` is the share that guessing gets right, `grouped_by` names the column of groups; `sequential` where the run
+    was looked at after every batch.
     """
     flips, groups = tally.flips.read(), _groups(tally, grouped_by)
     return SourceSection(
@@ -80,7 +85,9 @@ def source_section(
         unusable=unusable,
         nonfinite=dict(tally.n_without_answer),
         per_class=tuple(_per_class(flips, data.task.class_names)),
+        worst_class_by_chance=_worst_by_chance(flips),
         per_group=tuple(_per_group(tally)) if grouped_by else (),
+        guessing=_guessing(flips, guess) if data.labelled else None,
         sequential=sequential,
     )
 
@@ -248,6 +255,26 @@ def _soft(tally: Tally) -> Iterator[SoftMeasure]:
         if name not in bookkeeping and not name.startswith("score "):
             value = _grouped_mean(sums) if tally.grouped else _mean(sums)
             yield SoftMeasure(measure=name, unit=UNITS.get(name), value=estimate_from(value, "diagnostic"))
+
+
+def _guessing(flips: FlipCounts, guess: float) -> Guessing | None:
+    """Of a few options; among thousands, guessing explains nothing."""
+    if not LEAST_GUESS <= guess < 1:
+        return None
+    found = correct_for_guessing(flips.forgotten, flips.gained, flips.n_right_base, flips.n, guess)
+    return Guessing(
+        guess=guess,
+        net_drop=found.net_drop,
+        forgotten_low=found.forgotten_low,
+        forgotten_high=found.forgotten_high,
+    )
+
+
+def _worst_by_chance(flips: FlipCounts) -> float | None:
+    sizes = [counts.n for counts in flips.per_class if counts.n]
+    if len(sizes) < 2:
+        return None
+    return worst_by_chance(sizes, (flips.forgotten + flips.gained) / flips.n)
 
 
 def _calibration(tally: Tally) -> CalibrationPart | Absent:

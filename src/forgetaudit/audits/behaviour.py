@@ -112,6 +112,7 @@ def _read_off(
                 data,
                 known=weighed[name].identical and name not in data.own,
                 unusable=unusable,
+                guess=ledger.answers.guess,
                 grouped_by=settings.group_by,
                 sequential=settings.stop_early,
             )

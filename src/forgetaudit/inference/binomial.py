@@ -41,7 +41,7 @@ def _halves(k: int, n: int) -> float:
     for i in range(min(k, n - k - 1)):
         ways = ways * (n - i) // (i + 1)
         total += ways
-    below = total / 2**n
+    below: float = total / 2**n
     return below if 2 * k < n else 1 - below
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from forgetaudit.renderers import numbers
+from forgetaudit.renderers.budget_lines import budget_lines
 from forgetaudit.renderers.headline import Subject, rule_words, rules_of, subjects, verdict_line
 from forgetaudit.renderers.layer_table import layer_table
 from forgetaudit.renderers.lines import LABEL, Line
@@ -33,6 +34,7 @@ def screen(report: AuditReport, exit_note: str = "") -> Iterator[Line]:
         yield from _behaviour(report, subject)
         if subject.weights is not None:
             yield from layer_table(subject.weights, subject.features)
+            yield from budget_lines(report, subject.variant)
         yield from rule_lines(report, subject)
         yield from finding_lines(report, subject)
     yield from _rivals(report)
@@ -104,7 +106,7 @@ def _behaviour(report: AuditReport, subject: Subject) -> Iterator[Line]:
     yield from _moved(source)
     yield from (_score(score) for score in subject.scores)
     if source.per_class:
-        yield _row("classes", _parts(source.per_class, "class"))
+        yield _row("classes", _parts(source.per_class, "class") + _by_chance(source))
     if source.per_group:
         yield _row("groups", _parts(source.per_group, "group"))
     yield from (_noise(floor) for floor in report.noise if floor.data == source.data)
@@ -174,6 +176,17 @@ def _noise(floor: NoiseFloor) -> Line:
     changed = f"{numbers.count(floor.n_answers_changed)} of {counted(floor.n, 'answer')} of base changed"
     said = f"{changed}, {counted(floor.n_flips, 'flip')}, in batches of {second} instead of {first}"
     return _row("noise", said)
+
+
+def _by_chance(source: SourceSection) -> str:
+    """Where classes are many, the worst looks bad though nothing changed."""
+    worst = source.worst_class_by_chance
+    if worst is None or len(source.per_class) < _MANY_CLASSES or not source.flips.forgotten:
+        return ""
+    return f" · the worst falls {numbers.points(worst)} by chance alone"
+
+
+_MANY_CLASSES = 20
 
 
 def _parts(results: Sequence[ClassResult], noun: str) -> str:

@@ -12,6 +12,7 @@ __all__ = [
     "FeatureSection",
     "FlipTable",
     "Groups",
+    "Guessing",
     "LayerDrift",
     "LogLoss",
     "LostExample",
@@ -91,6 +92,19 @@ class CalibrationPart(Part):
     tuned_error: float
 
 
+class Guessing(Part):
+    """The drop and the share of forgotten questions, had none been guessed (a share `guess` is right blindly).
+
+    A range for the forgotten: fresh guesses at its low end, the same guesses again at its high end. Explains, and
+    judges nothing.
+    """
+
+    guess: float
+    net_drop: float
+    forgotten_low: float
+    forgotten_high: float
+
+
 class SoftMeasure(Part):
     """How far the answers moved beside right and wrong: `kl` is KL(base‖tuned), a diagnostic without labels."""
 
@@ -108,6 +122,8 @@ class Unusable(Part):
 
 class SourceSection(Part):
     """What one variant lost of one source data set.
+
+    `worst_class_by_chance` is how far the worst class falls on average if nothing changed but as many flips either way.
 
     `known` where bytes prove that nothing can have changed. `unusable` says why behaviour on these data judges
     nothing: base at chance, or labels that do not fit. `nonfinite` counts outputs with NaN or infinity. `metric` is
@@ -139,7 +155,9 @@ class SourceSection(Part):
     unusable: Unusable | None
     nonfinite: dict[str, int]
     per_class: tuple[ClassResult, ...]
+    worst_class_by_chance: float | None = None
     per_group: tuple[ClassResult, ...] = ()
+    guessing: Guessing | None = None
     unlabelled: bool = False
     sequential: bool = False
 
