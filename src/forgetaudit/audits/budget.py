@@ -2,17 +2,17 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from forgetaudit.audits.weighing import Weighed
 from forgetaudit.budget.bounds import Travel, sgd_distance
-from forgetaudit.budget.clues import Clues
 from forgetaudit.budget.find_log import clues_beside, clues_of
+from forgetaudit.budget.plan import BudgetPlan
 from forgetaudit.budget.run import BOUNDED, Group, Run, settle
 from forgetaudit.checkpoints.checkpoint import Checkpoint
+from forgetaudit.models.evidence import is_adapter
 from forgetaudit.progress import Progress
-from forgetaudit.report.budget import BudgetAbsent, BudgetSection, Forecast, LayerBudget, TensorBudget
+from forgetaudit.report.budget import BudgetAbsent, BudgetSection, FurtherSteps, LayerBudget, TensorBudget
 from forgetaudit.report.parts import Absent
 from forgetaudit.values import NotMeasured
 from forgetaudit.weights.budget_used import coordinate_share, norm_share, rounding
@@ -21,26 +21,10 @@ from forgetaudit.weights.groups import by_layer, layer_of
 from forgetaudit.weights.places import places_by_name
 from forgetaudit.weights.sums import add_up
 
-__all__ = ["BudgetPlan", "measure_budget"]
+__all__ = ["measure_budget"]
 
+_FACTORS = "an adapter's factors were trained, and the bound is not one of their product"
 _ELSEWHERE = "the optimizer holds no parameter of this shape"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetPlan:
-    """Where the log is, what the options say of the run, and over how many more steps to look ahead.
-
-    Without a `log`, what lies beside the tuned weights is taken.
-    """
-
-    log: Path | None = None
-    asked: Clues = field(default_factory=Clues)
-    n_more: int | None = None
-
-    @property
-    def is_asked(self) -> bool:
-        """Whether the user said anything of the run: then silence is no answer."""
-        return self.log is not None or self.asked != Clues() or self.n_more is not None
 
 
 def measure_budget(
@@ -53,9 +37,11 @@ def measure_budget(
     read = clues_beside(path) if plan.log is None else clues_of(plan.log)
     if not (read or plan.is_asked):
         return None
-    run = settle(plan.asked, *read)
     notes = tuple(note for one in read for note in one.notes)
     sources = tuple(source for one in read for source in one.sources)
+    if is_adapter(path):
+        return _absent(weighed.name, _FACTORS, sources, notes)
+    run = settle(plan.asked, *read)
     if isinstance(run, NotMeasured):
         return _absent(weighed.name, run.reason, sources, notes)
     rows = [row for row in weighed.changes.tensors if row.role is Role.PARAMETER and row.sums is not None]
@@ -216,7 +202,7 @@ def _layers(weighed: Weighed, measured: Mapping[str, TensorBudget]) -> list[Laye
     ]
 
 
-def _forecast(run: Run, n_more: int | None) -> Forecast | Absent:
+def _forecast(run: Run, n_more: int | None) -> FurtherSteps | Absent:
     """At the rate of the last step; by default over the steps that the run had planned."""
     n_steps = n_more if n_more is not None else max((run.n_planned or 0) - run.n_steps, 0)
     if not n_steps:
@@ -225,7 +211,7 @@ def _forecast(run: Run, n_more: int | None) -> Forecast | Absent:
         return Absent(not_measured="nothing says how long the next gradients will be")
     rate = max(group.rates[-1] for group in run.groups)
     further = [run.travel(group, (group.rates[-1],) * n_steps) for group in run.groups]
-    return Forecast(
+    return FurtherSteps(
         n_steps=n_steps,
         rate=rate,
         reach=max(one.reach for one in further),

@@ -4,16 +4,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from forgetaudit.audits.behaviour import Behaviour, measure_behaviour
+from forgetaudit.audits.budget import measure_budget
 from forgetaudit.audits.harness import Asked, is_of_harness, open_harness
 from forgetaudit.audits.inputs import OpenedData, describe_file, open_data
 from forgetaudit.audits.lost import refuse_unwritable, write_asked
 from forgetaudit.audits.network import Network, build_network
 from forgetaudit.audits.provenance import Clock, gate_settings, versions
 from forgetaudit.audits.weighing import Weighed, weigh, weight_section
+from forgetaudit.budget.plan import BudgetPlan
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.models.opening import Family
 from forgetaudit.plan import AuditPlan
 from forgetaudit.progress import SILENT, Progress
+from forgetaudit.report.budget import BudgetAbsent, BudgetSection
 from forgetaudit.report.findings import Facts, find
 from forgetaudit.report.gate import judge
 from forgetaudit.report.inputs import Inputs, VariantName
@@ -72,6 +75,10 @@ def compare(plan: AuditPlan, *, progress: Progress = SILENT) -> tuple[AuditRepor
             )
             for name, other in tuned.items()
         }
+        budgets = [
+            measure_budget(weighed[name], base, tuned[name], path, BudgetPlan(), progress)
+            for name, path in zip(plan.names, plan.tuned, strict=True)
+        ]
         clock.lap("weights")
         network = _network(family, plan, base, tuned, progress) if plan.data else None
         data = [opened.for_network(network, plan.settings.task) for opened in data if network]
@@ -81,7 +88,7 @@ def compare(plan: AuditPlan, *, progress: Progress = SILENT) -> tuple[AuditRepor
         ]
         answers = [one.ask(network, plan, progress) for one in harnesses if network]
         clock.lap("examples")
-        report = _report(plan, base, tuned, weighed, network, data, behaviours, answers, clock)
+        report = _report(plan, base, tuned, weighed, network, data, behaviours, answers, clock, budgets)
         return report, Kept(plan=plan, behaviours=tuple(zip(data, behaviours, strict=True)))
 
 
@@ -104,6 +111,7 @@ def _report(
     behaviours: list[Behaviour],
     answers: list[Asked],
     clock: Clock,
+    budgets: list[BudgetSection | BudgetAbsent | None],
 ) -> AuditReport:
     """Everything measured, put together, judged, and looked through for findings."""
     absent = Absent(not_measured=NO_DATA)
@@ -117,6 +125,7 @@ def _report(
     weights = tuple(weight_section(one, network) for one in weighed.values())
     variants = (VariantName(name="base"), *(_variant(name, plan, network) for name in plan.names))
     verdict = judge(plan.policy, source=source, features=features, weights=weights, today=clock.today)
+    known = {one.variant: one for one in budgets if isinstance(one, BudgetSection)}
     facts = [
         Facts(
             variant=variant,
@@ -128,6 +137,7 @@ def _report(
             if isinstance(features, Absent)
             else tuple(f for f in features if f.variant == variant.name),
             verdict=verdict,
+            budget=known.get(variant.name),
         )
         for variant, section in zip(variants[1:], weights, strict=True)
     ]
@@ -153,6 +163,7 @@ def _report(
         lost=tuple(example for behaviour in behaviours for example in behaviour.lost),
         noise=tuple(floor for behaviour in behaviours for floor in behaviour.noise),
         weights=weights,
+        budget=tuple(one for one in budgets if one is not None),
         findings=tuple(finding for one in facts for finding in find(one)),
         run=clock.laps(),
     )

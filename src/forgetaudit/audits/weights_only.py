@@ -5,16 +5,19 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from forgetaudit.audits.adapter_weights import is_lora, weigh_lora, weigh_without_base
+from forgetaudit.audits.budget import measure_budget
 from forgetaudit.audits.files import describe_file
 from forgetaudit.audits.forensics import examine
 from forgetaudit.audits.provenance import Clock, gate_settings, versions
 from forgetaudit.audits.weighing import weigh, weight_section
+from forgetaudit.budget.plan import BudgetPlan
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.checkpoints.formats import open_checkpoint
 from forgetaudit.models.adapter_files import open_adapter_weights
 from forgetaudit.models.evidence import is_adapter
 from forgetaudit.plan import AuditPlan
 from forgetaudit.progress import SILENT, Progress
+from forgetaudit.report.budget import BudgetAbsent, BudgetSection
 from forgetaudit.report.findings import Facts, find
 from forgetaudit.report.gate import judge
 from forgetaudit.report.inputs import FileInput, Inputs, VariantName
@@ -32,17 +35,19 @@ def compare_weights(
     *,
     steps: Sequence[Path] = (),
     spectrum: bool = False,
+    budget: BudgetPlan | None = None,
     progress: Progress = SILENT,
 ) -> AuditReport:
     """Measure every tuned checkpoint of the plan against base, and judge the rules on weights.
 
-    `steps` are checkpoints of the run, of which tuned may be one, or a mixture. Every file is read once, but for the
-    few rows that forensics look at, and all of the changed matrices with `spectrum`. LoRA is measured from its factors,
+    `steps` are checkpoints of the run, of which tuned may be one, or a mixture; `budget` says where its log is. Every
+    file is read once, but for the few rows that forensics look at, all of the changed matrices with `spectrum`, and
+    again where weight decay gives each weight a drift budget of its own. LoRA is measured from its factors,
     other adapters as PEFT merges them. AuditError where a file cannot be read, or is no version of base's network.
     """
     clock = Clock()
     with ExitStack() as files:
-        opened = _Opened(plan, files)
+        opened = _Opened(plan, files, budget or BudgetPlan())
         clock.lap("open")
         sections = tuple(
             opened.section(name, path, progress, steps=steps, spectrum=spectrum)
@@ -58,7 +63,7 @@ def compare_weights(
             ],
         )
         clock.lap("digest")
-    return _report(plan, inputs, sections, clock)
+    return _report(plan, inputs, sections, clock, tuple(opened.budgets))
 
 
 def measure_adapter(plan: AuditPlan) -> AuditReport:
@@ -82,8 +87,9 @@ def measure_adapter(plan: AuditPlan) -> AuditReport:
 class _Opened:
     """Base and every tuned checkpoint, open as long as `files` is."""
 
-    def __init__(self, plan: AuditPlan, files: ExitStack) -> None:
-        self._plan = plan
+    def __init__(self, plan: AuditPlan, files: ExitStack, budget: BudgetPlan) -> None:
+        self._plan, self._budget = plan, budget
+        self.budgets: list[BudgetSection | BudgetAbsent] = []
         self._factored = {
             path for path in plan.tuned if is_adapter(path) and not is_adapter(plan.base) and is_lora(path)
         }
@@ -118,6 +124,8 @@ class _Opened:
         forensics = examine(
             weighed.changes, self.base, tuned, progress, factors=factors, steps=steps, spectrum=spectrum
         )
+        if found_budget := measure_budget(weighed, self.base, tuned, path, self._budget, progress):
+            self.budgets.append(found_budget)
         return weight_section(weighed, None, forensics)
 
 
@@ -133,13 +141,25 @@ def _inputs(plan: AuditPlan, base: FileInput, tuned: Sequence[FileInput]) -> Inp
 
 
 def _report(
-    plan: AuditPlan, inputs: Inputs, sections: tuple[WeightSection, ...], clock: Clock
+    plan: AuditPlan,
+    inputs: Inputs,
+    sections: tuple[WeightSection, ...],
+    clock: Clock,
+    budgets: tuple[BudgetSection | BudgetAbsent, ...] = (),
 ) -> AuditReport:
     absent = Absent(not_measured=_NOT_ASKED)
     verdict = judge(plan.policy, source=absent, features=absent, weights=sections)
     variants = tuple(VariantName(name=name) for name in plan.names)
+    known = {one.variant: one for one in budgets if isinstance(one, BudgetSection)}
     facts = [
-        Facts(variant=variant, weights=section, source=(), features=(), verdict=verdict)
+        Facts(
+            variant=variant,
+            weights=section,
+            source=(),
+            features=(),
+            verdict=verdict,
+            budget=known.get(variant.name),
+        )
         for variant, section in zip(variants, sections, strict=True)
     ]
     return AuditReport(
@@ -150,6 +170,7 @@ def _report(
         source=absent,
         features=absent,
         weights=sections,
+        budget=budgets,
         findings=tuple(finding for one in facts for finding in find(one)),
         run=clock.laps(),
     )

@@ -23,7 +23,7 @@ def clues_of(log: Path) -> tuple[Clues, ...]:
         return found
     raise UnreadableCheckpoint(
         f"{log} holds no training log: neither {' nor '.join((*_OPTIMIZER[:1], *_LOGS))}",
-        hint="name the log itself: --log FILE, or pass --optimizer, --lr, --steps and --schedule",
+        hint="name the log itself: --log FILE, or pass --optimizer, --lr, --train-steps and --schedule",
     )
 
 

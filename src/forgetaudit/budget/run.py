@@ -11,7 +11,7 @@ from forgetaudit.budget.schedules import fill_gaps, has_gap_at_peak, scheduled
 from forgetaudit.checkpoints.checkpoint import Shape
 from forgetaudit.values import NotMeasured
 
-__all__ = ["BOUNDED", "Group", "Run", "settle"]
+__all__ = ["BOUNDED", "WRITTEN", "Group", "Run", "settle"]
 
 # As they are typed, and as they are told.
 BOUNDED: Mapping[str, str] = {
@@ -21,6 +21,16 @@ BOUNDED: Mapping[str, str] = {
     "sgd": "SGD",
     "signsgd": "signSGD",
     "lion": "Lion",
+}
+# The dtypes that optimizers keep weights in, and how logs spell them.
+WRITTEN: Mapping[str, str] = {
+    "float64": "float64",
+    "float32": "float32",
+    "float16": "float16",
+    "bfloat16": "bfloat16",
+    "fp32": "float32",
+    "fp16": "float16",
+    "bf16": "bfloat16",
 }
 # A hostile log must not keep the program busy for ever.
 _MOST_STEPS = 5_000_000
@@ -90,7 +100,7 @@ def settle(asked: Clues, *read: Clues) -> Run | NotMeasured:
     clues = together(asked, *read)
     assumed = list(clues.assumed)
     if not (read or clues.logged or clues.peak is not None):
-        return NotMeasured("no training log is at hand (--log, or --lr and --steps)")
+        return NotMeasured("no training log is at hand (--log, or --lr and --train-steps)")
     optimizer = clues.optimizer
     if optimizer is None:
         optimizer = "adamw"
@@ -116,7 +126,7 @@ def settle(asked: Clues, *read: Clues) -> Run | NotMeasured:
         gradients=gradients,
         n_steps=len(rates),
         n_planned=clues.n_planned,
-        dtype=clues.dtype,
+        dtype=WRITTEN.get((clues.dtype or "").removeprefix("torch.")),
         sources=clues.sources,
         assumed=tuple(dict.fromkeys(assumed)),
         notes=clues.notes,
@@ -129,7 +139,7 @@ def settle(asked: Clues, *read: Clues) -> Run | NotMeasured:
 def _rates(clues: Clues, assumed: list[str]) -> tuple[float, ...] | NotMeasured:
     n_steps = clues.n_steps or max(clues.logged or {0: 0.0})
     if n_steps < 1:
-        return NotMeasured("nothing says how many steps were trained (--steps)")
+        return NotMeasured("nothing says how many steps were trained (--train-steps)")
     if n_steps > _MOST_STEPS:
         return NotMeasured(f"{n_steps:,} steps are more than the {_MOST_STEPS:,} that are summed up")
     if clues.logged and clues.schedule is None:

@@ -67,7 +67,7 @@ def rate_in(row: Mapping[str, object], path: Path, step: int | None) -> float | 
         return float(value)
     raise UnreadableCheckpoint(
         f"{path} has {value!r} for the learning rate of step {step}",
-        hint="pass the log that the trainer wrote, or the rates as --lr, --steps and --schedule",
+        hint="pass the log that the trainer wrote, or the rates as --lr, --train-steps and --schedule",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from forgetaudit import planning
-from forgetaudit.cli import console, options
+from forgetaudit.cli import budget_options, console, options
 from forgetaudit.cli.outputs import OutputRequest, parse_outputs, refuse_inputs, write_outputs
 from forgetaudit.errors import OutputError, UsageError
 from forgetaudit.models.evidence import is_adapter
@@ -56,6 +56,18 @@ def weights(
     hash_whole: Whole = False,
     steps: Steps = None,
     spectrum: Spectrum = False,
+    log: budget_options.Log = None,
+    optimizer: budget_options.Optimizer = None,
+    lr: budget_options.Rate = None,
+    train_steps: budget_options.TrainSteps = None,
+    schedule: budget_options.ScheduleName = None,
+    warmup: budget_options.Warmup = None,
+    betas: budget_options.Betas = None,
+    weight_decay: budget_options.Decay = None,
+    momentum: budget_options.Momentum = None,
+    clip: budget_options.Clip = None,
+    dtype_written: budget_options.Written = None,
+    more_steps: budget_options.MoreSteps = None,
     max_distance: options.MaxDistance = None,
     frozen: options.Frozen = None,
     no_fail: options.NoFail = False,
@@ -71,14 +83,21 @@ def weights(
     policy = planning.plan_policy(
         planning.GateWords(max_distance=max_distance, frozen=tuple(frozen or ())), settled
     )
+    budget = budget_options.plan_budget(
+        log=log, optimizer=optimizer, lr=lr, train_steps=train_steps, schedule=schedule, warmup=warmup, betas=betas,
+        weight_decay=weight_decay, momentum=momentum, clip=clip, dtype_written=dtype_written, more_steps=more_steps,
+    )  # fmt: skip
     of_weights = tuple(rule for rule in policy.rules if rule.kind in (RuleKind.DISTANCE, RuleKind.FROZEN))
     alone = not tuned
     if alone and not is_adapter(base):
         raise UsageError(
             "TUNED is missing", hint="pass BASE and TUNED; only a PEFT adapter is measured alone"
         )
-    if alone and (steps or spectrum):
-        raise UsageError("--steps and --spectrum need BASE and TUNED", hint="pass the adapter's base, too")
+    if alone and (steps or spectrum or budget.is_asked):
+        raise UsageError(
+            "--steps, --spectrum and what tells of the run need BASE and TUNED",
+            hint="pass the adapter's base, too",
+        )
     tuned = tuned or [base]
     plan = AuditPlan(
         base=base,
@@ -88,7 +107,10 @@ def weights(
         policy=replace(policy, rules=of_weights),
         config=None if settled.path is None else settled.path.name,
     )
-    refuse_inputs(requests, (base, *tuned, *(() if settled.path is None else (settled.path,))))
+    refuse_inputs(
+        requests,
+        (base, *tuned, *(() if log is None else (log,)), *(() if settled.path is None else (settled.path,))),
+    )
     from forgetaudit.audits.forensics import open_steps
     from forgetaudit.audits.weights_only import compare_weights, measure_adapter
 
@@ -96,7 +118,9 @@ def weights(
     if alone:
         report = measure_adapter(plan)
     else:
-        report = compare_weights(plan, steps=open_steps(steps or ()), spectrum=spectrum, progress=progress)
+        report = compare_weights(
+            plan, steps=open_steps(steps or ()), spectrum=spectrum, budget=budget, progress=progress
+        )
     code = report.verdict.exit_code
     forgiven = no_fail and code in (FAILED, INCONCLUSIVE)
     exit_note = f"{PASSED} (--no-fail; the verdict asks for {code})" if forgiven else str(code)

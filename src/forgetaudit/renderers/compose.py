@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from forgetaudit.renderers import numbers
 from forgetaudit.renderers.behaviour_tables import before_and_after, drop_span, flips_table
+from forgetaudit.renderers.budget_lines import budget_table
 from forgetaudit.renderers.class_tables import classes_table, groups_table
 from forgetaudit.renderers.document import Caps, Comparison, Document, Fact, Span, Table, Tone
 from forgetaudit.renderers.examples_table import examples_table
@@ -131,4 +132,5 @@ def _tables(report: AuditReport, subject: Subject, caps: Caps) -> Iterator[Table
     if subject.weights is not None:
         yield layers_table(subject.weights, subject.features, caps)
         yield totals_table(subject.weights)
+        yield budget_table(report, subject.variant)
         yield tensors_table(subject.weights, caps)

@@ -18,6 +18,7 @@ from forgetaudit.report.behaviour import (
     ScoreSection,
     SourceSection,
 )
+from forgetaudit.report.budget import BudgetAbsent, BudgetSection
 from forgetaudit.report.parts import Absent, Measured
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import RuleResult
@@ -72,6 +73,8 @@ def _rows(report: AuditReport) -> Iterator[_Row]:
         yield from _rival(rival)
     for weights in () if isinstance(report.weights, Absent) else report.weights:
         yield from _weights(weights)
+    for budget in report.budget:
+        yield from _budget(budget)
 
 
 def _rule(rule: RuleResult) -> Iterator[_Row]:
@@ -178,6 +181,16 @@ def _weights(weights: WeightSection) -> Iterator[_Row]:
         yield from _sizes(replace(here, section="weights.layers", name=layer.layer), layer.parameters)
     for row in weights.tensors:
         yield from _sizes(replace(here, section="weights.tensors", name=row.name), row)
+
+
+def _budget(budget: BudgetSection | BudgetAbsent) -> Iterator[_Row]:
+    here = _Row(section="budget", variant=budget.variant, name="used")
+    if isinstance(budget, BudgetAbsent):
+        yield replace(here, kind=f"not measured: {budget.not_measured}")
+        return
+    yield replace(here, value=budget.used, n=budget.n_steps, kind="bound")
+    for row in budget.tensors:
+        yield _plain(replace(here, section="budget.tensors.used", name=row.tensor), row.used, "bound")
 
 
 def _sizes(here: _Row, measured: WeightTotal | TensorRow) -> Iterator[_Row]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from forgetaudit.renderers import numbers
+from forgetaudit.renderers.budget_lines import budget_lines
 from forgetaudit.renderers.headline import Subject, rule_words, rules_of, subjects, verdict_line
 from forgetaudit.renderers.lines import LABEL, Line
 from forgetaudit.renderers.phrases import best_advice, files_compared, findings_of
@@ -29,6 +30,7 @@ def weights_screen(report: AuditReport, exit_note: str = "", *, by: By = "layer"
         if subject.weights is not None:
             yield from _table(subject.weights, by)
             yield from _spectra(subject.weights)
+            yield from budget_lines(report, subject.variant)
         yield from _rules(report, subject)
         yield from _findings(report, subject)
     yield [(f"exit {exit_note or report.verdict.exit_code}", "dim")]

@@ -4,7 +4,7 @@ from typing import Literal
 
 from forgetaudit.report.parts import Absent, Part
 
-__all__ = ["BudgetAbsent", "BudgetSection", "Forecast", "LayerBudget", "TensorBudget"]
+__all__ = ["BudgetAbsent", "BudgetSection", "FurtherSteps", "LayerBudget", "TensorBudget"]
 
 
 class TensorBudget(Part):
@@ -26,7 +26,7 @@ class LayerBudget(Part):
     used: float | Absent
 
 
-class Forecast(Part):
+class FurtherSteps(Part):
     """How much further `n_steps` more, each at `rate`, can move a weight that is at 0; `decay` is added per |θ|."""
 
     n_steps: int
@@ -55,7 +55,7 @@ class BudgetSection(Part):
     tensors: tuple[TensorBudget, ...]
     written: str
     written_declared: bool
-    forecast: Forecast | Absent
+    forecast: FurtherSteps | Absent
     sources: tuple[str, ...]
     assumed: tuple[str, ...]
     notes: tuple[str, ...]

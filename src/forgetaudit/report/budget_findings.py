@@ -27,8 +27,9 @@ def share_words(share: float) -> str:
 def over_budget(facts: Facts, budget: BudgetSection) -> Iterator[Finding]:
     if not budget.refuted:
         return
-    steps, refuted = counted(budget.n_steps, "step"), some(list(budget.refuted), shown=2)
-    how_far = f"{refuted} moved up to {share_words(budget.used)} what {budget.optimizer} can do in {steps}"
+    steps = counted(budget.n_steps, "step")
+    refuted = some(sorted(budget.refuted, key=lambda tensor: tensor != budget.most), shown=1)
+    how_far = f"{refuted} moved {share_words(budget.used)} what {budget.optimizer} can in {steps}"
     evidence = {
         "used": budget.used,
         "tensors": len(budget.refuted),
@@ -41,8 +42,8 @@ def over_budget(facts: Facts, budget: BudgetSection) -> Iterator[Finding]:
             facts,
             "not-explained-by-settings",
             f"the weights are not explained by the assumed settings: {how_far}",
-            "check what was assumed of the run (--optimizer, --lr, --steps, --betas, --weight-decay) and that BASE is"
-            " what training began from",
+            "check that BASE is what training began from, and say what you know of the run: --log, --optimizer, --lr,"
+            " --betas",
             severity="medium",
             evidence=evidence,
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from forgetaudit.report.behaviour import FeatureSection, SourceSection
+from forgetaudit.report.budget import BudgetSection
 from forgetaudit.report.inputs import VariantName
 from forgetaudit.report.verdict import Confidence, Finding, Severity, Verdict
 from forgetaudit.report.weights import WeightSection
@@ -25,6 +26,7 @@ class Facts:
     source: tuple[SourceSection, ...]
     features: tuple[FeatureSection, ...]
     verdict: Verdict
+    budget: BudgetSection | None = None
 
 
 def finding(

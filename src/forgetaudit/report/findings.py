@@ -6,6 +6,7 @@ Every finding has a section of its id in docs/findings.md: what it means, how it
 from collections.abc import Iterable
 
 from forgetaudit.report.behaviour_findings import BEHAVIOUR_DETECTORS
+from forgetaudit.report.budget_findings import BUDGET_DETECTORS
 from forgetaudit.report.facts import Facts
 from forgetaudit.report.forensic_findings import FORENSIC_DETECTORS
 from forgetaudit.report.gate_findings import GATE_DETECTORS
@@ -26,6 +27,8 @@ def find(facts: Facts) -> tuple[Finding, ...]:
             for detect in (*WEIGHT_DETECTORS, *FORENSIC_DETECTORS)
             for finding in detect(facts, facts.weights)
         ]
+    if facts.budget is not None:
+        found += [finding for detect in BUDGET_DETECTORS for finding in detect(facts, facts.budget)]
     return worst_first(found)
 
 
@@ -60,6 +63,7 @@ IDENTS = (
     "last-blocks-only",
     "layer-drifts-most",
     "layer-wise-rates",
+    "log-refuted",
     "loss-in-head",
     "low-rank-update",
     "mixed-steps",
@@ -69,6 +73,7 @@ IDENTS = (
     "nonfinite-outputs",
     "nonfinite-weights",
     "norm-only",
+    "not-explained-by-settings",
     "not-one-lineage",
     "only-a-cast",
     "parts-carry-loss",

@@ -17,6 +17,7 @@ from forgetaudit.report.behaviour import (
     ScoreSection,
     SourceSection,
 )
+from forgetaudit.report.budget import BudgetAbsent, BudgetSection
 from forgetaudit.report.inputs import Inputs, VariantName
 from forgetaudit.report.locate import LocateSection
 from forgetaudit.report.parts import Absent, Part
@@ -45,6 +46,7 @@ class AuditReport(Part):
     noise: tuple[NoiseFloor, ...] = ()
     lost: tuple[LostExample, ...] = ()
     weights: tuple[WeightSection, ...] | Absent
+    budget: tuple[BudgetSection | BudgetAbsent, ...] = ()
     trace: TraceSection | None = None
     locate: tuple[LocateSection, ...] = ()
     repair: RepairSection | None = None
