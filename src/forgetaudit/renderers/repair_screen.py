@@ -126,7 +126,7 @@ def _table(repair: RepairSection) -> Iterator[Line]:
     ]
     for one in rows[:_MOST_ROWS]:
         yield _row(one, wide, with_target=with_target, chosen=one.name == repair.chosen)
-    if more := len(rows) - _MOST_ROWS:
+    if (more := len(rows) - _MOST_ROWS) > 0:
         yield [("…", "dim"), (f" {more} more in the report", "dim")]
     other = "source and target" if with_target else "source accuracy and nearness to tuned"
     yield [(f"* no other is better in {other} at once, on the half that is searched", "dim")]
@@ -134,7 +134,7 @@ def _table(repair: RepairSection) -> Iterator[Line]:
 
 
 def _row(one: RepairCandidate, wide: int, *, with_target: bool, chosen: bool) -> Line:
-    won = "·" if isinstance(one.won_back, Absent) else f"{100 * one.won_back:.0f} %"
+    won = "·" if isinstance(one.won_back, Absent) else f"{100 * one.won_back:.0f} %".replace("-", numbers.MINUS)
     target = "·" if isinstance(one.target, Absent) else numbers.percent(one.target)
     mark = "*" if one.on_front else " "
     cells = f"{numbers.percent(one.accuracy):<10}{won:<10}"
