@@ -23,7 +23,9 @@ from forgetaudit.report.parts import Absent
 from forgetaudit.values import NotMeasured
 from forgetaudit.weights.changes import Change, Role, TensorChange, WeightChanges
 from forgetaudit.weights.fossil import find_fossil, may_hold_unused_rows
+from forgetaudit.weights.groups import layer_of
 from forgetaudit.weights.low_rank import LowRank
+from forgetaudit.weights.places import HEAD, STEM, natural, places_by_name
 from forgetaudit.weights.rank import ChangeRank, rank_of_change
 from forgetaudit.weights.reading import matrix_shape, read_rows
 from forgetaudit.weights.recipes import find_layer_rates, find_recipe
@@ -33,7 +35,7 @@ from forgetaudit.weights.steps import equal_tensors, find_origins
 __all__ = ["examine", "open_steps"]
 
 # So many matrices are looked at before the others are believed to be no different.
-_FIRST = 8
+_FIRST = 4
 _MIN_SIDE = 16
 # Beyond it a matrix, in float64 and decomposed, takes more than a gigabyte or two.
 _MOST_SPECTRAL = 1 << 25
@@ -73,8 +75,6 @@ def examine(
 
 def open_steps(patterns: Sequence[str]) -> tuple[Path, ...]:
     """The paths that shell patterns stand for, in the order of their numbers. UsageError where one matches nothing."""
-    from forgetaudit.weights.places import natural
-
     found: dict[Path, None] = {}
     for pattern in patterns:
         here = Path(pattern)
@@ -151,10 +151,12 @@ def _is_low(found: ChangeRank | None) -> bool:
 
 
 def _fossil(changes: WeightChanges, base: Checkpoint, tuned: Checkpoint) -> FossilFound | Absent:
-    """In the tensor that shows it in most rows."""
+    """Of embeddings and heads, whose rows stand for tokens and classes: in the one that shows it in most rows."""
     found: list[FossilFound] = []
     reasons: list[str] = []
-    for row in changes.tensors:
+    stages = places_by_name(row.name for row in changes.tensors).stages
+    outer = [row for row in changes.tensors if stages.get(layer_of(row.name, stages)) in (STEM, HEAD)]
+    for row in outer:
         if may_hold_unused_rows(row) and row.base is not None and row.tuned is not None:
             fossil = find_fossil(base, tuned, row.base.name, row.tuned.name)
             if isinstance(fossil, NotMeasured):

@@ -40,7 +40,7 @@ def sum_of_rates(fossil: Fossil, weight_decay: float) -> float:
 
 
 def may_hold_unused_rows(row: TensorChange) -> bool:
-    """Whether rows of the tensor stand for tokens or classes, of which some may never have been seen."""
+    """Whether the tensor is a changed matrix with rows enough, that could be those of tokens or classes never seen."""
     info = row.base
     if row.role is not Role.PARAMETER or row.change is not Change.CHANGED or info is None:
         return False

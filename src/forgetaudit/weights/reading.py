@@ -36,7 +36,7 @@ def read_rows(checkpoint: Checkpoint, name: str, start: int, stop: int) -> Matri
         return decode(raw, info.dtype, room).astype(np.float64).reshape(stop - start, n_columns)
 
 
-def row_blocks(info: TensorInfo, n_elements: int = 1 << 20) -> Iterator[tuple[int, int]]:
+def row_blocks(info: TensorInfo, n_elements: int = 1 << 18) -> Iterator[tuple[int, int]]:
     """(start, stop) of blocks of whole rows of about `n_elements`, at least one row each."""
     n_rows, n_columns = matrix_shape(info)
     step = max(1, n_elements // max(1, n_columns))
