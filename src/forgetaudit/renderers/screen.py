@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 from forgetaudit.renderers import numbers
 from forgetaudit.renderers.budget_lines import budget_lines
-from forgetaudit.renderers.budget_lines import budget_lines
 from forgetaudit.renderers.headline import Subject, rule_words, rules_of, subjects, verdict_line
 from forgetaudit.renderers.layer_table import layer_table
 from forgetaudit.renderers.lines import LABEL, Line
@@ -35,7 +34,6 @@ def screen(report: AuditReport, exit_note: str = "") -> Iterator[Line]:
         yield from _behaviour(report, subject)
         if subject.weights is not None:
             yield from layer_table(subject.weights, subject.features)
-            yield from budget_lines(report, subject.variant)
             yield from budget_lines(report, subject.variant)
         yield from rule_lines(report, subject)
         yield from finding_lines(report, subject)
