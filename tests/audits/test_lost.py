@@ -71,6 +71,7 @@ def test_every_example_stands_in_the_file_and_together_they_are_the_report(tmp_p
     for row in rows:
         assert row["base_n_right"] == (row["base_predicted"] == row["wanted"])
         assert 0.1 <= row["base_confidence"] <= 1
+        assert (row["tuned_margin"] > 0) == bool(row["tuned_n_right"])
 
 
 def test_the_forgotten_are_a_data_set_that_base_gets_right_and_tuned_wrong(tmp_path: Path) -> None:

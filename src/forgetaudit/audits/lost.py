@@ -102,6 +102,7 @@ def _columns(records: Records, data: OpenedData, tuned: Sequence[str]) -> dict[s
             _finite(answer.nll / record.n) if record.n else None
             for record, answer in zip(rows, answers, strict=True)
         ]
+        columns[f"{variant}_margin"] = [_finite(answer.margin) for answer in answers]
         columns[f"{variant}_confidence"] = [_finite(answer.confidence) for answer in answers]
         for name in answers[0].soft if answers else ():
             columns[f"{variant}_{name}"] = [

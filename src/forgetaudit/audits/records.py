@@ -14,7 +14,7 @@ __all__ = ["Answer", "Record", "Records"]
 
 @dataclass(slots=True, kw_only=True)
 class Answer:
-    """One variant's sums over the questions of an example; `predicted` and `confidence` where there is one question.
+    """One variant's sums over the questions of an example; all but sums where there is one question.
 
     Mutable, as an example's questions may come in several batches. `soft` are sums, too.
     """
@@ -23,6 +23,7 @@ class Answer:
     nll: float = 0.0
     predicted: int | None = None
     confidence: float | None = None
+    margin: float | None = None
     soft: dict[str, float] = field(default_factory=dict)
 
 
@@ -102,6 +103,8 @@ class Records:
                     answer.predicted = int(found.predicted[question])
                     if found.confidence is not None:
                         answer.confidence = float(found.confidence[question])
+                    if found.margin is not None:
+                        answer.margin = float(found.margin[question])
                     record.wanted = _wanted(found, batch, question)
 
     def _record(self, name: str, batch: Batch, at: int) -> Record:

@@ -81,6 +81,7 @@ class MultipleChoice:
             wanted=wanted,
             # The softmax is over the sums, and says nothing of an answer by length.
             confidence=None if self._normalised else plain.confidence,
+            margin=None if self._normalised else plain.margin,
             guess=float((1 / (n_characters > 0).sum(axis=1)).mean()),
             scores={told: right[told].astype(np.float64)},
         )

@@ -58,7 +58,18 @@ def score_classes(outputs: Any, batch: Batch) -> Outcomes:
         nll=nll,
         n_classes=scores.shape[1],
         confidence=confidence,
+        margin=_margins(scores, labels),
     )
+
+
+def _margins(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The score at the label less the best other one; not finite where the scores are not."""
+    rows = np.arange(len(scores))
+    others = scores.copy()
+    others[rows, labels] = -np.inf
+    with np.errstate(invalid="ignore"):
+        margins: NDArray[np.float64] = scores[rows, labels] - others.max(axis=1)
+    return margins
 
 
 def _unlabelled(scores: NDArray[np.float64]) -> Outcomes:

@@ -64,7 +64,8 @@ class Outcomes:
     are no classes of the data; None: the labels of the batch. `row` (n,) int64 ascending is the row of the batch that
     each question belongs to, the same for every variant; None: one question a row. `guess` is the mean share that
     guessing gets right; None: 1 in `n_classes`. `confidence` (n,) is the probability that the answer was given, NaN
-    without one; None where the task has none. `scores` are further measures of every question by their name, each
+    without one; None where the task has none. `margin` (n,) is by how much the right answer's score leads the best other
+    one's, in nats, negative where that is higher; None likewise. `scores` are further measures of every question by their name, each
     (n,) float64: `acc_norm`, `recall@10`.
     """
 
@@ -76,6 +77,7 @@ class Outcomes:
     row: NDArray[np.int64] | None = None
     guess: float | None = None
     confidence: NDArray[np.float64] | None = None
+    margin: NDArray[np.float64] | None = None
     scores: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
