@@ -64,9 +64,9 @@ class Outcomes:
     are no classes of the data; None: the labels of the batch. `row` (n,) int64 ascending is the row of the batch that
     each question belongs to, the same for every variant; None: one question a row. `guess` is the mean share that
     guessing gets right; None: 1 in `n_classes`. `confidence` (n,) is the probability that the answer was given, NaN
-    without one; None where the task has none. `margin` (n,) is by how much the right answer's score leads the best other
-    one's, in nats, negative where that is higher; None likewise. `scores` are further measures of every question by their name, each
-    (n,) float64: `acc_norm`, `recall@10`.
+    without one; None where the task has none. `margin` (n,) is by how much the right answer's score leads the best
+    other one's, in nats, negative where that is higher; None likewise. `scores` are further measures of every question
+    by their name, each (n,) float64: `acc_norm`, `recall@10`.
     """
 
     predicted: NDArray[np.int64]
