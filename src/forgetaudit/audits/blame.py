@@ -150,7 +150,7 @@ class Blame:
             for mask, weight in draw[at].items():
                 mine += sign * weight * values[self.mixtures.name(_mixture(mask, self.players))]
             if not np.isfinite(mine).all():
-                return NotMeasured("a log loss is infinite")
+                return NotMeasured("an answer has no finite log loss")
             draws.append(float(mine.sum()) / self.answered.n)
             total += mine / len(self.design.draws)
         share = Share(draws=tuple(draws), variance_of_examples=variance_of_mean(total, self.answered))

@@ -11,6 +11,7 @@ from forgetaudit.audits.players import Player, find_players, find_stretches
 from forgetaudit.audits.provenance import Clock, versions
 from forgetaudit.audits.rollbacks import Mixtures, evaluate
 from forgetaudit.audits.weighing import Weighed, weigh, weight_section
+from forgetaudit.engine.variants import slots
 from forgetaudit.errors import DataError, MismatchError, UsageError
 from forgetaudit.inference.shapley import ShapleyDesign
 from forgetaudit.models.layers import find_layers
@@ -26,7 +27,7 @@ from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import Verdict
 from forgetaudit.values import NotMeasured
 from forgetaudit.weights.changes import WeightChanges
-from forgetaudit.weights.groups import total
+from forgetaudit.weights.groups import layer_of, total
 
 __all__ = ["LocatePlan", "locate", "refuse"]
 
@@ -179,15 +180,19 @@ def _relative(player: Player, weighed: Weighed, network: Network) -> float | Abs
 
 
 def _unmoved(network: Network, players: tuple[Player, ...], patterns: tuple[str, ...]) -> tuple[str, ...]:
-    """The layers that nothing can be blamed on: bit-identical, up to their running statistics."""
+    """The layers whose every parameter is bit-identical."""
     layers = network.layers if patterns else find_layers(network.skeleton, most=1 << 30)
-    moved = {name for player in players for name in player.layers}
-    return tuple(layer.name for layer in layers if layer.name not in moved)
+    # A tied tensor plays in one part, and moved in all.
+    still = network.variants[0].tensors.keys() - frozenset().union(*(player.slots for player in players))
+    parameters = {name for name, slot in slots(network.skeleton).items() if slot.is_parameter}
+    names = [layer.name for layer in layers]
+    mine = {name: {slot for slot in parameters if layer_of(slot, names) == name} for name in names}
+    return tuple(name for name in names if mine[name] and mine[name] <= still)
 
 
 def _orders(design: ShapleyDesign | None, n_players: int) -> str:
     if design is None:
-        return "no Shapley values (--permutations 0)"
+        return "none (--permutations 0)"
     if design.exact:
         return f"all {2**n_players} coalitions"
     return f"{2 * len(design.draws)} of {n_players}! orders, each with its reverse"

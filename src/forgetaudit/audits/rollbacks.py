@@ -13,6 +13,7 @@ from forgetaudit.audits.inputs import OpenedData
 from forgetaudit.audits.ledger import Ledger
 from forgetaudit.audits.network import Network
 from forgetaudit.audits.scoreboard import Answered, Scoreboard
+from forgetaudit.data.batches import Batch
 from forgetaudit.engine.passes import plainly
 from forgetaudit.engine.variants import Variant
 from forgetaudit.plan import Settings
@@ -60,11 +61,11 @@ def evaluate(
     names: dict[Mixture, str] = {frozenset(): base.name, moved: tuned.name}
     board = Scoreboard()
     ledger = Ledger([tuned.name], data.task, settings.seed, [board.take_in])
-    _run(network, data, settings, progress, [base, tuned], ledger, title="base and tuned")
+    batch = _run(network, data, settings, progress, [base, tuned], ledger, title="base and tuned")
     parts = [board.read()]
     yield Mixtures(answered=parts[0], ledger=ledger, names=names)
     rest = _ordered(set(wanted) - names.keys(), list(base.tensors))
-    size = fitting(network, data, settings)
+    size = fitting(network, data, settings, batch)
     for start in range(0, len(rest), size):
         chunk = list(_named(rest[start : start + size], names, base, tuned))
         title = f"mixtures {start + 1} to {start + len(chunk)} of {len(rest)}"
@@ -103,19 +104,26 @@ def _run(
     ledger: Ledger,
     *,
     title: str,
-) -> None:
-    stream = make_stream(network, data, settings, progress, variants=variants)
+) -> Batch:
+    """All examples into the ledger; the first batch."""
+    stream, first = make_stream(network, data, settings, progress, variants=variants), Batch(ids=())
     for step in steps(stream, network, data, progress, batch_size=settings.batch_size, title=title):
         ledger.take_in(step)
+        first = first if len(first) else step.batch
     ledger.settle()
+    return first
 
 
-def fitting(network: Network, data: OpenedData, settings: Settings) -> int:
-    """How many variants can run beside each other: so many that what all modules return is half of free memory."""
+def fitting(network: Network, data: OpenedData, settings: Settings, batch: Batch) -> int:
+    """How many variants can run beside each other: so many that what all modules return is half of free memory.
+
+    Seen on the first examples of `batch`. Collating some would change the count of what a task has seen.
+    """
     free = _free_bytes(network.device)
     if free is None:
-        return FEWEST_AT_ONCE * 2
-    batch = data.collate([data.examples.at(0)]).with_floats(network.dtype).to(network.device)
+        return 2 * FEWEST_AT_ONCE
+    while len(batch) > 1:
+        batch = batch.halves()[0]
     seen: list[int] = []
 
     def count(_: nn.Module, __: object, output: object) -> None:
@@ -123,9 +131,10 @@ def fitting(network: Network, data: OpenedData, settings: Settings) -> int:
         seen.append(sum(leaf.numel() * leaf.element_size() for leaf in leaves))
 
     hooks = [module.register_forward_hook(count) for module in network.skeleton.modules()]
+    args, kwargs = pytree.tree_map_only(Tensor, torch.clone, (batch.args, dict(batch.kwargs)))
     try:
-        with network.limited_threads(), torch.no_grad():
-            getattr(data.task, "forward", plainly)(network.skeleton, *batch.args, **batch.kwargs)
+        with network.limited_threads(), torch.random.fork_rng(), torch.no_grad():
+            getattr(data.task, "forward", plainly)(network.skeleton, *args, **kwargs)
     finally:
         for hook in hooks:
             hook.remove()

@@ -105,7 +105,7 @@ def paired_increase(answered: Answered, first: str, second: str, confidence: flo
     """Mean log loss of `second` − that of `first`, in nats, two-sided."""
     difference = answered.nll[second] - answered.nll[first]
     if not np.isfinite(difference).all():
-        return NotMeasured("a log loss is infinite")
+        return NotMeasured("an answer has no finite log loss")
     if answered.grouped:
         return _by_group(difference, answered.sizes, confidence)
     mean = float(difference.mean())

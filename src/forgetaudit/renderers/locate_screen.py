@@ -43,16 +43,20 @@ def _verdict(section: LocateSection) -> Line:
     )
     blamed = sorted((row for row in section.players if row.blamed), key=_share, reverse=True)
     if blamed:
+        by_rollback = isinstance(blamed[0].shapley, Absent)
         parts = [f"{row.name} {numbers.points(_share(row))} pt" for row in blamed[:3]]
         more = f", {len(blamed) - 3} more" if len(blamed) > 3 else ""
-        return [("LOCATED", "bad"), (f"  {moved}; sure shares: {', '.join(parts)}{more}", "")]
+        words = "rolled back alone, surely wins back" if by_rollback else "sure shares"
+        return [("LOCATED", "bad"), (f"  {moved}; {words}: {', '.join(parts)}{more}", "")]
     unsure = not isinstance(drop, Absent) and drop.low is not None and drop.low <= 0
     why = "no loss is proved" if unsure else "no single part is sure to carry a share"
     return [("NOT LOCATED", "warn"), (f"  {moved}; {why}", "")]
 
 
 def _share(row: PlayerRow) -> float:
-    return row.rolled_back.accuracy if isinstance(row.shapley, Absent) else row.shapley.estimate
+    """The Shapley value; without one, what a rollback wins back."""
+    known = row.rolled_back.change if isinstance(row.shapley, Absent) else row.shapley
+    return 0.0 if isinstance(known, Absent) else known.estimate
 
 
 def _table(section: LocateSection) -> Iterator[Line]:
@@ -104,7 +108,7 @@ def _sums(section: LocateSection) -> Iterator[Line]:
     shares = "" if isinstance(sums.shapley, Absent) else f"shares {_limit(sums.shapley)} · "
     singly = f"rolled back {_signed(sums.rolled_back)} · kept alone {_signed(-sums.kept_alone)}"
     yield _row("sums", f"{shares}{singly}, where the drop is {_limit(sums.drop)} pt")
-    yield _row("shares", f"Shapley values over {section.orders}; {section.n_variants} variants, paired")
+    yield _row("Shapley", f"{section.orders}; {section.n_variants} variants, all paired")
     yield []
 
 

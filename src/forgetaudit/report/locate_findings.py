@@ -80,9 +80,9 @@ def _not_additive(section: LocateSection) -> Iterator[Finding]:
 
 
 def _share(row: PlayerRow) -> float:
-    if isinstance(row.shapley, Absent):
-        return row.kept_alone.change.estimate if not isinstance(row.kept_alone.change, Absent) else 0.0
-    return row.shapley.estimate
+    """The Shapley value; without one, what a rollback wins back."""
+    known = row.rolled_back.change if isinstance(row.shapley, Absent) else row.shapley
+    return 0.0 if isinstance(known, Absent) else known.estimate
 
 
 def _signed(value: float) -> str:
