@@ -54,5 +54,9 @@ def test_the_python_in_the_readme_runs(
 
 def test_every_option_in_the_readme_exists(forgetaudit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    known = set(re.findall(r"--[a-z-]+", forgetaudit("compare", "--help").out))
+    known = {
+        option
+        for command in ("compare", "trace", "locate")
+        for option in re.findall(r"--[a-z-]+", forgetaudit(command, "--help").out)
+    }
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) <= known
