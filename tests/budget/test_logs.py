@@ -1,0 +1,301 @@
+"""What files and options tell of a run, and what is assumed where they are silent."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from forgetaudit.budget.clues import Clues
+from forgetaudit.budget.find_log import clues_beside, clues_of
+from forgetaudit.budget.run import Run, settle
+from forgetaudit.budget.schedules import fill_gaps, scheduled
+from forgetaudit.errors import UnreadableCheckpoint, UnsafeCheckpoint
+from forgetaudit.values import NotMeasured
+
+RUN = Path(__file__).parents[2] / "sample_data" / "run"
+LINEAR = [1e-3 * (1 - step / 50) for step in range(50)]
+
+
+def told(*paths: Path, asked: Clues | None = None) -> Run:
+    run = settle(asked or Clues(), *(clues for path in paths for clues in clues_of(path)))
+    assert isinstance(run, Run), run
+    return run
+
+
+def saved(tmp_path: Path, optimizer: torch.optim.Optimizer, n_steps: int = 3) -> Path:
+    for _ in range(n_steps):
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = torch.ones_like(parameter)
+        optimizer.step()
+    torch.save(optimizer.state_dict(), tmp_path / "optimizer.pt")
+    return tmp_path / "optimizer.pt"
+
+
+def state(tmp_path: Path, rates: dict[int, float], **more: Any) -> Path:
+    history = [{"step": step, "learning_rate": rate} for step, rate in rates.items()]
+    text = {"global_step": max(rates), "max_steps": max(rates), "log_history": history} | more
+    (tmp_path / "trainer_state.json").write_text(json.dumps(text))
+    return tmp_path / "trainer_state.json"
+
+
+def test_the_samples_log_tells_everything() -> None:
+    run = told(RUN / "training_log.json")
+    assert (run.optimizer, run.n_steps, run.dtype, run.assumed) == ("adamw", 120, "float32", ())
+    assert run.groups[0].betas == (0.9, 0.999)
+    assert run.groups[0].decay == 0.01
+    assert sum(run.groups[0].rates) == pytest.approx(0.061)
+
+
+def test_a_trainers_state_tells_steps_and_rates_and_the_rest_is_assumed_and_said() -> None:
+    run = told(RUN / "checkpoint-40")
+    assert (run.n_steps, run.n_planned, run.sources) == (40, 120, ("trainer_state.json",))
+    assert {"AdamW, the usual optimizer", "betas 0.9 and 0.999", "weight decay of at most 0.01"} == set(
+        run.assumed
+    )
+
+
+def test_the_bound_of_a_state_is_one_whichever_step_the_trainer_meant() -> None:
+    exact, state_ = told(RUN / "training_log.json"), told(RUN / "checkpoint-120")
+    assert all(a >= b for a, b in zip(state_.groups[0].rates, exact.groups[0].rates, strict=True))
+    assert sum(state_.groups[0].rates) == pytest.approx(sum(exact.groups[0].rates), rel=0.02)
+
+
+def test_an_optimizers_file_and_a_complete_state_leave_nothing_to_assume(tmp_path: Path) -> None:
+    weights = [torch.nn.Parameter(torch.ones(3, 2)), torch.nn.Parameter(torch.ones(3))]
+    groups = [{"params": weights[:1]}, {"params": weights[1:], "weight_decay": 0.0}]
+    saved(tmp_path, torch.optim.AdamW(groups, lr=1e-3, betas=(0.8, 0.95), weight_decay=0.1))
+    state(tmp_path, dict(enumerate(LINEAR, 1)))
+    (tmp_path / "training_args.bin").write_bytes(b"\x80\x04cos\nsystem\n.")
+    run = told(tmp_path)
+    assert run.assumed == ()
+    assert run.notes == ("training_args.bin is a pickle, and was not opened",)
+    assert run.n_steps == 3
+    assert [group.decay for group in run.groups] == [0.1, 0.0]
+    assert [group.betas for group in run.groups] == [(0.8, 0.95)] * 2
+    assert run.groups_of("a.bias", (3,)) == (run.groups[1],)
+    assert run.groups_of("a.weight", (3, 2)) == (run.groups[0],)
+    assert run.groups_of("merged.weight", (7, 7)) == ()
+
+
+def test_named_parameters_find_their_group(tmp_path: Path) -> None:
+    layer = torch.nn.Linear(2, 2)
+    named = dict(layer.named_parameters())
+    groups = [
+        {"params": [("weight", named["weight"])], "lr": 1e-3},
+        {"params": [("bias", named["bias"])], "lr": 2e-3, "weight_decay": 0.0},
+    ]
+    path = saved(tmp_path, torch.optim.AdamW(groups))
+    run = told(path, state(tmp_path, {1: 1e-3, 2: 1e-3, 3: 1e-3}))
+    (group,) = run.groups_of("bias", (2,))
+    assert (group.decay, group.rates) == (0.0, (2e-3, 2e-3, 2e-3))
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda p: torch.optim.AdamW(p), "adamw"),
+        (lambda p: torch.optim.Adam(p, amsgrad=True), "adam"),
+        (lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True), "sgd"),
+    ],
+)
+def test_the_optimizer_is_told_by_its_file(make: Any, name: str, tmp_path: Path) -> None:
+    path = saved(tmp_path, make([torch.nn.Parameter(torch.ones(3, 2))]))
+    run = told(path, asked=Clues(peak=0.1, n_steps=3, clip=1.0))
+    assert run.optimizer == name
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        torch.optim.NAdam,
+        torch.optim.RAdam,
+        torch.optim.Adamax,
+        torch.optim.Adafactor,
+        torch.optim.RMSprop,
+        torch.optim.Muon,
+    ],
+)
+def test_no_bound_is_claimed_for_other_optimizers(make: Any, tmp_path: Path) -> None:
+    path = saved(tmp_path, make([torch.nn.Parameter(torch.ones(3, 2))]))
+    found = settle(Clues(peak=0.1), *clues_of(path))
+    assert isinstance(found, NotMeasured)
+    assert found.reason.startswith("no bound is known for")
+
+
+def test_an_8_bit_adam_is_not_taken_for_adam(tmp_path: Path) -> None:
+    group = torch.optim.AdamW([torch.nn.Parameter(torch.ones(2))]).state_dict()["param_groups"]
+    eight = {
+        "state": {0: {"step": 3, "state1": torch.ones(2), "qmap1": torch.ones(2)}},
+        "param_groups": group,
+    }
+    torch.save(eight, tmp_path / "optimizer.pt")
+    assert isinstance(settle(Clues(peak=0.1), *clues_of(tmp_path)), NotMeasured)
+
+
+def test_older_adams_that_do_not_say_which_they_are_get_a_bound_for_both(tmp_path: Path) -> None:
+    path = saved(tmp_path, torch.optim.AdamW([torch.nn.Parameter(torch.ones(2))], weight_decay=0.5))
+    loaded = torch.load(path, weights_only=True)
+    del loaded["param_groups"][0]["decoupled_weight_decay"]
+    torch.save(loaded, path)
+    rates = Clues(peak=0.1, n_steps=50, schedule="constant")
+    either = told(path, asked=rates)
+    assert either.optimizer == "adam or adamw"
+    for name in ("adam", "adamw"):
+        sure = told(path, asked=Clues(optimizer=name, peak=0.1, n_steps=50, schedule="constant"))
+        for size in (0.0, 0.3, 9.0):
+            assert either.travel(either.groups[0]).of(size) >= sure.travel(sure.groups[0]).of(size)
+
+
+def test_sgd_without_clipping_needs_the_norm_of_every_gradient(tmp_path: Path) -> None:
+    path = saved(tmp_path, torch.optim.SGD([torch.nn.Parameter(torch.ones(3))], lr=0.1, momentum=0.9))
+    rows = [{"step": step, "learning_rate": 0.1, "grad_norm": 2.0} for step in (1, 2, 3)]
+    state(tmp_path, {3: 0.1}, log_history=rows)
+    assert told(path, tmp_path / "trainer_state.json").gradients == (2.0, 2.0, 2.0)
+    state(tmp_path, {3: 0.1}, log_history=[*rows[:2], {"step": 3, "learning_rate": 0.1}])
+    found = settle(Clues(), *clues_of(tmp_path))
+    assert isinstance(found, NotMeasured)
+    assert "--clip" in found.reason
+    assert told(tmp_path, asked=Clues(clip=1.0)).gradients == (1.0, 1.0, 1.0)
+
+
+def test_between_logged_steps_stands_the_larger_neighbour() -> None:
+    assert fill_gaps({3: 0.3, 6: 0.6, 9: 0.1}, 9) == (0.3,) * 3 + (0.6,) * 5 + (0.1,)
+    assert fill_gaps({3: 0.3, 6: 0.6, 9: 0.1}, 10, peak=0.8) == (
+        0.3,
+        0.3,
+        0.3,
+        0.8,
+        0.8,
+        0.6,
+        0.8,
+        0.8,
+        0.1,
+        0.1,
+    )
+
+
+@pytest.mark.parametrize("every", [1, 5, 7, 20])
+@pytest.mark.parametrize("n_warmup", [0, 12])
+@pytest.mark.parametrize("name", ["linear", "cosine", "constant"])
+def test_a_log_with_gaps_never_has_a_rate_too_low(name: Any, n_warmup: int, every: int) -> None:
+    rates = scheduled(name, 1e-3, 100, n_warmup)
+    logged = {step: rates[step - 1] for step in range(every, 101, every)}
+    filled = fill_gaps(logged, 100, peak=1e-3)
+    assert all(guess >= rate for guess, rate in zip(filled, rates, strict=True))
+
+
+def test_a_peak_that_may_lie_between_logged_steps_is_an_assumption(tmp_path: Path) -> None:
+    run = told(state(tmp_path, {10: 8e-4, 20: 6e-4, 30: 4e-4}))
+    assert "that the highest rate is one of those logged" in run.assumed
+    path = saved(tmp_path, torch.optim.AdamW([torch.nn.Parameter(torch.ones(3))], lr=4e-4), 30)
+    loaded = torch.load(path, weights_only=True)
+    loaded["param_groups"][0]["initial_lr"] = 1e-3
+    torch.save(loaded, path)
+    run = told(tmp_path)
+    assert run.assumed == ()
+    assert run.groups[0].rates[:9] == (1e-3,) * 9
+
+
+@pytest.mark.parametrize("n_warmup", [0, 10])
+def test_schedules_are_nowhere_below_those_of_transformers(n_warmup: int) -> None:
+    from transformers import optimization
+
+    makers = {
+        "constant": optimization.get_constant_schedule_with_warmup,
+        "linear": optimization.get_linear_schedule_with_warmup,
+        "cosine": optimization.get_cosine_schedule_with_warmup,
+    }
+    for name, make in makers.items():
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.5)
+        more = {} if name == "constant" else {"num_training_steps": 60}
+        theirs = make(optimizer, num_warmup_steps=n_warmup, **more)
+        real = []
+        for _ in range(60):
+            real.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            theirs.step()
+        ours = scheduled(name, 0.5, 60, n_warmup)  # type: ignore[arg-type]
+        assert all(a >= b - 1e-15 for a, b in zip(ours, real, strict=True))
+        # Counting warm-up from 0 or from 1 is all that differs: one step at the highest rate.
+        assert sum(ours) <= sum(real) + (0.5 if n_warmup else 0.0) + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("log.jsonl", '{"step": 1, "learning_rate": 0.1}\n\n{"step": 2, "lr": 0.2}\n'),
+        ("log.csv", "step,lr,loss\n1,0.1,x\n2,0.2,\n"),
+        ("log.tsv", "global_step\tlearning_rate\n1\t0.1\n2\t0.2\n"),
+        ("log.json", '{"optimizer": "adamw_torch", "learning_rates": [0.1, 0.2]}'),
+    ],
+)
+def test_logs_of_every_form_tell_their_rates(name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    assert told(tmp_path / name).groups[0].rates == (0.1, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("log.jsonl", "step 1\n", "is not a JSON object"),
+        ("log.csv", "a,b\n1,2\n", "has no learning rates"),
+        ("log.json", "{}", "has no learning rates"),
+        ("log.json", "[1]", "is not a JSON object"),
+        ("log.json", '{"learning_rates": [0.1, -1]}', "has -1 for the learning rate of step 2"),
+        ("log.json", '{"learning_rates": [NaN]}', "has nan for the learning rate"),
+        (
+            "trainer_state.json",
+            '{"global_step": 1, "log_history": [{"step": 1, "lr": "x"}]}',
+            "has 'x' for the",
+        ),
+        ("optimizer.pt", "no torch file", "optimizer.pt"),
+    ],
+)
+def test_what_is_no_log_is_named(name: str, text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UnreadableCheckpoint) as refused:
+        told(tmp_path / name)
+    assert said in str(refused.value)
+
+
+def test_a_folder_without_a_log_says_what_was_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableCheckpoint, match=r"neither optimizer\.pt nor trainer_state\.json"):
+        clues_of(tmp_path)
+
+
+def test_code_in_an_optimizers_file_is_refused_and_beside_weights_noted(tmp_path: Path) -> None:
+    torch.save({"param_groups": [Path("x")], "state": {}}, tmp_path / "optimizer.pt")
+    with pytest.raises(UnsafeCheckpoint):
+        clues_of(tmp_path)
+    (clues,) = clues_beside(tmp_path)
+    assert "is of no use" in clues.notes[0]
+
+
+@pytest.mark.parametrize("steps", [10**18, 5_000_001])
+def test_a_log_of_endless_steps_keeps_nobody_busy(steps: int, tmp_path: Path) -> None:
+    found = settle(Clues(), *clues_of(state(tmp_path, {1: 0.1}, global_step=steps)))
+    assert isinstance(found, NotMeasured)
+    assert "more than the" in found.reason
+
+
+@pytest.mark.parametrize("betas", [(1.0, 0.999), (0.9, 1.0), (0.9, 0.0)])
+def test_betas_that_give_no_bound_are_said(betas: tuple[float, float]) -> None:
+    found = settle(Clues(peak=0.1, n_steps=9, betas=betas, optimizer="adam"))
+    assert isinstance(found, NotMeasured)
+    assert "betas" in found.reason
+
+
+def test_a_bound_beyond_all_numbers_is_none() -> None:
+    found = settle(Clues(peak=0.1, n_steps=9_000, betas=(0.99, 0.5), optimizer="adam"))
+    assert isinstance(found, NotMeasured)
+
+
+def test_a_log_beside_one_of_several_weights_is_not_taken_for_theirs(tmp_path: Path) -> None:
+    state(tmp_path, {1: 0.1})
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    assert clues_beside(tmp_path / "model.safetensors")
+    (tmp_path / "other.safetensors").write_bytes(b"")
+    assert clues_beside(tmp_path / "model.safetensors") == ()
