@@ -27,6 +27,12 @@ def write(path: Path, text: str, *, force: bool = False) -> None:
         fill(made, text)
 
 
+def fail_half_way(path: Path) -> None:
+    with Place(path, "-o", force=True, folder=True).filling() as made:
+        fill(made, "b")
+        raise RuntimeError
+
+
 def content(path: Path) -> set[str]:
     """The one letter that every file of a complete folder holds."""
     files = list(path.iterdir())
@@ -66,7 +72,7 @@ def test_a_file_is_as_readable_as_any_that_the_user_makes(tmp_path: Path) -> Non
 
 def test_what_is_there_is_not_overwritten_unless_that_is_asked_for(tmp_path: Path) -> None:
     write(tmp_path / "out", "a")
-    with pytest.raises(OutputError, match="-o .*out is there already") as told:
+    with pytest.raises(OutputError, match=r"-o .*out is there already") as told:
         write(tmp_path / "out", "b")
     assert "--force" in str(told.value)
     write(tmp_path / "out", "b", force=True)
@@ -86,12 +92,8 @@ def test_force_does_not_replace_another_kind_of_thing(tmp_path: Path) -> None:
 
 def test_a_failure_leaves_nothing_and_what_was_there(tmp_path: Path) -> None:
     write(tmp_path / "out", "a")
-    with (
-        pytest.raises(RuntimeError),
-        Place(tmp_path / "out", "-o", force=True, folder=True).filling() as made,
-    ):
-        fill(made, "b")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        fail_half_way(tmp_path / "out")
     assert content(tmp_path / "out") == {"a"}
     assert beside(tmp_path / "out") == []
 
@@ -124,7 +126,7 @@ def test_what_was_set_aside_by_a_run_that_was_killed_is_put_back(tmp_path: Path)
 def test_a_full_disk_is_told_before_the_work(tmp_path: Path) -> None:
     place = Place(tmp_path / "out", "-o", force=False, folder=True)
     refuse_full(place, 1000)
-    with pytest.raises(OutputError, match="needs .* MB, and .* MB free"):
+    with pytest.raises(OutputError, match=r"needs .* MB, and .* MB free"):
         refuse_full(place, 1 << 60)
 
 

@@ -2,7 +2,7 @@
 
 
 def linear(base: list[float], tuned: list[float], alpha: float) -> list[float]:
-    """mergekit's `linear` with the weights 1 − α and α, normalised: what WiSE-FT calls θ_α."""
+    """The `linear` of mergekit with the weights 1 − α and α, normalised: what WiSE-FT calls θ_α."""
     weights = (1 - alpha, alpha)
     total = sum(weights)
     return [(weights[0] * one + weights[1] * other) / total for one, other in zip(base, tuned, strict=True)]

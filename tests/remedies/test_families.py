@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.reference import remedies as reference
 from torch import nn
 
 from forgetaudit.engine.variants import make_variant, slots
@@ -9,7 +10,6 @@ from forgetaudit.models.layers import find_layers
 from forgetaudit.remedies import families
 from forgetaudit.remedies.depth import Depths, find_depths
 from forgetaudit.remedies.rollback import tied_slots
-from tests.reference import remedies as reference
 
 
 class Block(nn.Module):
@@ -33,7 +33,7 @@ def depths_of(model: nn.Module) -> Depths:
     )
 
 
-@pytest.mark.parametrize("alpha, beta", families.RAMPS)
+@pytest.mark.parametrize(("alpha", "beta"), families.RAMPS)
 def test_a_ramp_is_the_formula_of_lines(alpha: float, beta: float) -> None:
     ramps = dict(zip(families.RAMPS, families.ramps(depths_of(Net())), strict=True))
     expected = reference.lines(alpha, beta, n_blocks=4)

@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
+from tests.reference import remedies as reference
 from torch import nn
 
 from forgetaudit.engine.variants import Variant, make_variant
 from forgetaudit.remedies.remedy import Remedy, applied, change_of, mixed, moved_norms
-from tests.reference import remedies as reference
 
 
 def remedy(**strengths: float) -> Remedy:

@@ -132,7 +132,7 @@ def test_a_link_beside_the_weights_becomes_the_file_it_stands_for(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "odd, said",
+    ("odd", "said"),
     [
         ({"a.qzeros": torch.zeros(2, 2, dtype=torch.int32)}, r"\(GPTQ or AWQ\).*"),
         ({"packed": torch.zeros(2, 2, dtype=torch.int8)}, ""),

@@ -41,11 +41,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """One remedy on the searching half: `source` against base, `target` against tuned where there are target data."""
+    """One remedy on the searching half: `source` against base, `gain` against tuned on the same data.
+
+    `target` is against tuned, where there are target data.
+    """
 
     remedy: Remedy
     change: float
     source: SourceSection
+    gain: SourceSection
     target: SourceSection | None
 
     @property
@@ -116,7 +120,9 @@ class Search:
     def allows(self, one: Tried, asked: Asked) -> bool:
         """Whether the searching half bears out all that is asked."""
         share = self.won_back(one)
-        if share is None or share <= 0 or (asked.win_back is not None and share < asked.win_back):
+        if share is None or (asked.win_back is not None and share < asked.win_back):
+            return False
+        if limits_of(one.gain, confidence=asked.confidence, sides=1).high >= 0:
             return False
         return one.target is None or self._keeps(one.target, asked)
 
@@ -200,12 +206,13 @@ class Search:
                 else answers_of(self._network, chunk, self._target, self._settings, self._progress)
             )
             for variant in chunk:
-                base = self._source.outcomes["base"]
+                base, tuned = (self._source.outcomes[name] for name in ("base", "tuned"))
                 found.append(
                     Tried(
                         remedy=fresh[variant.name],
                         change=change_of(fresh[variant.name], self._norms),
                         source=compared(self._source, base, source[variant.name], variant.name),
+                        gain=compared(self._source, tuned, source[variant.name], variant.name),
                         target=None
                         if target is None or self._target is None
                         else compared(

@@ -60,7 +60,9 @@ def not_chosen(search: Search, asked: Asked, lost: Measured) -> tuple[RepairDema
         RepairDemand(
             demand=f"win back{share or ' some of the lost points'}{keeps}",
             met=False,
-            reason=f"none of {len(search.tried)} remedies does on the half that is searched",
+            reason=f"none of {len(search.tried)} remedies does on the half that is searched"
+            if search.tried
+            else "every remedy asked for would make base itself, or leave tuned as it is",
         ),
     )
 

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from forgetaudit.renderers import numbers
 from forgetaudit.renderers.lines import LABEL, Line
 from forgetaudit.renderers.phrases import files_compared
+from forgetaudit.renderers.repair_words import repair_headline
 from forgetaudit.renderers.screen import provenance_line
 from forgetaudit.report.parts import Absent, Measured
 from forgetaudit.report.repair import RepairCandidate, RepairConfirmation, RepairSection
 from forgetaudit.report.report import AuditReport
 from forgetaudit.wording import counted
 
-__all__ = ["repair_headline", "repair_screen", "span", "strength_words"]
+__all__ = ["repair_screen", "span", "strength_words"]
 
 _MOST_ROWS = 16
 
@@ -47,25 +48,6 @@ def repair_screen(report: AuditReport, exit_note: str = "") -> Iterator[Line]:
     yield from _table(repair)
     yield from _result(repair)
     yield from provenance_line(report, exit_note)
-
-
-def repair_headline(report: AuditReport) -> str:
-    """What came of it, in a sentence."""
-    repair = report.repair
-    if repair is None:
-        raise ValueError("the report is of no repair")
-    found = repair.confirmed
-    if isinstance(found, Absent):
-        return f"nothing was written: {repair.demands[0].reason}"
-    change = "·" if isinstance(found.gain, Absent) else f"{numbers.signed_points(-found.gain.estimate)} pt"
-    share = "" if isinstance(found.won_back, Absent) else f", {100 * found.won_back:.0f} % of what was lost"
-    target = ""
-    if not isinstance(found.target_loss, Absent):
-        target = f"; target {numbers.signed_points(found.target_loss.estimate)} pt"
-    if not repair.met:
-        return f"nothing was written: {repair.chosen} was not confirmed ({change}{target})"
-    done = "wins back" if repair.written else "would win back"
-    return f"{repair.chosen} {done} {change.removeprefix('+')}{share}{target}"
 
 
 def span(value: Measured) -> str:
@@ -134,7 +116,9 @@ def _table(repair: RepairSection) -> Iterator[Line]:
 
 
 def _row(one: RepairCandidate, wide: int, *, with_target: bool, chosen: bool) -> Line:
-    won = "·" if isinstance(one.won_back, Absent) else f"{100 * one.won_back:.0f} %".replace("-", numbers.MINUS)
+    won = (
+        "·" if isinstance(one.won_back, Absent) else f"{100 * one.won_back:.0f} %".replace("-", numbers.MINUS)
+    )
     target = "·" if isinstance(one.target, Absent) else numbers.percent(one.target)
     mark = "*" if one.on_front else " "
     cells = f"{numbers.percent(one.accuracy):<10}{won:<10}"
