@@ -7,7 +7,7 @@ from forgetaudit.audits.answers import find_unusable, rival_section, score_secti
 from forgetaudit.audits.evaluating import make_stream, steps
 from forgetaudit.audits.inputs import OpenedData
 from forgetaudit.audits.ledger import Ledger, Tally
-from forgetaudit.audits.lost import lost_examples
+from forgetaudit.audits.lost import MOST_SHOWN, lost_examples
 from forgetaudit.audits.network import Network
 from forgetaudit.audits.noise import BaseAnswers, measure_noise
 from forgetaudit.audits.records import Records
@@ -59,7 +59,11 @@ def measure_behaviour(
     network: Network, data: OpenedData, plan: AuditPlan, weighed: Mapping[str, Weighed], progress: Progress
 ) -> Behaviour:
     """Run every variant over the examples, once, and read off what became of them."""
-    settings, base_answers, records = plan.settings, BaseAnswers(), Records()
+    settings, base_answers, records = (
+        plan.settings,
+        BaseAnswers(),
+        Records(None if plan.examples or plan.rehearsal else MOST_SHOWN),
+    )
     if settings.stop_early:
         refuse_stopping(data, plan.policy)
     stream = make_stream(network, data, settings, progress, layers=network.watched)

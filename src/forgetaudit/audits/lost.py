@@ -12,7 +12,7 @@ from forgetaudit.errors import UsageError
 from forgetaudit.plan import AuditPlan
 from forgetaudit.report.behaviour import ExamplePreview, LostExample
 
-__all__ = ["lost_examples", "refuse_unwritable", "write_asked"]
+__all__ = ["MOST_SHOWN", "lost_examples", "refuse_unwritable", "write_asked"]
 
 MOST_SHOWN = 24
 """For each variant and data set in a report; the counts of the flips tell how many there are."""

@@ -1,6 +1,6 @@
 """What became of every example: kept for the list of the forgotten, for --examples and for --rehearsal."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,8 @@ from forgetaudit.data.batches import Batch
 from forgetaudit.tasks.task import Outcomes
 
 __all__ = ["Answer", "Record", "Records"]
+
+_HELD_AT_ONCE = 4096
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,10 +56,14 @@ class Record:
 
 
 class Records:
-    """Every example in the order of its first question. Memory: some hundred bytes an example and variant."""
+    """Every example in the order of its first question: some hundred bytes of memory for each.
 
-    def __init__(self) -> None:
+    With `most_lost` only so many of the surest mistakes of each variant are kept, and memory does not grow.
+    """
+
+    def __init__(self, most_lost: int | None = None) -> None:
         self._records: dict[str, Record] = {}
+        self._most_lost = most_lost
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self._records.values())
@@ -78,6 +84,7 @@ class Records:
     ) -> None:
         """What every variant answered to one batch."""
         names = batch.groups or batch.ids
+        self._let_go(names)
         row = next(iter(outcomes.values())).row
         rows = np.arange(len(batch)) if row is None else row
         sizes = np.bincount(rows, minlength=len(batch))
@@ -106,6 +113,15 @@ class Records:
                     if found.margin is not None:
                         answer.margin = float(found.margin[question])
                     record.wanted = _wanted(found, batch, question)
+
+    def _let_go(self, under_way: Sequence[str]) -> None:
+        """All but the surest mistakes and what the batch at hand may add to."""
+        if self._most_lost is None or len(self._records) < _HELD_AT_ONCE:
+            return
+        variants = {name for record in self for name in record.answers if name != "base"}
+        kept = {record.id for name in variants for record in self.lost(name)[: self._most_lost]}
+        kept.update(under_way)
+        self._records = {name: record for name, record in self._records.items() if name in kept}
 
     def _record(self, name: str, batch: Batch, at: int) -> Record:
         if name not in self._records:
