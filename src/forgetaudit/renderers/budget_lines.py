@@ -13,6 +13,8 @@ from forgetaudit.wording import counted
 
 __all__ = ["budget_lines", "budget_table"]
 
+_ROUNDED = "the excess may be rounding: every step was rounded to {}, as far as is known"
+
 
 def budget_lines(report: AuditReport, variant: str) -> Iterator[Line]:
     """A line with the share used, one with what it rests on, and one that looks ahead."""
@@ -23,6 +25,8 @@ def budget_lines(report: AuditReport, variant: str) -> Iterator[Line]:
             yield _row("budget", f"not measured: {budget.not_measured}", "dim")
         else:
             yield _row("budget", _used(budget), "bad" if budget.refuted else "")
+            if budget.used > 1 and not budget.refuted:
+                yield _row("", _ROUNDED.format(budget.written))
             if isinstance(budget.forecast, FurtherSteps):
                 yield _row("", _further(budget.forecast))
             yield _row("", _rests_on(budget), "dim")
@@ -59,6 +63,8 @@ def budget_table(report: AuditReport, variant: str) -> Table | None:
     if budget is None or isinstance(budget, BudgetAbsent):
         return None
     parts = [f"Bound. {_used(budget)}".rstrip("."), _rests_on(budget)]
+    if budget.used > 1 and not budget.refuted:
+        parts.append(_ROUNDED.format(budget.written))
     if isinstance(budget.forecast, FurtherSteps):
         parts.append(_further(budget.forecast))
     return Table(
