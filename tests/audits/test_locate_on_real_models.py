@@ -23,7 +23,7 @@ def located(forgetaudit: Any, tmp_path: Path) -> Any:
 
 def test_what_is_tied_is_rolled_back_together_and_plays_once(located: Any) -> None:
     found = located(
-        "gpt2/base", "gpt2/tuned", "--data", "data/docs.jsonl", "--limit", "20", "--permutations", "0"
+        "gpt2/base", "gpt2/tuned", "--data", "data/docs.jsonl", "--limit", "12", "--permutations", "0"
     )
     assert found["players"][0]["name"] == "transformer.wte"
     assert "lm_head" not in {row["name"] for row in found["players"]}

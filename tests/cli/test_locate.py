@@ -199,7 +199,7 @@ def test_the_screen_fits_80_columns_and_reads_back(
         (["tuned.safetensors", "--data", "src_val", "--permutations", "3"], "needs 8 orders or more"),
         (["tuned.safetensors", "--data", "src_val", "--layers", "blok*"], "matches no layer"),
         (
-            ["tuned.safetensors", "--data", "target_val", "--limit", "300"],
+            ["tuned.safetensors", "--data", "target_val", "--limit", "400"],
             "nothing can be located on target_val: the labels",
         ),
         (["nothing.safetensors", "--data", "src_val"], "there is no checkpoint nothing.safetensors"),

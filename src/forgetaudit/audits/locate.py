@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from forgetaudit.audits.answers import find_unusable, source_section
 from forgetaudit.audits.blame import Blame, design_for, wanted_mixtures
 from forgetaudit.audits.inputs import OpenedData, describe_file, open_data
+from forgetaudit.audits.ledger import Ledger
 from forgetaudit.audits.network import Network, build_network
 from forgetaudit.audits.players import Player, find_players, find_stretches
 from forgetaudit.audits.provenance import Clock, versions
-from forgetaudit.audits.rollbacks import Mixtures, evaluate
+from forgetaudit.audits.rollbacks import evaluate
 from forgetaudit.audits.weighing import Weighed, weigh, weight_section
 from forgetaudit.engine.variants import slots
 from forgetaudit.errors import DataError, MismatchError, UsageError
@@ -141,14 +142,15 @@ def _on(
     stretches = find_stretches(network, players)
     moved = frozenset().union(*(player.slots for player in players))
     wanted = wanted_mixtures(players, stretches, design)
-    found: Mixtures | None = None
-    for found in evaluate(wanted, moved, network, data, settings, progress):
-        if unusable := find_unusable(found.ledger, data):
+
+    def refuse_unusable(ledger: Ledger) -> None:
+        if unusable := find_unusable(ledger, data):
             raise DataError(
                 f"nothing can be located on {data.plan.name}: {unusable.reason}",
                 hint="check the data, their labels and their preprocessing",
             )
-    assert found is not None  # noqa: S101
+
+    found = evaluate(wanted, moved, network, data, settings, progress, refuse_unusable)
     source = source_section(
         "tuned", found.ledger.tallies["tuned"], data, known=False, unusable=None, grouped_by=settings.group_by
     )

@@ -1,7 +1,7 @@
 """Mixtures of base's and tuned's tensors through one stream, as many at a time as fit: who is right on what."""
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,9 +13,10 @@ from forgetaudit.audits.inputs import OpenedData
 from forgetaudit.audits.ledger import Ledger
 from forgetaudit.audits.network import Network
 from forgetaudit.audits.scoreboard import Answered, Scoreboard
-from forgetaudit.data.batches import Batch
 from forgetaudit.engine.passes import plainly
+from forgetaudit.engine.stream import Step
 from forgetaudit.engine.variants import Variant
+from forgetaudit.errors import DataError
 from forgetaudit.plan import Settings
 from forgetaudit.progress import Progress
 from forgetaudit.remedies.rollback import combined
@@ -26,6 +27,7 @@ Mixture = frozenset[str]
 """The moved slots that are tuned's; the others are base's."""
 
 MOST_AT_ONCE = 80
+EXAMPLES_BEFORE_A_LOOK = 300
 FEWEST_AT_ONCE = 4
 # Of the memory that is free, for activations that are kept for reuse.
 _SHARE_OF_MEMORY = 0.5
@@ -51,79 +53,96 @@ def evaluate(
     data: OpenedData,
     settings: Settings,
     progress: Progress,
-) -> Iterator[Mixtures]:
-    """Base and tuned, and then every mixture once, as many beside each other as fit.
+    refuse: Callable[[Ledger], None],
+) -> Mixtures:
+    """Base, tuned and every mixture once, as many beside each other as fit, those alike in the first layers together.
 
-    What base and tuned answered tells whether the rest makes sense. Mixtures alike in the first layers run beside
-    each other, so that what they share is run once. ModelError, DataError.
+    `refuse` raises where what base and tuned answered makes no sense of the rest. It is asked after some hundred
+    examples, and again on all of them, with base and tuned alone, before it is believed. ModelError, DataError.
     """
     base, tuned = network.variants[0], network.variants[1]
     names: dict[Mixture, str] = {frozenset(): base.name, moved: tuned.name}
-    board = Scoreboard()
-    ledger = Ledger([tuned.name], data.task, settings.seed, [board.take_in])
-    batch = _run(network, data, settings, progress, [base, tuned], ledger, title="base and tuned")
-    parts = [board.read()]
-    yield Mixtures(answered=parts[0], ledger=ledger, names=names)
+    run = _Run(network=network, data=data, settings=settings, progress=progress)
     rest = _ordered(set(wanted) - names.keys(), list(base.tensors))
-    size = fitting(network, data, settings, batch)
-    for start in range(0, len(rest), size):
+    size = fitting(network, data, settings)
+    first = [base, tuned, *_named(rest[: size - 2], names, base, tuned)]
+    parts, ledger = run.with_base(first, (tuned.name,), refuse)
+    answered = [parts]
+    for start in range(size - 2, len(rest), size):
         chunk = list(_named(rest[start : start + size], names, base, tuned))
-        title = f"mixtures {start + 1} to {start + len(chunk)} of {len(rest)}"
-        parts.append(_answers(network, data, settings, progress, chunk, title=title))
-    yield Mixtures(answered=_together(parts), ledger=ledger, names=names)
+        answered.append(run.alone(chunk, base))
+    return Mixtures(answered=_together(answered), ledger=ledger, names=names)
 
 
-def _answers(
-    network: Network,
-    data: OpenedData,
-    settings: Settings,
-    progress: Progress,
-    chunk: Sequence[Variant],
-    *,
-    title: str,
-) -> Answered:
-    """What the variants of one part answered. A task that sees all examples first is given base's beside them."""
-    board = Scoreboard()
-    if hasattr(data.task, "keep"):
-        ledger = Ledger([], data.task, settings.seed, [board.take_in])
-        _run(network, data, settings, progress, [network.variants[0], *chunk], ledger, title=title)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """Variants over one data set."""
+
+    network: Network
+    data: OpenedData
+    settings: Settings
+    progress: Progress
+
+    def with_base(
+        self, variants: Sequence[Variant], tuned: Sequence[str], refuse: Callable[[Ledger], None]
+    ) -> tuple[Answered, Ledger]:
+        """Into a ledger of base and `tuned`, and what all answered."""
+        board = Scoreboard()
+        ledger, looked = Ledger(tuned, self.data.task, self.settings.seed, [board.take_in]), False
+        for step in self._steps(variants):
+            ledger.take_in(step)
+            if not looked and ledger.answers.n >= EXAMPLES_BEFORE_A_LOOK and len(variants) > 2:
+                looked = True
+                self._look(ledger, variants[:2], tuned, refuse)
+        ledger.settle()
+        refuse(ledger)
+        return board.read(), ledger
+
+    def _look(
+        self, ledger: Ledger, pair: Sequence[Variant], tuned: Sequence[str], refuse: Callable[[Ledger], None]
+    ) -> None:
+        """What looks hopeless early is asked of all examples by base and tuned alone, and only then refused."""
+        try:
+            refuse(ledger)
+        except DataError:
+            self.with_base(pair, tuned, refuse)
+
+    def alone(self, variants: Sequence[Variant], base: Variant) -> Answered:
+        """What the variants answered. A task that judges at the end is given base's answers beside theirs."""
+        board = Scoreboard()
+        if hasattr(self.data.task, "keep"):
+            ledger = Ledger([], self.data.task, self.settings.seed, [board.take_in])
+            for step in self._steps([base, *variants]):
+                ledger.take_in(step)
+            ledger.settle()
+            return board.read()
+        for step in self._steps(variants):
+            scored = {name: self.data.task.score(found, step.batch) for name, found in step.outputs.items()}
+            board.take_in(scored, step.batch, {})
         return board.read()
-    stream = make_stream(network, data, settings, progress, variants=chunk)
-    for step in steps(stream, network, data, progress, batch_size=settings.batch_size, title=title):
-        scored = {name: data.task.score(outputs, step.batch) for name, outputs in step.outputs.items()}
-        board.take_in(scored, step.batch, {})
-    return board.read()
+
+    def _steps(self, variants: Sequence[Variant]) -> Iterator[Step]:
+        stream = make_stream(self.network, self.data, self.settings, self.progress, variants=variants)
+        return steps(
+            stream,
+            self.network,
+            self.data,
+            self.progress,
+            batch_size=self.settings.batch_size,
+            title=f"{len(variants)} variants",
+        )
 
 
-def _run(
-    network: Network,
-    data: OpenedData,
-    settings: Settings,
-    progress: Progress,
-    variants: Sequence[Variant],
-    ledger: Ledger,
-    *,
-    title: str,
-) -> Batch:
-    """All examples into the ledger; the first batch."""
-    stream, first = make_stream(network, data, settings, progress, variants=variants), Batch(ids=())
-    for step in steps(stream, network, data, progress, batch_size=settings.batch_size, title=title):
-        ledger.take_in(step)
-        first = first if len(first) else step.batch
-    ledger.settle()
-    return first
-
-
-def fitting(network: Network, data: OpenedData, settings: Settings, batch: Batch) -> int:
+def fitting(network: Network, data: OpenedData, settings: Settings) -> int:
     """How many variants can run beside each other: so many that what all modules return is half of free memory.
 
-    Seen on the first examples of `batch`. Collating some would change the count of what a task has seen.
+    Seen on the first example, by a task of its own: tasks count what they have seen.
     """
     free = _free_bytes(network.device)
     if free is None:
         return 2 * FEWEST_AT_ONCE
-    while len(batch) > 1:
-        batch = batch.halves()[0]
+    own = data.for_network(network, settings.task)
+    batch = own.collate([own.examples.at(0)]).with_floats(network.dtype).to(network.device)
     seen: list[int] = []
 
     def count(_: nn.Module, __: object, output: object) -> None:
@@ -131,10 +150,9 @@ def fitting(network: Network, data: OpenedData, settings: Settings, batch: Batch
         seen.append(sum(leaf.numel() * leaf.element_size() for leaf in leaves))
 
     hooks = [module.register_forward_hook(count) for module in network.skeleton.modules()]
-    args, kwargs = pytree.tree_map_only(Tensor, torch.clone, (batch.args, dict(batch.kwargs)))
     try:
         with network.limited_threads(), torch.random.fork_rng(), torch.no_grad():
-            getattr(data.task, "forward", plainly)(network.skeleton, *args, **kwargs)
+            getattr(own.task, "forward", plainly)(network.skeleton, *batch.args, **batch.kwargs)
     finally:
         for hook in hooks:
             hook.remove()
