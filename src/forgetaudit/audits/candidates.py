@@ -1,12 +1,12 @@
 """Which remedies are tried, what each came to on the searching half, and which one is chosen."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from forgetaudit.audits.network import Network
-from forgetaudit.audits.search import Known, answers_of, compared, in_chunks, limits_of
+from forgetaudit.audits.search import Known, answers_of, compared, limits_of
 from forgetaudit.engine.variants import Variant, slots
 from forgetaudit.inference.trajectory import pareto_front
 from forgetaudit.models.layers import find_layers
@@ -197,35 +197,39 @@ class Search:
             if key and len(set(key) - {0.0}) and set(key) != {1.0} and key not in self._seen:
                 self._seen.add(key)
                 fresh[one.name] = one
-        found = []
-        for chunk in self._chunks(list(fresh.values())):
-            source = answers_of(self._network, chunk, self._source, self._settings, self._progress)
-            target = (
-                None
-                if self._target is None
-                else answers_of(self._network, chunk, self._target, self._settings, self._progress)
-            )
-            for variant in chunk:
-                base, tuned = (self._source.outcomes[name] for name in ("base", "tuned"))
-                found.append(
-                    Tried(
-                        remedy=fresh[variant.name],
-                        change=change_of(fresh[variant.name], self._norms),
-                        source=compared(self._source, base, source[variant.name], variant.name),
-                        gain=compared(self._source, tuned, source[variant.name], variant.name),
-                        target=None
-                        if target is None or self._target is None
-                        else compared(
-                            self._target, self._target.outcomes["tuned"], target[variant.name], variant.name
-                        ),
-                    )
-                )
+        found, light = [], []
+        ours = {id(tensor) for end in (self.base, self.tuned) for tensor in end.tensors.values()}
+        for one in fresh.values():
+            variant = self.variant(one)
+            if all(id(tensor) in ours for tensor in variant.tensors.values()):
+                light.append(variant)
+            else:
+                found += self._run([variant], fresh)
+            # What was made for one is let go before the next is made.
+            del variant
+        if light:
+            found += self._run(light, fresh)
         self.tried += found
         return found
 
-    def _chunks(self, remedies: Sequence[Remedy]) -> Iterator[list[Variant]]:
-        ours = {id(tensor) for end in (self.base, self.tuned) for tensor in end.tensors.values()}
-        return in_chunks(
-            (self.variant(remedy) for remedy in remedies),
-            copied=lambda variant: any(id(tensor) not in ours for tensor in variant.tensors.values()),
+    def _run(self, variants: Sequence[Variant], remedies: Mapping[str, Remedy]) -> list[Tried]:
+        """What makes no copies runs together, and shares what it has in common."""
+        source = answers_of(self._network, variants, self._source, self._settings, self._progress)
+        target = (
+            None
+            if self._target is None
+            else answers_of(self._network, variants, self._target, self._settings, self._progress)
         )
+        base, tuned = (self._source.outcomes[name] for name in ("base", "tuned"))
+        return [
+            Tried(
+                remedy=remedies[name],
+                change=change_of(remedies[name], self._norms),
+                source=compared(self._source, base, outcomes, name),
+                gain=compared(self._source, tuned, outcomes, name),
+                target=None
+                if target is None or self._target is None
+                else compared(self._target, self._target.outcomes["tuned"], target[name], name),
+            )
+            for name, outcomes in source.items()
+        ]

@@ -1,6 +1,6 @@
 """Remedies tried on one half of the examples: a few at a time, beside what base and tuned answered once."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +20,7 @@ from forgetaudit.report.behaviour import SourceSection
 from forgetaudit.tasks.task import Outcomes
 from forgetaudit.values import Interval, Sides
 
-__all__ = ["Known", "answers_of", "compared", "in_chunks", "know", "limits_of"]
+__all__ = ["Known", "answers_of", "compared", "know", "limits_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,15 +134,3 @@ def _joined(parts: Sequence[Outcomes], starts: NDArray[np.int64]) -> Outcomes:
 def _all(parts: Sequence[NDArray[np.int64] | None]) -> NDArray[np.int64] | None:
     present = [part for part in parts if part is not None]
     return np.concatenate(present) if present else None
-
-
-def in_chunks(variants: Iterable[Variant], *, copied: Callable[[Variant], bool]) -> Iterator[list[Variant]]:
-    """What makes copies one at a time; all others together, as they are made of tensors that are there already."""
-    light = []
-    for variant in variants:
-        if copied(variant):
-            yield [variant]
-        else:
-            light.append(variant)
-    if light:
-        yield light
