@@ -13,6 +13,7 @@ from forgetaudit.cli.init import init
 from forgetaudit.cli.inspect import inspect
 from forgetaudit.cli.locate import locate
 from forgetaudit.cli.plan_examples import plan
+from forgetaudit.cli.repair import repair
 from forgetaudit.cli.show import show
 from forgetaudit.cli.trace import trace
 from forgetaudit.cli.weights import weights
@@ -48,6 +49,7 @@ app.command()(compare)
 app.command()(weights)
 app.command()(trace)
 app.command()(locate)
+app.command()(repair)
 app.command()(show)
 app.command()(check)
 app.command()(bless)
