@@ -199,6 +199,24 @@ def test_a_peak_that_may_lie_between_logged_steps_is_an_assumption(tmp_path: Pat
     assert run.groups[0].rates[:9] == (1e-3,) * 9
 
 
+def test_rates_that_rise_again_between_gaps_are_an_assumption_and_without_gaps_none(tmp_path: Path) -> None:
+    again = {1: 3e-4, 3: 1e-4, 5: 2e-4}
+    said = "that between logged steps the rate was below one of both"
+    assert said in told(state(tmp_path, again)).assumed
+    assert said not in told(state(tmp_path, again | {2: 2e-4, 4: 3e-4})).assumed
+    assert said not in told(state(tmp_path, {1: 1e-4, 3: 3e-4, 5: 2e-4})).assumed
+
+
+def test_after_the_last_logged_step_the_optimizers_own_rate_is_the_other_neighbour(tmp_path: Path) -> None:
+    rates = {1: 1e-3, 2: 9e-4}
+    alone = told(state(tmp_path, rates, global_step=4))
+    assert "that the rate did not rise after the last one logged" in alone.assumed
+    path = saved(tmp_path, torch.optim.AdamW([torch.nn.Parameter(torch.ones(3))], lr=9.5e-4), 4)
+    run = told(path, tmp_path / "trainer_state.json")
+    assert run.assumed == ()
+    assert run.groups[0].rates == (1e-3, 1e-3, 9.5e-4, 9.5e-4)
+
+
 @pytest.mark.parametrize("n_warmup", [0, 10])
 def test_schedules_are_nowhere_below_those_of_transformers(n_warmup: int) -> None:
     from transformers import optimization

@@ -7,7 +7,7 @@ from itertools import islice
 
 from forgetaudit.budget.bounds import Travel, adam_factors, travel
 from forgetaudit.budget.clues import Clues, GroupClues, together
-from forgetaudit.budget.schedules import fill_gaps, has_gap_at_peak, scheduled
+from forgetaudit.budget.schedules import fill_gaps, has_gap_at_peak, rises_once, scheduled
 from forgetaudit.checkpoints.checkpoint import Shape
 from forgetaudit.values import NotMeasured
 
@@ -143,13 +143,19 @@ def _rates(clues: Clues, assumed: list[str]) -> tuple[float, ...] | NotMeasured:
     if n_steps > _MOST_STEPS:
         return NotMeasured(f"{n_steps:,} steps are more than the {_MOST_STEPS:,} that are summed up")
     if clues.logged and clues.schedule is None:
+        logged = dict(clues.logged)
+        if clues.groups and clues.groups[0].rate is not None and max(logged) < n_steps:
+            # The optimizer was saved with the rate of the step that would have come next.
+            logged[n_steps + 1] = clues.groups[0].rate
         peak = max([group.peak for group in clues.groups or () if group.peak is not None], default=clues.peak)
-        missing = [step for step in range(1, n_steps + 1) if step not in clues.logged]
-        if missing and peak is None and has_gap_at_peak(clues.logged, n_steps):
+        missing = [step for step in range(1, n_steps + 1) if step not in logged]
+        if missing and peak is None and has_gap_at_peak(logged, n_steps):
             assumed.append("that the highest rate is one of those logged")
-        elif missing and max(clues.logged) < n_steps:
+        elif missing and max(logged) < n_steps:
             assumed.append("that the rate did not rise after the last one logged")
-        return fill_gaps(clues.logged, n_steps, peak, shifted=bool(clues.shifted))
+        if missing and not rises_once(logged):
+            assumed.append("that between logged steps the rate was below one of both")
+        return fill_gaps(logged, n_steps, peak, shifted=bool(clues.shifted))
     peak = clues.peak if clues.peak is not None else max((clues.logged or {}).values(), default=None)
     if peak is None:
         return NotMeasured("nothing says the learning rate (--lr)")

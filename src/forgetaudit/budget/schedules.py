@@ -6,7 +6,7 @@ from typing import get_args
 
 from forgetaudit.budget.clues import Schedule
 
-__all__ = ["SCHEDULES", "fill_gaps", "has_gap_at_peak", "scheduled"]
+__all__ = ["SCHEDULES", "fill_gaps", "has_gap_at_peak", "rises_once", "scheduled"]
 
 SCHEDULES: tuple[str, ...] = get_args(Schedule)
 
@@ -64,3 +64,10 @@ def has_gap_at_peak(logged: Mapping[int, float], n_steps: int) -> bool:
     before = steps[place - 1] if place else 0
     after = steps[place + 1] if place + 1 < len(steps) else n_steps + 1
     return steps[place] - before > 1 or after - steps[place] > 1
+
+
+def rises_once(logged: Mapping[int, float]) -> bool:
+    """Whether the rates rise, then fall, and never rise again, as those of a schedule with restarts do."""
+    rates = [logged[step] for step in sorted(logged)]
+    top = rates.index(max(rates))
+    return sorted(rates[:top]) == rates[:top] and sorted(rates[top:], reverse=True) == rates[top:]
