@@ -90,6 +90,14 @@ def test_the_way_is_no_shorter_than_the_distance(traced: Any) -> None:
         assert point["net_over_path"] <= 1 + 1e-9
 
 
+def test_the_budget_of_every_checkpoint_comes_from_the_runs_own_log(traced: Any) -> None:
+    _, report = traced
+    used = [point["budget_used"] for point in report["trace"]["points"]]
+    assert all(0 < one <= 1 for one in used)
+    assert [budget["variant"] for budget in report["budget"]] == ["checkpoint-120"]
+    assert used[-1] == report["budget"][0]["used"]
+
+
 def test_the_front_is_told(traced: Any) -> None:
     _, report = traced
     source, target = answers(report, "src_val"), answers(report, "target_val")

@@ -13,6 +13,7 @@ from forgetaudit.inference.trajectory import pareto_front
 from forgetaudit.plan import AuditPlan, DataPlan
 from forgetaudit.progress import SILENT, Progress
 from forgetaudit.report.behaviour import FeatureSection
+from forgetaudit.report.budget import BudgetSection
 from forgetaudit.report.findings import worst_first
 from forgetaudit.report.parts import Absent, Measured
 from forgetaudit.report.rejudge import judge_report
@@ -139,6 +140,7 @@ def _about(report: AuditReport, variant: str) -> AuditReport:
             "weights": weights
             if isinstance(weights, Absent)
             else tuple(section for section in weights if section.variant == variant),
+            "budget": tuple(budget for budget in report.budget if budget.variant == variant),
             "scores": tuple(score for score in report.scores if score.variant == variant),
             "lost": tuple(example for example in report.lost if example.variant == variant),
             "findings": tuple(found for found in report.findings if found.variant == variant),
@@ -186,10 +188,20 @@ def _points(
                 relative=Absent(not_measured="no weights") if weights is None else weights.total.relative,
                 moved=moved,
                 net_over_path=_net(_distance(weights), moves[: place + 1], path),
+                budget_used=_budget_used(one),
                 outcome=judge_report(one, plan.audit.policy, today=_day(whole)).outcome,
             )
         )
     return points
+
+
+def _budget_used(report: AuditReport) -> float | Absent:
+    """Of one checkpoint, where a log of the run lay beside it."""
+    for budget in report.budget:
+        if isinstance(budget, BudgetSection):
+            return budget.used
+        return Absent(not_measured=budget.not_measured)
+    return Absent(not_measured="no log of the run was found")
 
 
 def _distance(weights: WeightSection | None) -> float | Absent:

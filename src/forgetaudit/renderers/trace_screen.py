@@ -138,6 +138,13 @@ def _said(trace: TraceSection, data: str) -> Iterator[Line]:
     if lowest is not None and isinstance(lowest.lowest_cka, Estimate):
         said = f"{numbers.unit(lowest.lowest_cka.estimate)} in {lowest.lowest_layer}, at {lowest.variant}"
         yield _row("lowest CKA", said)
+    used = [
+        (point.budget_used, point.variant) for point in trace.points if isinstance(point.budget_used, float)
+    ]
+    if used:
+        most, where = max(used)
+        said = f"{numbers.percent(used[-1][0])} used at the end, {numbers.percent(most)} at most, at {where}"
+        yield _row("budget", said, ", of how far the optimizer can have gone")
     forecast = trace.forecasts[trace.summaries.index(summary)]
     yield _row("power law", *_forecast(forecast))
     if isinstance(trace.target, Absent):

@@ -42,6 +42,7 @@ class TracePoint(Part):
 
     `distance` is ‖θ − θ₀‖ over the parameters, `relative` that over ‖θ₀‖, `moved` the distance from the checkpoint
     before, `net_over_path` the distance over the sum of all moves so far: 1 for a straight way, less for detours.
+    `budget_used` is how much of what the optimizer can have moved any weight, by the run's own log, was moved.
     `lowest_cka` is that of the layer `lowest_layer`. `outcome` is what the rules come to on this checkpoint.
     """
 
@@ -55,6 +56,7 @@ class TracePoint(Part):
     relative: float | Absent
     moved: float | Absent
     net_over_path: float | Absent
+    budget_used: float | Absent = Absent(not_measured="no log of the run was found")
     outcome: Outcome
     on_front: bool | None = None
 
