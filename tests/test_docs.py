@@ -21,7 +21,7 @@ SAID = [
     "weight distance", "layer", "stage", "variant", "finding", "rule", "gate", "verdict", "fraction", "point",
     "not measured", "log loss", "perplexity", "KL(base‖tuned)", "CKA", "adjusted p", "changed answers", "calibration",
     "flip", "head", "buffer", "frozen", "cast", "interval", "paired", "noise floor", "groups", "example", "question",
-    "known", "fingerprint",
+    "known", "fingerprint", "budget",
 ]  # fmt: skip
 HINT = (
     "the report's models changed: run `python docs/make_schema.py`, and note new meanings in report/report.py"
