@@ -56,7 +56,7 @@ def test_every_option_in_the_readme_exists(forgetaudit: Any, monkeypatch: pytest
     monkeypatch.setenv("COLUMNS", "200")
     known = {
         option
-        for command in ("compare", "trace", "locate")
+        for command in ("compare", "trace", "locate", "repair")
         for option in re.findall(r"--[a-z-]+", forgetaudit(command, "--help").out)
     }
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) <= known

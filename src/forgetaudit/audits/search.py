@@ -80,7 +80,9 @@ def _asked(
     *,
     title: str,
 ) -> tuple[Batch, Mapping[str, Outcomes]]:
-    stream = make_stream(network, data, settings, progress, variants=variants)
+    # One variant has nothing to share, and what it could share would have to be found out first.
+    alone = replace(settings, reuse=settings.reuse and len(variants) > 1)
+    stream = make_stream(network, data, alone, progress, variants=variants)
     keep: Callable[[Mapping[str, object], Batch], None] | None = getattr(data.task, "keep", None)
     batches: list[Batch] = []
     found: dict[str, list[Outcomes]] = {variant.name: [] for variant in variants}
