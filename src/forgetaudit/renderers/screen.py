@@ -237,6 +237,9 @@ def finding_lines(report: AuditReport, subject: Subject) -> Iterator[Line]:
         yield [("why   ", style), (finding.title, "")]
     for advice in best_advice(told or mine):
         yield [("try   ", "dim"), (advice, "")]
+    if report.command == "compare" and any(f.id == "drop-proved" for f in mine) and subject.weights:
+        yield [("try   ", "dim"), ("forgetaudit locate …   which parts carry the loss", "")]
+        yield [("      ", "dim"), ("forgetaudit repair …   what of it can be won back", "")]
     if mine:
         yield []
 
