@@ -118,3 +118,21 @@ def test_an_adapter_that_is_no_sum_is_written_merged_and_that_is_said(
     model, said = AutoModelForCausalLM.from_pretrained(out, output_loading_info=True)
     assert not said["missing_keys"]
     assert model.dtype == AutoModelForCausalLM.from_pretrained(base).dtype
+
+
+def test_with_a_head_of_tuneds_own_a_target_cannot_be_kept_and_the_head_is_left_alone(
+    forgetaudit: Any, tmp_path: Path
+) -> None:
+    base, tuned, out = FIXTURES / "bert" / "base", FIXTURES / "bert" / "tuned-newhead", tmp_path / "out"
+    words = ("repair", base, tuned, "--data", FIXTURES / "data" / "bert_val.parquet", "--limit", "120")
+    asked = forgetaudit(*words, "--target", FIXTURES / "data" / "bert_form.parquet", cwd=tmp_path)
+    assert asked.code == 2
+    assert "tuned has a head of its own, and base's answers in its place" in asked.err
+    run = forgetaudit(*words, "--families", "mixture", "-o", out, cwd=tmp_path)
+    assert run.code == 0, run.err
+    assert "tuned's own head stays as it is, and what it answers now was not measured" in run.out
+    before, after = (load_file(path / "model.safetensors") for path in (tuned, out))
+    assert torch.equal(before["classifier.weight"], after["classifier.weight"])
+    assert not torch.equal(
+        before["bert.embeddings.word_embeddings.weight"], after["bert.embeddings.word_embeddings.weight"]
+    )

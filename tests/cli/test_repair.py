@@ -176,3 +176,9 @@ def test_a_limit_that_the_repaired_still_breaks_is_a_demand_not_met(
     assert run.code == 1
     assert "keep every limit: no" in run.out
     assert not (workplace / "fixed.safetensors").exists()
+
+
+def test_a_page_of_a_repair_begins_with_what_came_of_it(forgetaudit: Any, workplace: Path) -> None:
+    run = forgetaudit(*BASIC, "--output", "md=r.md", cwd=workplace)
+    assert run.code == 0
+    assert (workplace / "r.md").read_text().startswith("**REPAIRED** mixture 0.7 would win back 15.6 pt")

@@ -84,6 +84,7 @@ def repair(plan: RepairPlan, *, progress: Progress = SILENT) -> AuditReport:
         network = build_network(family.architecture, audit, base, {"tuned": tuned})
         sources = replace(sources, slots=sources.slots or _same_names(tuned, network))
         refuse_reshaped(alignment, sources, network)
+        _refuse_other_head(plan, network)
         opened = Opened(
             plan=plan,
             family=family,
@@ -110,6 +111,15 @@ def repair(plan: RepairPlan, *, progress: Progress = SILENT) -> AuditReport:
                 progress,
             )
         return report
+
+
+def _refuse_other_head(plan: RepairPlan, network: Network) -> None:
+    if plan.target is not None and network.grafted["tuned"]:
+        raise UsageError(
+            f"--target {plan.target.name}: tuned has a head of its own, and base's answers in its place",
+            details=["what the remedy would cost the target cannot be told from base's head"],
+            hint="leave --target out, or pass a fine-tune that kept base's classes",
+        )
 
 
 def _refuse_unlabelled(data: list[OpenedData]) -> None:

@@ -26,6 +26,7 @@ __all__ = ["NO_TARGET", "REPAIRED", "Halved", "Opened", "RepairPlan", "report_of
 
 NO_TARGET = "no target data were passed (--target)"
 REPAIRED = "repaired"
+OWN_HEAD = "base's head answered; tuned's own head stays as it is, and what it answers now was not measured"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +168,7 @@ def _section(
         met=met,
         written=str(plan.out) if met and plan.out is not None else None,
         form=None,
-        notes=(),
+        notes=(OWN_HEAD,) if opened.network.grafted["tuned"] else (),
     )
 
 

@@ -12,6 +12,7 @@ from forgetaudit.renderers.gate_tables import notes, rules_table, waivers_table
 from forgetaudit.renderers.headline import Subject, rules_of, subjects, verdict_line
 from forgetaudit.renderers.phrases import asked, files_compared, findings_of, rival_words
 from forgetaudit.renderers.provenance import noise_table, provenance
+from forgetaudit.renderers.repair_words import repair_headline
 from forgetaudit.renderers.weight_tables import layers_table, tensors_table, totals_table
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
@@ -37,17 +38,26 @@ _WORDS = {
 def compose(report: AuditReport, caps: Caps, exit_note: str = "") -> Document:
     """The page of a report, no larger than `caps`. `exit_note` says what the caller does with the exit code."""
     comparisons = tuple(_comparison(report, subject, caps) for subject in subjects(report))
-    word = _WORDS[report.verdict.outcome]
+    word, tone, sentence = _outcome(report, comparisons)
     return Document(
         title=f"forgetaudit {report.command}",
         word=word,
-        tone=_TONES[word],
-        sentence=_over_all(comparisons, word),
+        tone=tone,
+        sentence=sentence,
         comparisons=comparisons,
         tables=tuple(table for table in (waivers_table(report), noise_table(report)) if table is not None),
         rivals=tuple(said for pair in report.rivals if (said := rival_words(pair))),
         provenance=tuple(_capped(fact, caps) for fact in provenance(report, exit_note)),
     )
+
+
+def _outcome(report: AuditReport, comparisons: Sequence[Comparison]) -> tuple[str, Tone, str]:
+    """The word, its tone, and the sentence: of a repair, what came of it."""
+    if report.repair is not None:
+        met = report.repair.met
+        return "REPAIRED" if met else "NOT REPAIRED", "good" if met else "bad", repair_headline(report)
+    word = _WORDS[report.verdict.outcome]
+    return word, _TONES[word], _over_all(comparisons, word)
 
 
 def _over_all(comparisons: Sequence[Comparison], word: str) -> str:
