@@ -104,7 +104,9 @@ def main() -> None:
             for left in here.glob(f".out{number}*"):
                 shutil.rmtree(left)
             shutil.rmtree(out, ignore_errors=True)
-    print(f"one whole write takes {whole:.2f} s; killed {asked.times} times at moments of 0 to {1.2 * whole:.2f} s")
+    print(
+        f"one whole write takes {whole:.2f} s; killed {asked.times} times at moments of 0 to {1.2 * whole:.2f} s"
+    )
     for found, count in sorted(seen.items()):
         print(f"{count:>4}  {found}")
     if asked.force:
