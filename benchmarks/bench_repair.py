@@ -3,9 +3,9 @@
     python benchmarks/bench_repair.py [--megabytes 400]
 
 A stack of square float32 layers of that size, all of them changed, stands for the two checkpoints; each mixture is
-made, run on one batch and let go. Memory is what the process grew by, its two models and the program taken off; each method
-is a process of its own. Claims: one changed copy at a time, so at most 1.15 of a model; mixing, in float64, at half of
-the speed at which torch copies the same bytes on the same thread.
+made, run on one batch and let go. Memory is what the process grew by, its two models and the program taken off;
+each method is a process of its own. Claims: one changed copy at a time, so at most 1.15 of a model; mixing, in
+float64, at half of the speed at which torch copies the same bytes on the same thread.
 """
 
 import argparse

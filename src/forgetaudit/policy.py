@@ -164,7 +164,9 @@ def drop_limit(text: object, option: str) -> tuple[float, bool]:
     number, unit = _quantity(text)
     if number is None or unit == "nats":
         raise UsageError(
-            f"{option} {text} has no unit" if number is None else f"{option} {text} is not a share of examples",
+            f"{option} {text} has no unit"
+            if number is None
+            else f"{option} {text} is not a share of examples",
             details=["pt: points of all examples, so 90 % → 88 % is 2pt", "%: relative to base's accuracy"],
             hint=f'write "{_digits(text)}pt"',
         )

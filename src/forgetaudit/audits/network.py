@@ -100,7 +100,12 @@ def build_network(
 
 
 def load_variant(
-    network: Network, architecture: Architecture, plan: AuditPlan, name: str, checkpoint: Checkpoint, like: Variant
+    network: Network,
+    architecture: Architecture,
+    plan: AuditPlan,
+    name: str,
+    checkpoint: Checkpoint,
+    like: Variant,
 ) -> tuple[Variant, tuple[str, ...]]:
     """One more checkpoint of the network, and the tensors of its head that came from base. MismatchError."""
     base = network.variants[0].tensors

@@ -89,10 +89,10 @@ def _run(argv: Sequence[str] | None) -> int:
     from typer.exceptions import Abort, TyperException
 
     from forgetaudit.cli import console
-    from forgetaudit.cli.app import app
+    from forgetaudit.cli.app import app_for
 
     words = list(sys.argv[1:] if argv is None else argv) or ["--help"]
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(app_for(words))
     try:
         code = command.main(args=words, prog_name="forgetaudit", standalone_mode=False)
     except Abort as left:

@@ -1,32 +1,46 @@
-"""The table of commands."""
+"""The table of commands. One that is named is imported alone: most of what a quick one costs is importing others."""
 
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from forgetaudit import __version__
-from forgetaudit.cli.bless import bless
-from forgetaudit.cli.check import check
-from forgetaudit.cli.compare import compare
-from forgetaudit.cli.doctor import doctor
-from forgetaudit.cli.init import init
-from forgetaudit.cli.inspect import inspect
-from forgetaudit.cli.locate import locate
-from forgetaudit.cli.plan_examples import plan
-from forgetaudit.cli.repair import repair
-from forgetaudit.cli.show import show
-from forgetaudit.cli.trace import trace
-from forgetaudit.cli.weights import weights
 
-__all__ = ["app"]
+__all__ = ["app_for"]
 
-app = typer.Typer(
-    name="forgetaudit",
-    add_completion=True,
-    # Our own errors, and the exit codes of main(), instead of a boxed traceback and code 1.
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-)
+# In the order of the help. The function has the command's name.
+_COMMANDS = {
+    "compare": "forgetaudit.cli.compare",
+    "weights": "forgetaudit.cli.weights",
+    "trace": "forgetaudit.cli.trace",
+    "locate": "forgetaudit.cli.locate",
+    "repair": "forgetaudit.cli.repair",
+    "show": "forgetaudit.cli.show",
+    "check": "forgetaudit.cli.check",
+    "bless": "forgetaudit.cli.bless",
+    "plan": "forgetaudit.cli.plan_examples",
+    "init": "forgetaudit.cli.init",
+    "inspect": "forgetaudit.cli.inspect",
+    "doctor": "forgetaudit.cli.doctor",
+}
+
+
+def app_for(words: Sequence[str]) -> typer.Typer:
+    """The program, with the command that `words` begin with; with all of them where that is none."""
+    app = typer.Typer(
+        name="forgetaudit",
+        add_completion=True,
+        # Our own errors, and the exit codes of main(), instead of a boxed traceback and code 1.
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+    )
+    app.callback()(_root)
+    named = [name for name in words[:1] if name in _COMMANDS]
+    for name in named or _COMMANDS:
+        app.command(name)(getattr(import_module(_COMMANDS[name]), name))
+    return app
 
 
 def _say_version(wanted: bool) -> None:
@@ -35,7 +49,6 @@ def _say_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool,
@@ -43,17 +56,3 @@ def _root(
     ] = False,
 ) -> None:
     """Audits forgetting in checkpoints: what a fine-tune forgot, where it sits, and whether it is real."""
-
-
-app.command()(compare)
-app.command()(weights)
-app.command()(trace)
-app.command()(locate)
-app.command()(repair)
-app.command()(show)
-app.command()(check)
-app.command()(bless)
-app.command()(plan)
-app.command()(init)
-app.command()(inspect)
-app.command()(doctor)

@@ -8,8 +8,8 @@ from rich.text import Text
 
 from forgetaudit.renderers.escapes import printable
 from forgetaudit.renderers.lines import Line
-from forgetaudit.renderers.repair_screen import repair_screen
 from forgetaudit.renderers.locate_screen import locate_screen
+from forgetaudit.renderers.repair_screen import repair_screen
 from forgetaudit.renderers.screen import screen
 from forgetaudit.renderers.trace_screen import trace_screen
 from forgetaudit.renderers.weights_table import weights_screen
@@ -29,8 +29,8 @@ _ASCII = str.maketrans({
 })  # fmt: skip
 
 _SCREENS: dict[str, Callable[[AuditReport, str], Iterator[Line]]] = {
-    "repair": repair_screen,
     "locate": locate_screen,
+    "repair": repair_screen,
     "trace": trace_screen,
     "weights": weights_screen,
 }
