@@ -93,3 +93,18 @@ def test_every_public_name_is_there() -> None:
     for name in forgetaudit.__all__:
         assert getattr(forgetaudit, name) is not None
     assert not hasattr(forgetaudit, "nothing")
+
+
+def test_a_run_is_traced_and_a_loss_located_from_python_too() -> None:
+    root = Path(__file__).parent.parent / "sample_data"
+    told = {
+        "data": str(root / "src_val"),
+        "model": f"{root / 'digits.py'}:build",
+        "settings": forgetaudit.Settings(limit=150),
+    }
+    curve = forgetaudit.trace(root / "base.safetensors", root / "run", max_drop="2pt", **told)
+    assert curve.verdict.outcome == "fail"
+    assert [point.step for point in curve.trace.points] == [20, 40, 60, 80, 100, 120]
+    found = forgetaudit.locate(root / "base.safetensors", root / "tuned.safetensors", **told)
+    assert found.command == "locate"
+    assert found.locate is not None

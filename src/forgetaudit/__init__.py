@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from forgetaudit.api import compare
+    from forgetaudit.api import compare, locate, trace
     from forgetaudit.errors import AuditError
     from forgetaudit.plan import AuditPlan, Settings
     from forgetaudit.policy import Policy, Rule
@@ -28,6 +28,8 @@ __all__ = [
     "Task",
     "__version__",
     "compare",
+    "locate",
+    "trace",
 ]
 
 _HOMES = {
@@ -40,6 +42,8 @@ _HOMES = {
     "Settings": "plan",
     "Task": "tasks.task",
     "compare": "api",
+    "locate": "api",
+    "trace": "api",
 }
 
 

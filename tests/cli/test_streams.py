@@ -100,3 +100,13 @@ def test_a_name_that_is_not_utf8_can_be_reported(forgetaudit: Any, workplace: Pa
         assert run.code == 0, run.err
         report = json.loads((workplace / "r.json").read_text(encoding="utf-8"))
         assert report["inputs"]["tuned"][0]["path"] == r"bad\udcff.safetensors"
+
+
+@pytest.mark.parametrize("words", ["--help", "compare --help"])
+def test_a_reader_that_leaves_in_the_midst_of_the_help_is_no_bug(sample: Path, words: str) -> None:
+    run = subprocess.run(
+        ["bash", "-c", f'"$0" -m forgetaudit {words} | head -1; exit "${{PIPESTATUS[0]}}"', sys.executable],
+        cwd=sample, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert run.returncode in (0, 141)
+    assert run.stderr == ""

@@ -55,14 +55,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _left(left: SystemExit) -> int:
-    """Typer leaves by SystemExit where stdout is closed, and after shell completion. Nobody else's code is ours."""
+    """Typer and rich leave by SystemExit where stdout is closed, typer also after shell completion. Nobody else may."""
     from forgetaudit.cli import console
 
-    if not _raised_by(left, "typer"):
-        return _bug()
-    if isinstance(left.__context__, BrokenPipeError):
+    if isinstance(left.__context__, BrokenPipeError) and _raised_by(left, "typer", "rich"):
         console.silence(sys.stdout)
         return CLOSED_PIPE
+    if not _raised_by(left, "typer"):
+        return _bug()
     if left.code is None or isinstance(left.code, int):
         return left.code or 0
     return REFUSED
