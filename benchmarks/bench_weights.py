@@ -6,8 +6,8 @@ Two files of that size together are written to a temporary folder for each dtype
 parameters, as many as fit; the embedding is bit-identical, the rest moved by 2e-3 of their spread. Every run is a
 process of its own with the page cache warm, the methods take turns, imports are not timed. CPU time is user plus system
 time and says most on a busy machine; `cat` is `cat A B > /dev/null`. The peers need a folder into which
-`pip install --no-deps --target FOLDER weightscope modeldelta` put them; of modeldelta the SVD is left out. Last, one
-tensor of 10⁸ elements is measured against float64.
+`pip install --no-deps --target FOLDER weightscope modeldelta zstandard` put them; of modeldelta
+the SVD is left out. Last, one tensor of 10⁸ elements is measured against float64.
 """
 
 import argparse
