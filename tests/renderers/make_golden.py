@@ -5,13 +5,17 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.renderers.screens import screens
+
 SAMPLE = Path(__file__).parents[2] / "sample_data"
 GOLDEN = Path(__file__).parent / "golden"
 WORDS = "compare base.safetensors tuned.safetensors --data src_val --max-drop 2pt --min-cka 0.8 --threads 1 --no-fail"
 
 
 def main() -> None:
-    """The sample's fine-tune, in every form that is kept."""
+    """The first screen of a report made by hand, and the sample's fine-tune in every form that is kept."""
+    for name, text in screens().items():
+        (GOLDEN / name).write_text(text, encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
         saved = f"{folder}/report.json"
         run = [sys.executable, "-m", "forgetaudit"]
