@@ -11,3 +11,10 @@ GOLDEN = Path(__file__).parent / "golden"
 @pytest.mark.parametrize("name", sorted(screens()))
 def test_the_first_screen_is_still_this_one(name: str) -> None:
     assert screens()[name] == (GOLDEN / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", sorted(screens()))
+def test_a_name_longer_than_the_terminal_is_whole_and_leaves_the_other_lines_alone(name: str) -> None:
+    lines = screens()[name].splitlines()
+    assert any(line.startswith("backbone.encoder") and ".block" in line for line in lines)
+    assert any("block1" in line and "0.710" in line and "0.100" in line for line in lines)

@@ -12,6 +12,8 @@ from forgetaudit.wording import counted
 __all__ = ["distance_words", "layer_table", "most_telling"]
 
 _MOST_LAYERS = 14
+# With it the columns fit a terminal of 80; a longer name moves those of its own line alone.
+_WIDEST_NAME = 38
 
 
 def layer_table(weights: WeightSection, features: FeatureSection | None) -> Iterator[Line]:
@@ -19,7 +21,7 @@ def layer_table(weights: WeightSection, features: FeatureSection | None) -> Iter
     drift = {layer.layer: layer for layer in features.layers} if features else {}
     layers = weights.layers
     shown, hidden = most_telling(layers, drift, _MOST_LAYERS)
-    wide = max([LABEL, *(len(layer.layer) + 2 for layer in shown)])
+    wide = min(max([LABEL, *(len(layer.layer) + 2 for layer in shown)]), _WIDEST_NAME)
     yield [
         (f"{'layers':<{wide}}", "label"),
         (f"{'CKA':<22}" if drift else "", "dim"),
@@ -53,7 +55,7 @@ def most_telling(
 
 
 def _layer_line(layer: LayerWeights, drift: LayerDrift | None, wide: int, *, with_cka: bool) -> Line:
-    line: Line = [(f"{layer.layer:<{wide}}", "")]
+    line: Line = [(f"{layer.layer + '  ':<{wide}}", "")]
     if with_cka:
         line += _cka_cell(drift)
     number, said, style = distance_words(layer)

@@ -66,7 +66,7 @@ def render_lines(
     )
     for line in lines:
         for row in _rows(line, width, unicode=unicode):
-            console.print(row, end="\n", overflow="ignore", no_wrap=True)
+            console.print(row, end="\n", overflow="ignore", no_wrap=True, crop=False)
     return buffer.getvalue()
 
 
