@@ -80,15 +80,76 @@ def test_with_a_target_what_wins_back_most_within_the_loss_allowed_is_chosen(
 
 def test_what_would_make_base_itself_is_told_so(forgetaudit: Any, workplace: Path) -> None:
     base = load_file(workplace / "base.safetensors")
-    moved = {name: value * 2 + 1 if "running" in name else value for name, value in base.items()}
-    save_file(moved, workplace / "moved.safetensors")
+    save_file(base | {"head.weight": base["head.weight"].flip(0)}, workplace / "moved.safetensors")
     run = forgetaudit(
-        "repair", "base.safetensors", "moved.safetensors", "--data", "src_val", "--families", "buffers",
+        "repair", "base.safetensors", "moved.safetensors", "--data", "src_val", "--families", "head",
         "--limit", "300", cwd=workplace,
     )  # fmt: skip
     # Nothing else had changed, so that what would be written is base.
     assert run.code == 1
     assert "every remedy asked for would make base itself" in run.out
+
+
+def test_statistics_that_were_spoiled_are_taken_again(forgetaudit: Any, workplace: Path) -> None:
+    base = load_file(workplace / "base.safetensors")
+    moved = {name: value * 2 + 1 if "running" in name else value for name, value in base.items()}
+    save_file(moved, workplace / "moved.safetensors")
+    run = forgetaudit(
+        "repair", "base.safetensors", "moved.safetensors", "--data", "src_val", "--families", "buffers",
+        "-o", "fixed.safetensors", "--output", "json=r.json", cwd=workplace,
+    )  # fmt: skip
+    assert run.code == 0, run.err
+    section = json.loads((workplace / "r.json").read_text())["repair"]
+    # Base's own statistics would make base, and are not tried; new ones are as good.
+    assert "base's buffers" not in {one["name"] for one in section["candidates"]}
+    assert section["chosen"] == "statistics again"
+    assert section["confirmed"]["repaired"] > section["confirmed"]["base"] - 0.02
+    fixed = load_file(workplace / "fixed.safetensors")
+    for name, tensor in fixed.items():
+        statistic = name.endswith(("running_mean", "running_var"))
+        assert torch.equal(tensor, moved[name]) is not statistic, name
+    card = (workplace / "fixed.safetensors.card.md").read_text("utf-8")
+    assert "taken again on the searched half of" in card
+    assert "but for 14 that were computed anew: `stem.1.running_mean`" in card
+
+
+def test_a_stitched_head_wins_back_what_mixing_cannot_for_a_point_of_the_target(
+    forgetaudit: Any, workplace: Path
+) -> None:
+    words = ("repair", "base.safetensors", "tuned.safetensors", "--data", "src_val", "--target", "target_val")
+    run = forgetaudit(
+        *words, "--families", "mixture,stitch", "-o", "fixed.safetensors", "--output", "json=r.json", cwd=workplace
+    )  # fmt: skip
+    assert run.code == 0, run.err
+    section = json.loads((workplace / "r.json").read_text())["repair"]
+    assert section["chosen"].startswith("stitch ")
+    assert section["confirmed"]["gain"]["low"] > 0.05
+    assert section["confirmed"]["target_loss"]["estimate"] <= 0.01
+    allowed = {one["name"]: one for one in section["candidates"] if one["allowed"]}
+    best = max(one["accuracy"] for one in allowed.values() if one["family"] == "mixture")
+    assert allowed[section["chosen"]]["accuracy"] > best + 0.05
+    assert any("no label was used" in note for note in section["notes"])
+    tuned, fixed = (load_file(workplace / f"{name}.safetensors") for name in ("tuned", "fixed"))
+    assert {name for name in tuned if not torch.equal(tuned[name], fixed[name])} == {
+        "head.weight",
+        "head.bias",
+    }
+
+
+def test_without_a_target_a_stitched_head_says_what_base_said(forgetaudit: Any, workplace: Path) -> None:
+    run = forgetaudit(*BASIC[:-1], "stitch", "--win-back", "80%", "--output", "json=r.json", cwd=workplace)
+    assert run.code == 0, run.err
+    section = json.loads((workplace / "r.json").read_text())["repair"]
+    assert {one["name"] for one in section["candidates"]} >= {"stitch", "mixture 0.5, stitch"}
+    assert section["confirmed"]["won_back"] > 0.8
+
+
+def test_families_that_have_nothing_to_try_say_why(forgetaudit: Any, workplace: Path) -> None:
+    run = forgetaudit(*BASIC[:-1], "mixture,intruders", "--output", "json=r.json", cwd=workplace)
+    assert run.code == 0, run.err
+    (note,) = json.loads((workplace / "r.json").read_text())["repair"]["notes"]
+    assert note == ("intruders: nothing to try, no direction of 8 changed matrices is far from all of base's")
+    assert note in " ".join(run.out.split())
 
 
 def test_out_that_is_there_is_kept_unless_forced(forgetaudit: Any, workplace: Path) -> None:

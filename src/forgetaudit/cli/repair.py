@@ -18,7 +18,7 @@ from forgetaudit.policy import Policy, drop_limit
 
 __all__ = ["repair"]
 
-FAMILIES = ("mixture", "ramp", "rollback", "buffers", "head")
+FAMILIES = ("mixture", "stages", "ramp", "rollback", "intruders", "buffers", "head", "stitch")
 HALF = 0.5
 
 Base = Annotated[

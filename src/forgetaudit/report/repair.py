@@ -59,7 +59,8 @@ class RepairDemand(Part):
 class RepairSection(Part):
     """From tuned to a checkpoint that forgot less, or the reasons why there is none. `written` is where it is.
 
-    `strengths` says for each part of the network how much of what fine-tuning did is kept, 0 to 1, lowest and highest.
+    `strengths` says for each part of the network how much of what fine-tuning did is kept, 0 to 1, lowest and highest;
+    `edited` are the tensors that lie on no such line, and were computed anew as the first of `notes` says.
     """
 
     families: tuple[str, ...]
@@ -73,6 +74,7 @@ class RepairSection(Part):
     candidates: tuple[RepairCandidate, ...]
     chosen: str | None
     strengths: dict[str, tuple[float, float]]
+    edited: tuple[str, ...] = ()
     confirmed: RepairConfirmation | Absent
     demands: tuple[RepairDemand, ...]
     met: bool
