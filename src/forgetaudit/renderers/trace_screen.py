@@ -8,6 +8,7 @@ from forgetaudit.renderers.lines import LABEL, Line
 from forgetaudit.renderers.phrases import asked
 from forgetaudit.renderers.plot import Dot, plot
 from forgetaudit.renderers.screen import finding_lines, provenance_line, rule_lines
+from forgetaudit.renderers.trace_layers import layer_lines
 from forgetaudit.report.parts import Absent, Estimate, Measured
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.trace import ContinualMeasures, Forecast, TraceAnswers, TracePoint, TraceSection
@@ -32,6 +33,7 @@ def trace_screen(report: AuditReport, exit_note: str = "") -> Iterator[Line]:
         if subject.source is not None:
             yield from _curve(trace, subject.source.data)
             yield from _table(trace, subject.source.data)
+            yield from layer_lines(trace)
             yield from _said(trace, subject.source.data)
         yield from rule_lines(report, subject)
         yield from finding_lines(report, subject)
