@@ -136,6 +136,21 @@ def test_a_stitched_head_wins_back_what_mixing_cannot_for_a_point_of_the_target(
     }
 
 
+def test_what_the_other_half_would_hardly_confirm_is_passed_over(forgetaudit: Any, workplace: Path) -> None:
+    run = forgetaudit(
+        *BASIC[:-1], "stitch", "--target", "target_val", "--keep-target", "3pt", "--output", "json=r.json",
+        cwd=workplace,
+    )  # fmt: skip
+    assert run.code == 0, run.err
+    section = json.loads((workplace / "r.json").read_text())["repair"]
+    allowed = {one["name"]: one for one in section["candidates"] if one["allowed"]}
+    boldest = max(allowed.values(), key=lambda one: one["accuracy"])
+    chosen = allowed[section["chosen"]]
+    assert chosen["accuracy"] < boldest["accuracy"]
+    # The boldest one's limit lies on what was asked, the chosen one's well within.
+    assert chosen["target_loss"]["high"] + 0.01 < boldest["target_loss"]["high"]
+
+
 def test_without_a_target_a_stitched_head_says_what_base_said(forgetaudit: Any, workplace: Path) -> None:
     run = forgetaudit(*BASIC[:-1], "stitch", "--win-back", "80%", "--output", "json=r.json", cwd=workplace)
     assert run.code == 0, run.err

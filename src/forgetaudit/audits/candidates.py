@@ -1,10 +1,13 @@
 """What is asked of a remedy, and which of those that were tried is chosen."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 from forgetaudit.audits.search import Known, compared, limits_of
 from forgetaudit.audits.trials import Tried
+from forgetaudit.inference.binomial import z_quantile
 from forgetaudit.inference.trajectory import pareto_front
 from forgetaudit.report.behaviour import SourceSection
 from forgetaudit.report.parts import Absent, estimate_from
@@ -35,13 +38,25 @@ class Candidates:
     asked: Asked
 
     def choose(self) -> Tried | None:
-        """The best of those allowed: with a target what wins back most, without it what changes tuned least."""
+        """The best of those allowed: with a target what can be hoped to win back most, else what changes tuned least.
+
+        What lies on the verge of what may be lost is confirmed by the other half in one case of two. So a gain counts
+        as much as the chance that it will be confirmed.
+        """
         allowed = [one for one in self.tried if self.allows(one)]
         if not allowed:
             return None
         if self.target is None:
             return min(allowed, key=lambda one: (one.change, -one.source.accuracy.tuned))
-        return max(allowed, key=lambda one: (one.source.accuracy.tuned, -one.change))
+        return max(allowed, key=lambda one: (_gain(one) * self._chance(one), -one.change))
+
+    def _chance(self, one: Tried) -> float:
+        """That the target's limit on another half as large is kept, too: normal, and only good for a choice."""
+        if one.target is None:
+            return 1.0
+        limit = limits_of(one.target, confidence=self.asked.confidence, sides=1)
+        error = (limit.high - limit.estimate) / z_quantile(self.asked.confidence, 1)
+        return NormalDist().cdf((self.asked.keep_target - limit.high) / (math.sqrt(2) * error))
 
     def allows(self, one: Tried) -> bool:
         """Whether the searching half bears out all that is asked."""
@@ -93,6 +108,11 @@ class Candidates:
             on_front=on_front,
             allowed=self.allows(one),
         )
+
+
+def _gain(one: Tried) -> float:
+    """Of tuned's accuracy on the source data."""
+    return one.gain.accuracy.tuned - one.gain.accuracy.base
 
 
 def _right(known: Known, name: str) -> float:

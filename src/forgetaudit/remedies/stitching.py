@@ -16,7 +16,7 @@ from forgetaudit.stats.ridge import RidgeFit, RidgeMeans, fit_ridge
 
 __all__ = ["SHARES", "stitched"]
 
-SHARES = (0.75, 0.5, 0.25, 0.1, 0.05, 0.02)
+SHARES = (0.75, 0.5, 0.35, 0.25, 0.15, 0.1, 0.05, 0.02)
 """Of the source data in what the head is fitted to; the rest is the target's."""
 
 
