@@ -11,7 +11,7 @@ from torch.nn import functional
 from forgetaudit.audits.evaluating import make_stream, steps
 from forgetaudit.audits.inputs import OpenedData
 from forgetaudit.audits.network import Network
-from forgetaudit.engine.measured_calls import Heard, Spread, SpreadCall, listening
+from forgetaudit.engine.measured_calls import Heard, Spread, SpreadCall, listening, tracked_norms
 from forgetaudit.engine.passes import Call
 from forgetaudit.engine.stream import Step
 from forgetaudit.engine.variants import Variant
@@ -21,7 +21,7 @@ from forgetaudit.stats.ridge import FOLDS, RidgeMeans, RidgeSums
 from forgetaudit.tasks.scoring import tensor_in
 from forgetaudit.values import NotMeasured
 
-__all__ = ["WIDEST", "Examples", "HeadFitting", "restated"]
+__all__ = ["WIDEST", "Examples", "HeadFitting", "restated", "statistics_of"]
 
 WIDEST = 4096
 """Of features into a head that is fitted anew: its sums hold five float64 matrices of that side."""
@@ -51,11 +51,17 @@ class Examples:
         )
 
 
+def statistics_of(model: nn.Module) -> list[str]:
+    """The slots of BatchNorm's running statistics."""
+    return [f"{path}.{name}" for path in tracked_norms(model) for name in ("running_mean", "running_var")]
+
+
 def restated(variant: Variant, sources: Sequence[Examples]) -> dict[str, Tensor]:
     """By slot the running statistics that `variant` would have had from training on `sources`, float64.
 
-    Every set of examples counts the same. As in re-estimation after weights were averaged (Izmailov et al. 2018,
-    arXiv 1803.05407, section 3.2), but exact over all values where batches' variances are averaged there.
+    Every set of examples counts the same; norms that are not called with all of them have none. As in re-estimation
+    after weights were averaged (Izmailov et al. 2018, arXiv 1803.05407, section 3.2), but exact over all values where
+    batches' variances are averaged there.
     """
     spreads = []
     for examples in sources:
@@ -68,9 +74,8 @@ def restated(variant: Variant, sources: Sequence[Examples]) -> dict[str, Tensor]
         for _ in examples.run(variant, f"statistics of {variant.name}", measuring):
             pass
         spreads.append(calls[-1].read())
-    return {
-        slot: value for path in spreads[0] for slot, value in _statistics(path, [s[path] for s in spreads])
-    }
+    called = [path for path in spreads[0] if all(path in spread for spread in spreads)]
+    return {slot: value for path in called for slot, value in _statistics(path, [s[path] for s in spreads])}
 
 
 def _statistics(path: str, spreads: Sequence[Spread]) -> Iterator[tuple[str, Tensor]]:
@@ -92,14 +97,14 @@ class HeadFitting:
         self._examples = [examples for examples, _ in known]
         self._wanted = [torch.cat(list(self._scores(examples, knower))) for examples, knower in known]
 
-    def sums(self, variant: Variant) -> list[RidgeMeans] | NotMeasured:
-        """By set of examples: what goes into the head of `variant`, and what its scores lack of those wanted."""
-        found = []
+    def sums(self, variant: Variant) -> dict[str, RidgeMeans] | NotMeasured:
+        """By data set: what goes into the head of `variant`, and what its scores lack of those wanted."""
+        found = {}
         for examples, wanted in zip(self._examples, self._wanted, strict=True):
             means = self._of(variant, examples, wanted)
             if isinstance(means, NotMeasured):
                 return means
-            found.append(means)
+            found[examples.data.plan.name] = means
         return found
 
     def _scores(self, examples: Examples, knower: Variant) -> Iterator[Tensor]:
