@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from forgetaudit.renderers import numbers
-from forgetaudit.renderers.behaviour_tables import before_and_after, drop_span, flips_table
+from forgetaudit.renderers.behaviour_tables import before_and_after, drop_span, flips_table, side_of
 from forgetaudit.renderers.budget_lines import budget_table
+from forgetaudit.renderers.chapters import chapters
 from forgetaudit.renderers.class_tables import classes_table, groups_table
 from forgetaudit.renderers.document import Caps, Comparison, Document, Fact, Span, Table, Tone
 from forgetaudit.renderers.examples_table import examples_table
@@ -13,6 +14,7 @@ from forgetaudit.renderers.headline import Subject, rules_of, subjects, verdict_
 from forgetaudit.renderers.phrases import asked, files_compared, findings_of, rival_words
 from forgetaudit.renderers.provenance import noise_table, provenance
 from forgetaudit.renderers.repair_words import repair_headline
+from forgetaudit.renderers.trace_words import run_words
 from forgetaudit.renderers.weight_tables import layers_table, tensors_table, totals_table
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
@@ -44,6 +46,7 @@ def compose(report: AuditReport, caps: Caps, exit_note: str = "") -> Document:
         word=word,
         tone=tone,
         sentence=sentence,
+        chapters=tuple(chapters(report, caps)),
         comparisons=comparisons,
         tables=tuple(table for table in (waivers_table(report), noise_table(report)) if table is not None),
         rivals=tuple(said for pair in report.rivals if (said := rival_words(pair))),
@@ -79,14 +82,16 @@ def _capped(fact: Fact, caps: Caps) -> Fact:
 
 
 def _comparison(report: AuditReport, subject: Subject, caps: Caps) -> Comparison:
-    (word, _), (sentence, _) = verdict_line(report, subject)
     source = subject.source
-    findings = findings_of(report, subject.variant, source.data if source else None)
+    (word, _), (sentence, _) = verdict_line(report, subject)
+    # What a chapter says of the same data is not said twice.
+    told = report.trace is not None
+    findings = [] if told else findings_of(report, subject.variant, source.data if source else None)
     span, words = _drop(report, subject)
     measured = source or next(iter(subject.scores), None)
     return Comparison(
-        heading=subject.variant + (f" on {measured.data}" if measured else ""),
-        about=files_compared(report, subject.variant) + (f" · {asked(measured)}" if measured else ""),
+        heading=_heading(report, subject) + (f" on {measured.data}" if measured else ""),
+        about=_about(report, subject) + (f" · {asked(measured)}" if measured else ""),
         word=word,
         tone=_TONES[word],
         sentence=sentence.strip(),
@@ -97,6 +102,17 @@ def _comparison(report: AuditReport, subject: Subject, caps: Caps) -> Comparison
         notes=notes(findings, caps),
         notes_left=max(len(findings) - caps.findings, 0),
     )
+
+
+def _heading(report: AuditReport, subject: Subject) -> str:
+    if report.trace is not None:
+        return f"The last checkpoint, {subject.variant},"
+    return f"Base against {subject.variant}" if report.locate or report.repair else subject.variant
+
+
+def _about(report: AuditReport, subject: Subject) -> str:
+    files = files_compared(report, subject.variant)
+    return files if report.trace is None else run_words(report, report.trace)
 
 
 def _drop(report: AuditReport, subject: Subject) -> tuple[Span | None, str]:
@@ -110,7 +126,10 @@ def _drop(report: AuditReport, subject: Subject) -> tuple[Span | None, str]:
         return None, ""
     low, high = (_points(value) for value in (span.low, span.high))
     against = f"; limit {100 * limit:.4g} pt" if limit is not None else ""
-    return span, f"drop {_points(span.estimate)} pt, two-sided interval {low} to {high} pt{against}"
+    return span, (
+        f"drop {_points(span.estimate)} pt, two-sided interval {low} to {high} pt{against}. Drop = base − "
+        f"{side_of(subject.source)}, in points of all questions; positive is forgetting."
+    )
 
 
 def _points(value: float) -> str:

@@ -17,6 +17,7 @@ from forgetaudit.renderers.trace_words import (
     continual_rows,
     forecast_words,
     lowest_words,
+    run_words,
     steps_known,
     within_words,
 )
@@ -38,7 +39,7 @@ def trace_screen(report: AuditReport, exit_note: str = "") -> Iterator[Line]:
         raise ValueError("the report is of no run")
     for subject in subjects(report):
         on = f"   {subject.source.data} · {asked(subject.source)}" if subject.source else ""
-        yield [("forgetaudit trace  ", "bold"), (f"{_run(report, trace)}{on}", "")]
+        yield [("forgetaudit trace  ", "bold"), (f"{run_words(report, trace)}{on}", "")]
         yield verdict_line(report, subject)
         yield []
         if subject.source is not None:
@@ -49,17 +50,6 @@ def trace_screen(report: AuditReport, exit_note: str = "") -> Iterator[Line]:
         yield from finding_lines(report, subject)
     yield from _continual(trace)
     yield from provenance_line(report, exit_note)
-
-
-def _run(report: AuditReport, trace: TraceSection) -> str:
-    base = (
-        (report.inputs.base.named or report.inputs.base.path)
-        .replace("\\", "/")
-        .rstrip("/")
-        .rpartition("/")[2]
-    )
-    first, last = trace.points[0].variant, trace.points[-1].variant
-    return f"{base} → {first} … {last}"
 
 
 def _curve(trace: TraceSection, data: str) -> Iterator[Line]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from forgetaudit.renderers import numbers
 from forgetaudit.renderers.drop_words import span
 from forgetaudit.report.parts import Absent, Estimate
+from forgetaudit.report.report import AuditReport
 from forgetaudit.report.trace import ContinualMeasures, Forecast, TraceAnswers, TracePoint, TraceSection
 from forgetaudit.wording import counted
 
@@ -18,6 +19,7 @@ __all__ = [
     "continual_rows",
     "forecast_words",
     "lowest_words",
+    "run_words",
     "steps_known",
     "within_words",
 ]
@@ -30,6 +32,13 @@ class ContinualRow:
     name: str
     value: float
     formula: str
+
+
+def run_words(report: AuditReport, trace: TraceSection) -> str:
+    """`base.safetensors → checkpoint-20 … checkpoint-120`."""
+    base = report.inputs.base.named or report.inputs.base.path
+    name = base.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return f"{name} → {trace.points[0].variant} … {trace.points[-1].variant}"
 
 
 def answer_on(point: TracePoint, data: str) -> TraceAnswers:

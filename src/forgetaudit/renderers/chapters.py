@@ -1,0 +1,48 @@
+"""What a report of trace is about, as chapters of its page; of the others there are none."""
+
+from collections.abc import Iterator
+
+from forgetaudit.renderers.document import Caps, Chapter, Note
+from forgetaudit.renderers.gate_tables import notes
+from forgetaudit.renderers.phrases import findings_of
+from forgetaudit.renderers.trace_chart import limit_on, trace_chart
+from forgetaudit.renderers.trace_tables import (
+    checkpoints_table,
+    continual_table,
+    run_table,
+    turning_table,
+    way_table,
+)
+from forgetaudit.report.report import AuditReport
+from forgetaudit.report.trace import TraceSection
+
+__all__ = ["chapters"]
+
+
+def chapters(report: AuditReport, caps: Caps) -> Iterator[Chapter]:
+    """In the order in which they are read."""
+    if report.trace is not None:
+        yield from _trace(report, report.trace, caps)
+
+
+def _trace(report: AuditReport, trace: TraceSection, caps: Caps) -> Iterator[Chapter]:
+    """The curve on each source data set, then what is of the whole run."""
+    last = trace.points[-1].variant
+    for summary in trace.summaries:
+        data = summary.data
+        told, left = _findings(report, last, data, caps)
+        yield Chapter(
+            heading=f"The run on {data}",
+            charts=(trace_chart(report, trace, data, caps.checkpoints),),
+            notes=told,
+            notes_left=left,
+            lead=(turning_table(trace, summary),),
+            tables=(checkpoints_table(trace, data, limit_on(report, data), caps),),
+        )
+    tables = (run_table(trace), continual_table(trace), way_table(trace, caps))
+    yield Chapter(heading="The whole run", tables=tuple(table for table in tables if table is not None))
+
+
+def _findings(report: AuditReport, variant: str, data: str, caps: Caps) -> tuple[tuple[Note, ...], int]:
+    found = findings_of(report, variant, data)
+    return notes(found, caps), max(len(found) - caps.findings, 0)
