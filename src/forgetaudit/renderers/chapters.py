@@ -1,9 +1,10 @@
-"""What a report of trace is about, as chapters of its page; of the others there are none."""
+"""What a report of trace or locate is about, as chapters of its page; of the others there are none."""
 
 from collections.abc import Iterator
 
 from forgetaudit.renderers.document import Caps, Chapter, Note
 from forgetaudit.renderers.gate_tables import notes
+from forgetaudit.renderers.locate_tables import parts_table, resets_table, sums_table
 from forgetaudit.renderers.phrases import findings_of
 from forgetaudit.renderers.trace_chart import limit_on, trace_chart
 from forgetaudit.renderers.trace_tables import (
@@ -13,6 +14,7 @@ from forgetaudit.renderers.trace_tables import (
     turning_table,
     way_table,
 )
+from forgetaudit.report.locate import LocateSection
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.trace import TraceSection
 
@@ -23,6 +25,8 @@ def chapters(report: AuditReport, caps: Caps) -> Iterator[Chapter]:
     """In the order in which they are read."""
     if report.trace is not None:
         yield from _trace(report, report.trace, caps)
+    for section in report.locate:
+        yield _locate(report, section, caps)
 
 
 def _trace(report: AuditReport, trace: TraceSection, caps: Caps) -> Iterator[Chapter]:
@@ -46,3 +50,15 @@ def _trace(report: AuditReport, trace: TraceSection, caps: Caps) -> Iterator[Cha
 def _findings(report: AuditReport, variant: str, data: str, caps: Caps) -> tuple[tuple[Note, ...], int]:
     found = findings_of(report, variant, data)
     return notes(found, caps), max(len(found) - caps.findings, 0)
+
+
+def _locate(report: AuditReport, section: LocateSection, caps: Caps) -> Chapter:
+    told, left = _findings(report, report.variants[1].name, section.data, caps)
+    tables = (resets_table(section, caps), sums_table(section))
+    return Chapter(
+        heading=f"Where the loss on {section.data} sits",
+        lead=(parts_table(section, caps),),
+        notes=told,
+        notes_left=left,
+        tables=tuple(table for table in tables if table is not None),
+    )

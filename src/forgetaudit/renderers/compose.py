@@ -11,6 +11,8 @@ from forgetaudit.renderers.document import Caps, Comparison, Document, Fact, Spa
 from forgetaudit.renderers.examples_table import examples_table
 from forgetaudit.renderers.gate_tables import notes, rules_table, waivers_table
 from forgetaudit.renderers.headline import Subject, rules_of, subjects, verdict_line
+from forgetaudit.renderers.lines import Line
+from forgetaudit.renderers.locate_words import located_line
 from forgetaudit.renderers.phrases import asked, files_compared, findings_of, rival_words
 from forgetaudit.renderers.provenance import noise_table, provenance
 from forgetaudit.renderers.repair_words import repair_headline
@@ -26,6 +28,8 @@ _TONES: dict[str, Tone] = {
     "REFUSED": "bad",
     "INCONCLUSIVE": "warn",
     "NOT JUDGED": "dim",
+    "LOCATED": "bad",
+    "NOT LOCATED": "warn",
     "PASS": "good",
 }
 _WORDS = {
@@ -60,6 +64,8 @@ def _outcome(report: AuditReport, comparisons: Sequence[Comparison]) -> tuple[st
         met = report.repair.met
         return "REPAIRED" if met else "NOT REPAIRED", "good" if met else "bad", repair_headline(report)
     word = _WORDS[report.verdict.outcome]
+    if report.locate:
+        word = "LOCATED" if any(one.word == "LOCATED" for one in comparisons) else "NOT LOCATED"
     return word, _TONES[word], _over_all(comparisons, word)
 
 
@@ -83,9 +89,9 @@ def _capped(fact: Fact, caps: Caps) -> Fact:
 
 def _comparison(report: AuditReport, subject: Subject, caps: Caps) -> Comparison:
     source = subject.source
-    (word, _), (sentence, _) = verdict_line(report, subject)
+    (word, _), (sentence, _) = _verdict(report, subject)
     # What a chapter says of the same data is not said twice.
-    told = report.trace is not None
+    told = report.trace is not None or report.locate
     findings = [] if told else findings_of(report, subject.variant, source.data if source else None)
     span, words = _drop(report, subject)
     measured = source or next(iter(subject.scores), None)
@@ -102,6 +108,13 @@ def _comparison(report: AuditReport, subject: Subject, caps: Caps) -> Comparison
         notes=notes(findings, caps),
         notes_left=max(len(findings) - caps.findings, 0),
     )
+
+
+def _verdict(report: AuditReport, subject: Subject) -> Line:
+    """As on the screen: of a search for the loss, whether it was located."""
+    data = subject.source.data if subject.source else None
+    found = next((section for section in report.locate if section.data == data), None)
+    return verdict_line(report, subject) if found is None else located_line(found)
 
 
 def _heading(report: AuditReport, subject: Subject) -> str:
