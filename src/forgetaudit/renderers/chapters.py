@@ -1,4 +1,4 @@
-"""What a report of trace or locate is about, as chapters of its page; of the others there are none."""
+"""What a report of trace, locate or repair is about, as chapters of its page; of the others there are none."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,16 @@ from forgetaudit.renderers.document import Caps, Chapter, Note
 from forgetaudit.renderers.gate_tables import notes
 from forgetaudit.renderers.locate_tables import parts_table, resets_table, sums_table
 from forgetaudit.renderers.phrases import findings_of
+from forgetaudit.renderers.repair_chart import repair_chart
+from forgetaudit.renderers.repair_tables import (
+    confirmed_table,
+    demands_table,
+    result_table,
+    shown_remedies,
+    strengths_table,
+    tried_table,
+)
+from forgetaudit.renderers.repair_words import in_order
 from forgetaudit.renderers.trace_chart import limit_on, trace_chart
 from forgetaudit.renderers.trace_tables import (
     checkpoints_table,
@@ -15,8 +25,10 @@ from forgetaudit.renderers.trace_tables import (
     way_table,
 )
 from forgetaudit.report.locate import LocateSection
+from forgetaudit.report.repair import RepairSection
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.trace import TraceSection
+from forgetaudit.wording import counted
 
 __all__ = ["chapters"]
 
@@ -27,6 +39,8 @@ def chapters(report: AuditReport, caps: Caps) -> Iterator[Chapter]:
         yield from _trace(report, report.trace, caps)
     for section in report.locate:
         yield _locate(report, section, caps)
+    if report.repair is not None:
+        yield from _repair(report, report.repair, caps)
 
 
 def _trace(report: AuditReport, trace: TraceSection, caps: Caps) -> Iterator[Chapter]:
@@ -62,3 +76,20 @@ def _locate(report: AuditReport, section: LocateSection, caps: Caps) -> Chapter:
         notes_left=left,
         tables=tuple(table for table in tables if table is not None),
     )
+
+
+def _repair(report: AuditReport, repair: RepairSection, caps: Caps) -> Iterator[Chapter]:
+    """What came of it, what was tried, and what was made."""
+    confirmed = (demands_table(repair), confirmed_table(repair))
+    yield Chapter(
+        heading="What came of it",
+        about=f"searched on {counted(repair.n_search, 'example')}, confirmed on {repair.n_confirm:,} others",
+        tables=tuple(table for table in confirmed if table is not None),
+    )
+    shown = shown_remedies(in_order(repair), repair.chosen, caps.remedies)
+    chart = repair_chart(repair, report.inputs.data[0].data, shown)
+    table = tried_table(repair, shown)
+    if chart is not None and table is not None:
+        yield Chapter(heading="What was tried", charts=(chart,), tables=(table,))
+    made = (strengths_table(repair), result_table(repair))
+    yield Chapter(heading="What was made", tables=tuple(table for table in made if table is not None))
