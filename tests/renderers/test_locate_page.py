@@ -28,6 +28,13 @@ def test_the_verdict_is_that_of_the_screen(located: AuditReport) -> None:
     assert markdown(located).startswith(f"**LOCATED** {line.removeprefix('LOCATED  ')}")
 
 
+def test_an_annotation_says_the_same(located: AuditReport) -> None:
+    from forgetaudit.renderers.github import github
+
+    assert "LOCATED  source accuracy fell" in github(located, None)
+    assert "NOT JUDGED" not in github(located, None)
+
+
 def test_where_nothing_is_blamed_it_is_not_located(located: AuditReport) -> None:
     players = tuple(row.model_copy(update={"blamed": False}) for row in section_of(located).players)
     assert markdown(with_section(located, players=players)).startswith("**NOT LOCATED** ")
