@@ -72,7 +72,7 @@ def test_what_was_asked_and_confirmed_comes_first(repaired: AuditReport) -> None
 
 def test_a_loss_on_the_target_is_told_with_its_sign_and_limits_in_order(repaired: AuditReport) -> None:
     row = next(row for row in Page(repaired).rows("Remedies") if row["remedy"] == "mixture 0.3")
-    assert row["target change, pt"].startswith("−")
+    assert row["change, pt"].startswith("−")
     low, high = row["two-sided"].split(" to ")
     assert low.startswith("−")
     assert float(low[1:]) > float(high[1:])

@@ -122,7 +122,7 @@ def tried_table(repair: RepairSection, shown: Sequence[RepairCandidate]) -> Tabl
     if not shown:
         return None
     with_target = not isinstance(repair.target, Absent)
-    target = (Column(title="target", numeric=True), Column(title="target change, pt", numeric=True))
+    target = (Column(title="target", numeric=True), Column(title="change, pt", numeric=True))
     return Table(
         ident="remedies",
         title="Remedies",
@@ -132,7 +132,7 @@ def tried_table(repair: RepairSection, shown: Sequence[RepairCandidate]) -> Tabl
             Column(title="won back", numeric=True),
             *((*target, Column(title="two-sided", numeric=True)) if with_target else ()),
             Column(title="taken back", numeric=True),
-            Column(title="taken back, 0 to 1", drawn=True),
+            Column(title="0 to 1", drawn=True),
             Column(title="front"),
             Column(title="as asked"),
         ),
@@ -163,9 +163,14 @@ def _standing(one: RepairCandidate, repair: RepairSection) -> tuple[str, Tone]:
 
 
 def _tried_notes(repair: RepairSection, n_shown: int) -> Iterator[str]:
+    change = (
+        ""
+        if isinstance(repair.target, Absent)
+        else " Change: in target accuracy, from tuned, two-sided 95 %."
+    )
     yield (
         f"On {counted(repair.n_search, 'example')}; chosen by these numbers, so that they flatter. Taken back: the "
-        "share of fine-tuning's way, 0 for tuned, 1 for base."
+        f"share of fine-tuning's way, 0 for tuned, 1 for base.{change}"
     )
     yield f"Front: {front_words(repair)} (Pareto). As asked: all that was asked holds on this half."
     yield left_out(len(repair.candidates) - n_shown, "remedy", "after these")
