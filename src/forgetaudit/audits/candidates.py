@@ -1,9 +1,10 @@
 """What is asked of a remedy, and which of those that were tried is chosen."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Literal
 
 from forgetaudit.audits.search import Known, compared, limits_of
 from forgetaudit.audits.trials import Tried
@@ -11,9 +12,11 @@ from forgetaudit.inference.binomial import z_quantile
 from forgetaudit.inference.trajectory import pareto_front
 from forgetaudit.report.behaviour import SourceSection
 from forgetaudit.report.parts import Absent, estimate_from
-from forgetaudit.report.repair import RepairCandidate
+from forgetaudit.report.repair import RepairCandidate, RepairEnd
 
 __all__ = ["Asked", "Candidates"]
+
+_ABSENT = Absent(not_measured="no target data were passed (--target)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +84,13 @@ class Candidates:
         front = pareto_front([*ends, *(one.both for one in self.tried)])[len(ends) :]
         return tuple(self._row(one, on_front=on) for one, on in zip(self.tried, front, strict=True))
 
+    def ends(self) -> Iterator[RepairEnd]:
+        """Base and tuned in the report's form."""
+        names: tuple[Literal["base", "tuned"], ...] = ("base", "tuned")
+        for name in names:
+            target = _ABSENT if self.target is None else _right(self.target, name)
+            yield RepairEnd(name=name, accuracy=_right(self.source, name), target=target)
+
     def lost(self) -> SourceSection:
         """Base against tuned."""
         outcomes = self.source.outcomes
@@ -94,15 +104,14 @@ class Candidates:
 
     def _row(self, one: Tried, *, on_front: bool) -> RepairCandidate:
         share = self.won_back(one)
-        absent = Absent(not_measured="no target data were passed (--target)")
         return RepairCandidate(
             name=one.remedy.name,
             family=one.remedy.family,
             change=one.change,
             accuracy=one.source.accuracy.tuned,
             won_back=Absent(not_measured="nothing was lost on this half") if share is None else share,
-            target=absent if one.target is None else one.target.accuracy.tuned,
-            target_loss=absent
+            target=_ABSENT if one.target is None else one.target.accuracy.tuned,
+            target_loss=_ABSENT
             if one.target is None
             else estimate_from(limits_of(one.target, confidence=0.95, sides=2)),
             on_front=on_front,

@@ -171,6 +171,7 @@ def _section(
         target=target or Absent(not_measured=NO_TARGET),
         keep_target=plan.keep_target if target else None,
         win_back=plan.win_back,
+        ends=tuple(candidates.ends()),
         candidates=candidates.table(),
         chosen=None if best is None else best.remedy.name,
         strengths={} if best is None else _strengths(searched.trials, best.remedy),

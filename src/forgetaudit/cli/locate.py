@@ -13,7 +13,7 @@ from forgetaudit.cli.dry_run import told as dry_run_lines
 from forgetaudit.cli.outputs import OutputRequest, parse_outputs, refuse_inputs, write_outputs
 from forgetaudit.errors import OutputError
 from forgetaudit.plan import AuditPlan, Settings
-from forgetaudit.renderers.locate_screen import located
+from forgetaudit.renderers.locate_words import located
 from forgetaudit.renderers.screen import decisions
 from forgetaudit.renderers.terminal import render
 from forgetaudit.report.report import AuditReport

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from forgetaudit.renderers import numbers
+from forgetaudit.renderers.drop_words import span
 from forgetaudit.renderers.markdown_text import code, prose
-from forgetaudit.renderers.repair_screen import span, strength_words
+from forgetaudit.renderers.repair_words import strength_words
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.repair import RepairConfirmation
 from forgetaudit.report.report import AuditReport

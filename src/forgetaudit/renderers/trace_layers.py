@@ -3,16 +3,19 @@
 from collections.abc import Iterator
 
 from forgetaudit.renderers import numbers
+from forgetaudit.renderers.document import Caps, Cell, Column, Table
 from forgetaudit.renderers.lines import LABEL, Line, evenly
+from forgetaudit.renderers.tables import left_out
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.trace import TraceLayer, TracePoint, TraceSection
 from forgetaudit.wording import counted
 
-__all__ = ["layer_lines"]
+__all__ = ["layer_lines", "layers_over_steps"]
 
 _CELL = 13
 _MOST_STEPS = 5
 _MOST_LAYERS = 14
+_MOST_COLUMNS = 10
 
 
 def layer_lines(trace: TraceSection) -> Iterator[Line]:
@@ -33,17 +36,52 @@ def layer_lines(trace: TraceSection) -> Iterator[Line]:
     yield []
 
 
+def layers_over_steps(trace: TraceSection, caps: Caps) -> Iterator[Table]:
+    """Of CKA and of weight distance a table each: a row a layer, a column a checkpoint; none without layers."""
+    points = evenly(trace.points, _MOST_COLUMNS)
+    layers = evenly(points[-1].layers, caps.layers)
+    kinds = {
+        "CKA by layer": "Debiased linear CKA with base, the lowest over the source data: diagnostic.",
+        "Weight distance by layer": "‖Δ‖/‖θ₀‖ of the parameters: exact.",
+    }
+    for number, (title, kind) in enumerate(kinds.items() if layers else ()):
+        hidden = len(trace.points) - len(points), len(points[-1].layers) - len(layers)
+        yield Table(
+            ident="layers-over-steps",
+            title=title,
+            columns=(
+                Column(title="layer"),
+                *(Column(title=_step(point), numeric=True) for point in points),
+            ),
+            rows=tuple(
+                (
+                    Cell(text=one.layer, named=True),
+                    *(Cell(text=_values(_of(point, one.layer))[number]) for point in points),
+                )
+                for one in layers
+            ),
+            note=" ".join(
+                filter(None, (kind, left_out(hidden[0], "checkpoint"), left_out(hidden[1], "layer")))
+            ),
+        )
+
+
 def _of(point: TracePoint, layer: str) -> TraceLayer | None:
     return next((one for one in point.layers if one.layer == layer), None)
 
 
 def _cell(layer: TraceLayer | None) -> str:
-    """`0.878 0.123`; a dot for what was not measured."""
-    if layer is None:
-        return "·"
-    cka = "·" if isinstance(layer.cka, Absent) else numbers.unit(layer.cka.estimate)
-    relative = "·" if isinstance(layer.relative, Absent) else numbers.unit(layer.relative)
+    """`0.878 0.123`."""
+    cka, relative = _values(layer)
     return f"{cka:<5} {relative}"
+
+
+def _values(layer: TraceLayer | None) -> tuple[str, str]:
+    """CKA and relative distance; a dot for what was not measured."""
+    if layer is None:
+        return "·", "·"
+    cka = "·" if isinstance(layer.cka, Absent) else numbers.unit(layer.cka.estimate)
+    return cka, "·" if isinstance(layer.relative, Absent) else numbers.unit(layer.relative)
 
 
 def _step(point: TracePoint) -> str:
