@@ -1,7 +1,6 @@
 """repair BASE TUNED -o OUT: options to a plan, the plan to a report; 1 where nothing meets what is asked."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from forgetaudit.cli.outputs import parse_outputs, refuse_inputs
 from forgetaudit.cli.telling import tell
 from forgetaudit.errors import UsageError
 from forgetaudit.plan import AuditPlan, Settings
-from forgetaudit.policy import Policy, drop_limit
+from forgetaudit.policy import drop_limit
 
 __all__ = ["repair"]
 
@@ -102,7 +101,7 @@ def repair(
     requests = parse_outputs(output or [])
     settled = planning.load_config(config, ignore=no_config)
     policy = planning.plan_policy(planning.GateWords(max_drop=max_drop), settled)
-    policy = _with_confidence(policy, confidence)
+    policy = planning.with_confidence(policy, confidence)
     columns = {"input_column": ",".join(input_column or ()) or None, "label_column": label_column}
     every = planning.plan_data([*(data or []), *([target] if target else [])], settled, **columns)
     plan = AuditPlan(
@@ -147,14 +146,6 @@ def repair(
 
 
 _REFUSED = 2
-
-
-def _with_confidence(policy: Policy, confidence: float | None) -> Policy:
-    if confidence is None:
-        return policy
-    if not 0.5 < confidence < 1:
-        raise UsageError(f"--confidence {confidence:g} is not between 0.5 and 1", hint="pass 0.95")
-    return replace(policy, confidence=confidence)
 
 
 def _points(text: str, option: str) -> float:
