@@ -2,16 +2,18 @@
 
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from forgetaudit.config import Config, find_config, read_config
 from forgetaudit.data.arguments import parse_data
 from forgetaudit.errors import ConfigError, UnreadableCheckpoint, UsageError
-from forgetaudit.plan import DataPlan, ModelPlan, utf8
+from forgetaudit.plan import AuditPlan, DataPlan, ModelPlan, Settings, utf8
+from forgetaudit.policy import Policy
 from forgetaudit.tasks.registry import find_task
 
-__all__ = ["load_config", "plan_data", "plan_model", "plan_task", "variant_names"]
+__all__ = ["load_config", "plan_audit", "plan_data", "plan_model", "plan_task", "variant_names"]
 
 
 def load_config(path: Path | None, *, ignore: bool) -> Config:
@@ -25,10 +27,42 @@ def load_config(path: Path | None, *, ignore: bool) -> Config:
     return Config(directory=here) if found is None else read_config(found)
 
 
-def plan_model(option: str | None, config: Config) -> ModelPlan | None:
+def plan_audit(
+    base: Path,
+    tuned: Sequence[Path],
+    data: Sequence[str],
+    config: Config,
+    *,
+    model: str | Callable[[], Any] | None,
+    settings: Settings,
+    policy: Policy,
+    input_column: str | None = None,
+    label_column: str | None = None,
+) -> AuditPlan:
+    """A comparison of `base` with each of `tuned`, on `data` as `--data` names them."""
+    return AuditPlan(
+        base=base,
+        tuned=tuple(tuned),
+        names=variant_names(base, tuned),
+        model=plan_model(model, config),
+        data=plan_data(data, config, input_column=input_column, label_column=label_column),
+        settings=settings,
+        policy=policy,
+        config=config.name,
+    )
+
+
+def plan_model(option: str | Callable[[], Any] | None, config: Config) -> ModelPlan | None:
     """The option beats the config. A config may only name code of its own tree: it came with a folder."""
-    if option is not None:
+    if isinstance(option, str):
         return ModelPlan(factory=option, directory=Path.cwd(), evidence="--model")
+    if callable(option):
+        return ModelPlan(factory=option, directory=Path.cwd(), evidence="a function")
+    if option is not None:
+        raise UsageError(
+            f"model={option!r} is neither a function nor a text",
+            hint="pass a function that returns the network, or its name, as in digits.py:build",
+        )
     if config.model is None or config.path is None:
         return None
     where = config.model.rpartition(":")[0]

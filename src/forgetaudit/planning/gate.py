@@ -27,7 +27,7 @@ class GateWords:
     max_drop: str | None = None
     min_cka: float | None = None
     max_distance: float | None = None
-    frozen: Sequence[str] = ()
+    frozen: Sequence[str] | None = None
     confidence: float | None = None
     min_samples: int | None = None
     fail_when: str | None = None
