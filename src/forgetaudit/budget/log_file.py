@@ -110,7 +110,7 @@ def _settings(found: Mapping[str, object], path: Path) -> Clues:
         momentum=_number(flat.get("momentum")),
         clip=_number(flat.get("max_grad_norm")) or None,
         peak=peak,
-        schedule=schedule if not logged and schedule in SCHEDULES else None,  # type: ignore[arg-type]
+        schedule=schedule if not logged and schedule in SCHEDULES else None,
         n_warmup=whole(flat.get("warmup_steps")),
         n_steps=len(rows) or whole(flat.get("steps", flat.get("max_steps"))) or None,
         logged=logged,
