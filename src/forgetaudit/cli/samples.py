@@ -73,7 +73,7 @@ def plan_samples(
         metric=metric,
         filter=filter_,
         policy=policy,
-        config=None if config.path is None else config.path.name,
+        config=config.name,
     )
 
 

@@ -13,7 +13,7 @@ from forgetaudit.plan import AuditPlan, DataPlan, ModelPlan, Settings, utf8
 from forgetaudit.policy import Policy
 from forgetaudit.tasks.registry import find_task
 
-__all__ = ["load_config", "plan_audit", "plan_data", "plan_model", "plan_task", "variant_names"]
+__all__ = ["load_config", "plan_audit", "plan_task", "variant_names"]
 
 
 def load_config(path: Path | None, *, ignore: bool) -> Config:
@@ -44,15 +44,15 @@ def plan_audit(
         base=base,
         tuned=tuple(tuned),
         names=variant_names(base, tuned),
-        model=plan_model(model, config),
-        data=plan_data(data, config, input_column=input_column, label_column=label_column),
+        model=_plan_model(model, config),
+        data=_plan_data(data, config, input_column=input_column, label_column=label_column),
         settings=settings,
         policy=policy,
         config=config.name,
     )
 
 
-def plan_model(option: str | Callable[[], Any] | None, config: Config) -> ModelPlan | None:
+def _plan_model(option: str | Callable[[], Any] | None, config: Config) -> ModelPlan | None:
     """The option beats the config. A config may only name code of its own tree: it came with a folder."""
     if isinstance(option, str):
         return ModelPlan(factory=option, directory=Path.cwd(), evidence="--model")
@@ -102,7 +102,7 @@ def _module_inside(package: str, folder: Path) -> bool:
     return bool(places) and all(_inside(p, folder) and not installed & set(p.parts) for p in places)
 
 
-def plan_data(
+def _plan_data(
     texts: Sequence[str], config: Config, *, input_column: str | None, label_column: str | None
 ) -> tuple[DataPlan, ...]:
     """Each `--data`, resolved. Two of one name are refused: the report could not tell them apart."""
