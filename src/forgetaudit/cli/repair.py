@@ -80,6 +80,8 @@ def repair(
     every = [*(data or ()), *([target] if target else ())]
     plan = replace(running.plan(base, (tuned,), every, settled, policy), show_samples=False)
     refuse_inputs(requests, (*plan.inputs(), *settled.files))
+    if force and out is None:
+        raise UsageError("--force replaces what is at OUT, and none was passed", hint="add -o OUT")
     if keep_target is not None and target is None:
         raise UsageError("--keep-target needs --target", hint="pass held-out data of the target task")
     # The heavy imports wake up here, not for --help.
