@@ -1,6 +1,6 @@
 """compare BASE TUNED…: options to a plan, the plan to a report, the report to the screen, the verdict to a code."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import typer
 
@@ -16,11 +16,15 @@ from forgetaudit.cli.outputs import refuse_inputs
 from forgetaudit.cli.running_options import Running
 from forgetaudit.cli.spelling import spelled_out
 from forgetaudit.cli.telling import tell
+from forgetaudit.cli.typed import typed_options
 from forgetaudit.errors import UsageError
-from forgetaudit.plan import AuditPlan, Settings
 from forgetaudit.report.accepted import beside_accepted
 
 __all__ = ["compare"]
+
+# Whole files are hashed without data, too.
+_NEED_DATA = {field.name for field in fields(Running)} - {"hash_whole"}
+_NEED_DATA |= {"examples", "rehearsal", "no_samples"}
 
 
 @spelled_out
@@ -61,7 +65,8 @@ def compare(
         rehearsal=telling.rehearsal,
         show_samples=not telling.no_samples,
     )
-    _refuse_idle_options(plan, model_typed=running.model is not None)
+    if not plan.data:
+        _refuse_idle_options(context)
     refuse_inputs(requests, (*plan.inputs(), *settled.files))
     if telling.dry_run:
         console.write_out(console.as_lines(dry_run_lines(plan)))
@@ -76,33 +81,9 @@ def compare(
     raise typer.Exit(code)
 
 
-def _refuse_idle_options(plan: AuditPlan, *, model_typed: bool) -> None:
+def _refuse_idle_options(context: typer.Context) -> None:
     """Every option acts or is refused: without data nothing runs, so what says how to run is not ignored in silence."""
-    if plan.data:
-        return
-    settings, default = plan.settings, Settings()
-    idle = {
-        "--model": model_typed,
-        "--task": settings.task is not None,
-        "--layers": bool(settings.layers),
-        "--pool": settings.pool != default.pool,
-        "--head": settings.head != default.head,
-        "--preprocess": settings.preprocess != default.preprocess,
-        "--limit": settings.limit is not None,
-        "--group-by": settings.group_by is not None,
-        "--stop-early": settings.stop_early,
-        "--noise-floor": settings.noise_floor,
-        "--examples": plan.examples is not None,
-        "--rehearsal": plan.rehearsal is not None,
-        "--no-samples": not plan.show_samples,
-        "--batch-size": settings.batch_size != default.batch_size,
-        "--device": settings.device is not None,
-        "--dtype": settings.dtype is not None,
-        "--threads": settings.threads is not None,
-        "--no-reuse": not settings.reuse,
-        "--trust-remote-code": settings.trust_remote_code,
-    }
-    if typed := [option for option, was_typed in idle.items() if was_typed]:
+    if typed := typed_options(context, _NEED_DATA):
         raise UsageError(
             f"{', '.join(typed)} {'needs' if len(typed) == 1 else 'need'} --data",
             details=["without data only the weights are compared, and no model is run"],
