@@ -9,7 +9,7 @@ from forgetaudit import planning
 from forgetaudit.checkpoints.run_order import checkpoints_in, order_of_run
 from forgetaudit.config import Config, read_config
 from forgetaudit.errors import UsageError
-from forgetaudit.plan import AuditPlan, ModelPlan, Settings, texts
+from forgetaudit.plan import AuditPlan, Settings, texts
 from forgetaudit.progress import SILENT, Progress
 from forgetaudit.report.report import AuditReport
 
@@ -122,26 +122,12 @@ def _plan(
     settings: Settings | None,
 ) -> AuditPlan:
     settled = Config(directory=Path.cwd()) if config is None else read_config(Path(config))
-    return AuditPlan(
-        base=Path(base),
-        tuned=tuple(tuned),
-        names=planning.variant_names(Path(base), tuned),
-        model=_model(model, settled),
-        data=planning.plan_data(
-            [data] if isinstance(data, str) else list(data), settled, input_column=None, label_column=None
-        ),
+    return planning.plan_audit(
+        Path(base),
+        tuned,
+        [data] if isinstance(data, str) else list(data),
+        settled,
+        model=model,
         settings=settings or Settings(),
         policy=planning.plan_policy(limits, settled),
-        config=None if settled.path is None else settled.path.name,
     )
-
-
-def _model(model: str | Callable[[], Any] | None, config: Config) -> ModelPlan | None:
-    if model is None or isinstance(model, str):
-        return planning.plan_model(model, config)
-    if not callable(model):
-        raise UsageError(
-            f"model={model!r} is neither a function nor a text",
-            hint="pass a function that returns the network, or its name, as in digits.py:build",
-        )
-    return ModelPlan(factory=model, directory=Path.cwd(), evidence="a function")

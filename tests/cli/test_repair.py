@@ -200,6 +200,7 @@ def test_a_report_of_a_repair_is_shown_again_as_it_was(forgetaudit: Any, workpla
     ("words", "said"),
     [
         (("--data", "target_val"), "repair needs one data set of the source task, and there are 2"),
+        (("--force",), "--force replaces what is at OUT, and none was passed"),
         (("--keep-target", "1pt"), "--keep-target needs --target"),
         (("--target", "target_val", "--keep-target", "1%"), "--keep-target 1% is no number of points"),
         (("--win-back", "half"), "--win-back half is no share of the lost points"),

@@ -58,6 +58,15 @@ def test_without_a_target_the_way_back_is_the_other_axis(repaired_blindly: Audit
     assert "not measured: no target data" in told(page) or "not measured" in told(page)
 
 
+def test_remedies_that_lead_beyond_base_are_counted_and_not_drawn(repaired_blindly: AuditReport) -> None:
+    first, *others = repair_of(repaired_blindly).candidates
+    far = first.model_copy(update={"change": 12.3, "name": "stitch"})
+    page = Page(with_repair(repaired_blindly, candidates=(far, *others)))
+    assert "1 remedy that changes the weights more than base would" in told(page)
+    assert "stitch" in {row["remedy"] for row in page.rows("Remedies")}
+    assert not any(word.startswith("stitch: ") for word in page.words)
+
+
 def test_what_was_asked_and_confirmed_comes_first(repaired: AuditReport) -> None:
     page, repair = Page(repaired), repair_of(repaired)
     asked = page.rows("What was asked")

@@ -210,13 +210,12 @@ def _distance(weights: WeightSection | None) -> float | Absent:
 
 
 def _net(distance: float | Absent, moves: tuple[float | Absent, ...], path: float) -> float | Absent:
-    absent = next((move for move in (distance, *moves) if isinstance(move, Absent)), None)
+    if isinstance(distance, Absent):
+        return distance
+    absent = next((move for move in moves if isinstance(move, Absent)), None)
     if absent is not None:
         return absent
-    if path == 0:
-        return Absent(not_measured="nothing moved")
-    assert not isinstance(distance, Absent)  # noqa: S101
-    return distance / path
+    return distance / path if path else Absent(not_measured="nothing moved")
 
 
 def _lowest(features: tuple[FeatureSection, ...]) -> tuple[Measured, str | None]:

@@ -12,13 +12,19 @@ from forgetaudit.wording import counted
 
 __all__ = ["repair_chart"]
 
+# Of the way from tuned to base, which is 1: a head that was fitted anew can lie ten times as far.
+_FURTHEST = 1.25
+
 
 def repair_chart(repair: RepairSection, data: str, shown: Sequence[RepairCandidate]) -> Chart | None:
     """None where nothing was tried. The line joins the Pareto front."""
+    with_target = not isinstance(repair.target, Absent)
+    beyond = 0 if with_target else sum(one.change > _FURTHEST for one in shown)
+    if beyond:
+        shown = [one for one in shown if one.change <= _FURTHEST]
     points = [_point(one, repair) for one in shown]
     if not points:
         return None
-    with_target = not isinstance(repair.target, Absent)
     front = sorted((_x(one), one.accuracy) for one in shown if one.on_front)
     ends = list(_ends(repair))
     return Chart(
@@ -38,8 +44,15 @@ def repair_chart(repair: RepairSection, data: str, shown: Sequence[RepairCandida
         levels=(),
         told=_told(repair, shown),
         note=f"The half that is searched, {counted(repair.n_search, 'example')}; chosen by these numbers, so that "
-        f"they flatter. Pareto front: {front_words(repair)}.",
+        f"they flatter. Pareto front: {front_words(repair)}.{_left_off(beyond)}",
     )
+
+
+def _left_off(beyond: int) -> str:
+    if not beyond:
+        return ""
+    what = f"{counted(beyond, 'remedy')} that {'changes' if beyond == 1 else 'change'}"
+    return f" Not drawn: {what} the weights more than base would."
 
 
 def _x(one: RepairCandidate) -> float:
@@ -71,7 +84,7 @@ def _legend(repair: RepairSection, shown: Sequence[RepairCandidate]) -> Iterator
 def _ticks(values: Sequence[float]) -> Iterator[tuple[float, str]]:
     """Whole steps around all values, up to ten of them; the axis reaches from the first to the last."""
     length = max(max(values) - min(values), 0.01)
-    step = next(step for step in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if length / step <= 8)
+    step = next(step for step in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2) if length / step <= 8)
     first, last = math.floor(min(values) / step + 1e-9), math.ceil(max(values) / step - 1e-9)
     yield from (
         (at * step, f"{100 * at * step:.4g} %".replace("-", numbers.MINUS)) for at in range(first, last + 1)

@@ -4,7 +4,10 @@ from typing import Literal
 
 from forgetaudit.report.parts import Absent, Measured, Part
 
-__all__ = ["Effect", "LocateSection", "PlayerRow", "ResetRow", "Sums"]
+__all__ = ["Effect", "End", "LocateSection", "PlayerKind", "PlayerRow", "ResetRow", "Sums"]
+
+PlayerKind = Literal["stem", "block", "head", "buffers", "rest"]
+End = Literal["bottom", "top"]
 
 
 class Effect(Part):
@@ -28,7 +31,7 @@ class PlayerRow(Part):
     """
 
     name: str
-    kind: Literal["stem", "block", "head", "buffers", "rest"]
+    kind: PlayerKind
     n_tensors: int
     relative: float | Absent
     rolled_back: Effect
@@ -41,7 +44,7 @@ class PlayerRow(Part):
 class ResetRow(Part):
     """The first ("bottom") or last ("top") layers reset to base, running statistics included. `gain` over tuned."""
 
-    end: Literal["bottom", "top"]
+    end: End
     layers: tuple[str, ...]
     accuracy: float
     gain: Measured
