@@ -90,7 +90,7 @@ def test_what_would_make_base_itself_is_told_so(forgetaudit: Any, workplace: Pat
     assert "every remedy asked for would make base itself" in run.out
 
 
-def test_statistics_that_were_spoiled_are_taken_again(forgetaudit: Any, workplace: Path) -> None:
+def test_statistics_that_were_spoiled_are_estimated_again(forgetaudit: Any, workplace: Path) -> None:
     base = load_file(workplace / "base.safetensors")
     moved = {name: value * 2 + 1 if "running" in name else value for name, value in base.items()}
     save_file(moved, workplace / "moved.safetensors")
@@ -102,14 +102,14 @@ def test_statistics_that_were_spoiled_are_taken_again(forgetaudit: Any, workplac
     section = json.loads((workplace / "r.json").read_text())["repair"]
     # Base's own statistics would make base, and are not tried; new ones are as good.
     assert "base's buffers" not in {one["name"] for one in section["candidates"]}
-    assert section["chosen"] == "statistics again"
+    assert section["chosen"] == "re-estimated statistics"
     assert section["confirmed"]["repaired"] > section["confirmed"]["base"] - 0.02
     fixed = load_file(workplace / "fixed.safetensors")
     for name, tensor in fixed.items():
         statistic = name.endswith(("running_mean", "running_var"))
         assert torch.equal(tensor, moved[name]) is not statistic, name
     card = (workplace / "fixed.safetensors.card.md").read_text("utf-8")
-    assert "taken again on the searched half of" in card
+    assert "estimated again on the searched half of" in card
     assert "but for 14 that were computed anew: `stem.1.running_mean`" in card
 
 

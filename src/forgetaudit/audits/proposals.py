@@ -124,9 +124,9 @@ class Proposals:
         sources = self._sources()
         for mixture in _mixtures(trials, families.ALPHAS[:0:-1]):
             taken = restated(trials.mixture(mixture), sources)
-            name = f"{mixture.name}, statistics again" if mixture.strengths else "statistics again"
+            name = f"{mixture.name}, re-estimated" if mixture.strengths else "re-estimated statistics"
             on = " and ".join(one.data.plan.name for one in sources)
-            said = f"BatchNorm's running statistics were taken again on the searched half of {on}"
+            said = f"BatchNorm's running statistics were estimated again on the searched half of {on}"
             edits = {slot: Put(value) for slot, value in taken.items()}
             trials.attempt([replace(mixture, name=name, family="buffers", edits=edits, said=said)])
         return None

@@ -17,12 +17,9 @@ from forgetaudit.cli.running_options import Running
 from forgetaudit.cli.spelling import Only, Without, spelled_out
 from forgetaudit.cli.telling import tell
 from forgetaudit.errors import UsageError
-from forgetaudit.policy import drop_limit
 
 __all__ = ["repair"]
 
-FAMILIES = ("mixture", "stages", "ramp", "rollback", "intruders", "buffers", "head", "stitch")
-HALF = 0.5
 _REFUSED = 2
 
 Out = Annotated[
@@ -49,7 +46,7 @@ WinBack = Annotated[
 Families = Annotated[
     str | None,
     typer.Option(
-        "--families", metavar="A,B", help=f"Which remedies: {', '.join(FAMILIES)}. All, if not said."
+        "--families", metavar="A,B", help=f"Which remedies: {', '.join(planning.FAMILIES)}. All, if not said."
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is at OUT.")]
@@ -82,8 +79,10 @@ def repair(
     refuse_inputs(requests, (*plan.inputs(), *settled.files))
     if force and out is None:
         raise UsageError("--force replaces what is at OUT, and none was passed", hint="add -o OUT")
-    if keep_target is not None and target is None:
-        raise UsageError("--keep-target needs --target", hint="pass held-out data of the target task")
+    words = planning.RepairWords(
+        target=target is not None, keep_target=keep_target, win_back=win_back, families=families
+    )
+    chosen, most_lost, least_won = words.asked()
     # The heavy imports wake up here, not for --help.
     from forgetaudit.audits.repair import RepairPlan, refuse
     from forgetaudit.audits.repair import repair as audit
@@ -93,9 +92,9 @@ def repair(
         target=plan.data[-1] if target else None,
         out=out,
         force=force,
-        families=_families(families),
-        keep_target=0.01 if keep_target is None else _points(keep_target, "--keep-target"),
-        win_back=_share(win_back) if win_back is not None else None if target else HALF,
+        families=chosen,
+        keep_target=most_lost,
+        win_back=least_won,
     )
     refuse(asked)
     if telling.dry_run:
@@ -106,37 +105,6 @@ def repair(
     code = tell(report, requests, telling)
     met = report.repair is not None and report.repair.met
     raise typer.Exit(code if code == _REFUSED else 0 if met else 1)
-
-
-def _points(text: str, option: str) -> float:
-    found, relative = drop_limit(text, option)
-    if relative:
-        raise UsageError(f"{option} {text} is no number of points", hint='write it as "1pt"')
-    return found
-
-
-def _share(text: str) -> float:
-    """`50%` -> 0.5."""
-    number = text.strip().removesuffix("%").strip()
-    try:
-        share = float(number) / 100
-    except ValueError:
-        share = -1.0
-    if not text.strip().endswith("%") or not 0 < share <= 1:
-        raise UsageError(
-            f"--win-back {text} is no share of the lost points", hint='write it as "50%", at most 100%'
-        )
-    return share
-
-
-def _families(text: str | None) -> tuple[str, ...]:
-    named = FAMILIES if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
-    for name in named or ("",):
-        if name not in FAMILIES:
-            raise UsageError(
-                f"--families {text}: there is no family {name!r}", hint=f"choose from {', '.join(FAMILIES)}"
-            )
-    return named
 
 
 def _told(families: Sequence[str], out: Path | None) -> Iterator[str]:
