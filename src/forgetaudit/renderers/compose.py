@@ -13,6 +13,7 @@ from forgetaudit.renderers.gate_tables import notes, rules_table, waivers_table
 from forgetaudit.renderers.headline import Subject, rules_of, subjects, verdict_line
 from forgetaudit.renderers.lines import Line
 from forgetaudit.renderers.locate_words import located_line
+from forgetaudit.renderers.next_steps import next_steps
 from forgetaudit.renderers.phrases import asked, files_compared, findings_of, rival_words
 from forgetaudit.renderers.provenance import noise_table, provenance
 from forgetaudit.renderers.repair_words import repair_headline
@@ -107,6 +108,7 @@ def _comparison(report: AuditReport, subject: Subject, caps: Caps) -> Comparison
         tables=tuple(table for table in _tables(report, subject, caps) if table is not None),
         notes=notes(findings, caps),
         notes_left=max(len(findings) - caps.findings, 0),
+        steps=next_steps(report, subject),
     )
 
 

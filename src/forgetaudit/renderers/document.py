@@ -166,7 +166,7 @@ class Fact:
 class Comparison:
     """One fine-tune on one data set: its verdict, the drop against its limit, tables, findings.
 
-    `absent` are what was not measured, each with its reason.
+    `absent` are what was not measured, each with its reason; `steps` commands to run next, each with what it tells.
     """
 
     heading: str
@@ -180,6 +180,7 @@ class Comparison:
     tables: tuple[Table, ...]
     notes: tuple[Note, ...]
     notes_left: int
+    steps: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

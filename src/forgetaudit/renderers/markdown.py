@@ -69,6 +69,8 @@ def _blocks(page: Document) -> Iterator[str]:
         yield _opening(comparison, alone=len(page.comparisons) == 1)
         if comparison.notes:
             yield _findings(comparison.notes, comparison.notes_left)
+        if comparison.steps:
+            yield _steps(comparison.steps)
         yield from (_table(table) for table in comparison.tables)
     yield from (_table(table) for table in page.tables)
     if page.rivals:
@@ -98,6 +100,11 @@ def _findings(notes: Sequence[Note], left: int) -> str:
     if left:
         lines.append(f"- {numbers.count(left)} more in the report")
     return "\n".join(lines) + "\n"
+
+
+def _steps(steps: Sequence[tuple[str, str]]) -> str:
+    lines = [f"- {code(command)} {prose(told)}" for command, told in steps]
+    return "\n".join(["### To run next", "", *lines]) + "\n"
 
 
 def _table(table: Table) -> str:
