@@ -59,6 +59,7 @@ def test_on_the_sample_half_the_loss_cannot_be_won_back_for_a_point_of_the_targe
     )
     assert run.code == 1
     assert "NOT REPAIRED  nothing was written: none of 9 remedies does" in run.out
+    assert run.out.splitlines()[-1].startswith("exit 1 · ")
     assert "win back at least 50 % of the lost points, losing at most 1.0 pt of the target" in run.out
     assert not (workplace / "fixed.safetensors").exists()
     assert not list(workplace.glob(".*"))

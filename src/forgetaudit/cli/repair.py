@@ -20,7 +20,6 @@ from forgetaudit.errors import UsageError
 
 __all__ = ["repair"]
 
-_REFUSED = 2
 
 Out = Annotated[
     Path | None,
@@ -102,9 +101,7 @@ def repair(
         console.write_out(console.as_lines(_told(asked.families, out)))
         return
     report = audit(asked, progress=console.StderrProgress(quiet=telling.quiet))
-    code = tell(report, requests, telling)
-    met = report.repair is not None and report.repair.met
-    raise typer.Exit(code if code == _REFUSED else 0 if met else 1)
+    raise typer.Exit(tell(report, requests, telling))
 
 
 def _told(families: Sequence[str], out: Path | None) -> Iterator[str]:

@@ -32,7 +32,7 @@ def tell(
 
     `brief` is what --quiet leaves of the screen; `screen` has its lines where they are not those of every such report.
     """
-    code = report.verdict.exit_code
+    code = report.exit_code
     forgiven = no_fail and code in (FAILED, INCONCLUSIVE)
     exit_note = f"{PASSED} (--no-fail; the verdict asks for {code})" if forgiven else str(code)
     if telling.verbose:

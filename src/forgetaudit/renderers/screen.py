@@ -256,7 +256,7 @@ def provenance_line(report: AuditReport, exit_note: str) -> Iterator[Line]:
     """The last line: the exit code, and what the numbers depend on."""
     settings = report.inputs.settings
     model = report.inputs.model
-    parts = [f"exit {exit_note or report.verdict.exit_code}"]
+    parts = [f"exit {exit_note or report.exit_code}"]
     if not isinstance(model, Absent):
         parts.append(f"model {model.name} ({model.evidence})")
     parts += [f"data {data.fingerprint[:8]}…" for data in report.inputs.data]
