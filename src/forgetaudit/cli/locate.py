@@ -40,12 +40,18 @@ Permutations = Annotated[
     ),
 ]
 
+Preview = Annotated[
+    bool,
+    typer.Option("--preview", help="Only gradients from base to tuned: a fast diagnostic, with its error."),
+]
+
 
 def locate(
     base: Base,
     tuned: Tuned,
     data: options.Data = None,
     permutations: Permutations = 8,
+    preview: Preview = False,
     parts: Parts = None,
     model: options.Model = None,
     task: options.Task = None,
@@ -91,7 +97,7 @@ def locate(
     from forgetaudit.audits.locate import LocatePlan, refuse
     from forgetaudit.audits.locate import locate as audit
 
-    asked = LocatePlan(audit=plan, permutations=permutations)
+    asked = LocatePlan(audit=plan, permutations=permutations, preview=preview)
     refuse(asked)
     if dry_run:
         console.write_out(console.as_lines(dry_run_lines(plan)))

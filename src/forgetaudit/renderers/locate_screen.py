@@ -6,8 +6,9 @@ from forgetaudit.renderers import numbers
 from forgetaudit.renderers.headline import subjects
 from forgetaudit.renderers.lines import LABEL, Line
 from forgetaudit.renderers.phrases import asked, files_compared
+from forgetaudit.renderers.preview_lines import preview_table, preview_verdict
 from forgetaudit.renderers.screen import finding_lines, provenance_line
-from forgetaudit.report.locate import LocateSection, PlayerRow, ResetRow
+from forgetaudit.report.locate import LocateSection, PlayerRow, ResetRow, Sums
 from forgetaudit.report.parts import Absent, Measured
 from forgetaudit.report.report import AuditReport
 from forgetaudit.wording import some
@@ -22,9 +23,12 @@ def locate_screen(report: AuditReport, exit_note: str = "") -> Iterator[Line]:
         yield [("forgetaudit locate  ", "bold"), (f"{files_compared(report, 'tuned')}{on}", "")]
         yield _verdict(section)
         yield []
-        yield from _table(section)
-        yield from _resets(section)
-        yield from _sums(section)
+        if section.preview is not None:
+            yield from preview_table(section.preview)
+        if not isinstance(section.sums, Absent):
+            yield from _table(section)
+            yield from _resets(section)
+            yield from _sums(section, section.sums)
         yield from finding_lines(report, subject)
     yield from provenance_line(report, exit_note)
 
@@ -35,6 +39,8 @@ def located(report: AuditReport) -> list[str]:
 
 
 def _verdict(section: LocateSection) -> Line:
+    if section.preview is not None:
+        return preview_verdict(section.preview)
     drop, fell = section.drop, section.base - section.tuned
     moved = (
         f"source accuracy {'fell' if fell > 0 else 'rose'} {numbers.points(fell)} pt"
@@ -103,8 +109,7 @@ def _few(rows: Sequence[ResetRow], most: int = 6) -> list[ResetRow]:
     return [rows[round(at * (len(rows) - 1) / (most - 1))] for at in range(most)]
 
 
-def _sums(section: LocateSection) -> Iterator[Line]:
-    sums = section.sums
+def _sums(section: LocateSection, sums: Sums) -> Iterator[Line]:
     shares = "" if isinstance(sums.shapley, Absent) else f"shares {_limit(sums.shapley)} · "
     singly = f"rolled back {_signed(sums.rolled_back)} · kept alone {_signed(-sums.kept_alone)}"
     yield _row("sums", f"{shares}{singly}, where the drop is {_limit(sums.drop)} pt")
