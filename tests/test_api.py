@@ -108,3 +108,21 @@ def test_a_run_is_traced_and_a_loss_located_from_python_too() -> None:
     found = forgetaudit.locate(root / "base.safetensors", root / "tuned.safetensors", **told)
     assert found.command == "locate"
     assert found.locate is not None
+
+
+def test_a_fine_tune_is_repaired_from_python_too(tmp_path: Path) -> None:
+    root, out = Path(__file__).parent.parent / "sample_data", tmp_path / "fixed.safetensors"
+    told = {
+        "data": str(root / "src_val"),
+        "model": f"{root / 'digits.py'}:build",
+        "families": ["mixture"],
+        "settings": forgetaudit.Settings(limit=400),
+    }
+    pair = root / "base.safetensors", root / "tuned.safetensors"
+    report = forgetaudit.repair(*pair, out=out, win_back="40%", **told)
+    assert report.repair.met
+    assert out.is_file()
+    with pytest.raises(UsageError, match="no share of the lost points"):
+        forgetaudit.repair(*pair, win_back="half", **told)
+    with pytest.raises(UsageError, match="there is no family 'magic'"):
+        forgetaudit.repair(*pair, **told | {"families": ["magic"]})

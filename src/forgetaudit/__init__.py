@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from forgetaudit.api import compare, locate, trace
+    from forgetaudit.api import compare, locate, repair, trace
     from forgetaudit.errors import AuditError
     from forgetaudit.plan import AuditPlan, Settings
     from forgetaudit.policy import Policy, Rule
@@ -29,6 +29,7 @@ __all__ = [
     "__version__",
     "compare",
     "locate",
+    "repair",
     "trace",
 ]
 
@@ -43,6 +44,7 @@ _HOMES = {
     "Task": "tasks.task",
     "compare": "api",
     "locate": "api",
+    "repair": "api",
     "trace": "api",
 }
 

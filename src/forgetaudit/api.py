@@ -1,6 +1,6 @@
 """The verbs of the command line, for Python."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,11 @@ from forgetaudit import planning
 from forgetaudit.checkpoints.run_order import checkpoints_in, order_of_run
 from forgetaudit.config import Config, read_config
 from forgetaudit.errors import UsageError
-from forgetaudit.plan import AuditPlan, ModelPlan, Settings, texts
+from forgetaudit.plan import AuditPlan, Settings, texts
 from forgetaudit.progress import SILENT, Progress
 from forgetaudit.report.report import AuditReport
 
-__all__ = ["compare", "locate", "trace"]
+__all__ = ["compare", "locate", "repair", "trace"]
 
 PathLike = str | Path
 
@@ -67,6 +67,7 @@ def trace(
     *,
     data: str | Sequence[str],
     target: str | None = None,
+    learned: Mapping[str, str] | None = None,
     model: str | Callable[[], Any] | None = None,
     config: PathLike | None = None,
     max_drop: str | None = None,
@@ -75,7 +76,8 @@ def trace(
 ) -> AuditReport:
     """The forgetting curve over the checkpoints of a run, or the folder that holds them, as `forgetaudit trace` has it.
 
-    The report is on the last checkpoint; its section `trace` is the curve. AuditError where it cannot be done.
+    The report is on the last checkpoint; its section `trace` is the curve. `learned` names by data set the checkpoint
+    that learned it, where base did not. AuditError where it cannot be done.
     """
     several = [checkpoints] if isinstance(checkpoints, str | Path) else list(checkpoints)
     order = order_of_run([one for path in several for one in checkpoints_in(Path(path))])
@@ -84,8 +86,10 @@ def trace(
     from forgetaudit.audits.trace import TracePlan
     from forgetaudit.audits.trace import trace as audit
 
+    of_target = plan.data[-1] if target else None
     return audit(
-        TracePlan(audit=plan, order=order, target=plan.data[-1] if target else None), progress=progress
+        TracePlan(audit=plan, order=order, target=of_target, learned=dict(learned or {})),
+        progress=progress,
     )
 
 
@@ -114,6 +118,49 @@ def locate(
     return audit(LocatePlan(audit=plan, permutations=permutations, preview=preview), progress=progress)
 
 
+def repair(
+    base: PathLike,
+    tuned: PathLike,
+    *,
+    data: str,
+    target: str | None = None,
+    out: PathLike | None = None,
+    force: bool = False,
+    keep_target: str | None = None,
+    win_back: str | None = None,
+    families: Sequence[str] | None = None,
+    model: str | Callable[[], Any] | None = None,
+    config: PathLike | None = None,
+    max_drop: str | None = None,
+    settings: Settings | None = None,
+    progress: Progress = SILENT,
+) -> AuditReport:
+    """What wins back what was lost, confirmed on held-out examples and written to `out`, as `forgetaudit repair` does.
+
+    `keep_target` is the most target accuracy to lose ("1pt"), `win_back` the least share of the lost points ("50%").
+    The report's section `repair` says what was tried, and its `met` whether all that was asked is met; if not, nothing
+    is written. AuditError where it cannot be done.
+    """
+    every = [data, *([target] if target else [])]
+    plan = _plan(base, (Path(tuned),), every, model, config, planning.GateWords(max_drop=max_drop), settings)
+    chosen, most_lost, least_won = planning.RepairWords(
+        target=target is not None, keep_target=keep_target, win_back=win_back, families=families
+    ).asked()
+    from forgetaudit.audits.repair import RepairPlan
+    from forgetaudit.audits.repair import repair as audit
+
+    asked = RepairPlan(
+        audit=replace(plan, show_samples=False),
+        target=plan.data[-1] if target else None,
+        out=None if out is None else Path(out),
+        force=force,
+        families=chosen,
+        keep_target=most_lost,
+        win_back=least_won,
+    )
+    return audit(asked, progress=progress)
+
+
 def _plan(
     base: PathLike,
     tuned: Sequence[Path],
@@ -124,26 +171,12 @@ def _plan(
     settings: Settings | None,
 ) -> AuditPlan:
     settled = Config(directory=Path.cwd()) if config is None else read_config(Path(config))
-    return AuditPlan(
-        base=Path(base),
-        tuned=tuple(tuned),
-        names=planning.variant_names(Path(base), tuned),
-        model=_model(model, settled),
-        data=planning.plan_data(
-            [data] if isinstance(data, str) else list(data), settled, input_column=None, label_column=None
-        ),
+    return planning.plan_audit(
+        Path(base),
+        tuned,
+        [data] if isinstance(data, str) else list(data),
+        settled,
+        model=model,
         settings=settings or Settings(),
         policy=planning.plan_policy(limits, settled),
-        config=None if settled.path is None else settled.path.name,
     )
-
-
-def _model(model: str | Callable[[], Any] | None, config: Config) -> ModelPlan | None:
-    if model is None or isinstance(model, str):
-        return planning.plan_model(model, config)
-    if not callable(model):
-        raise UsageError(
-            f"model={model!r} is neither a function nor a text",
-            hint="pass a function that returns the network, or its name, as in digits.py:build",
-        )
-    return ModelPlan(factory=model, directory=Path.cwd(), evidence="a function")

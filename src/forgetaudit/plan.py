@@ -1,6 +1,6 @@
 """AuditPlan: everything a run will do, decided before anything is opened."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -124,3 +124,11 @@ class AuditPlan:
     rehearsal: Path | None = None
     show_samples: bool = True
     config: str | None = None
+
+    def inputs(self) -> Iterator[Path]:
+        """The files and folders that a run would read, but for the config."""
+        yield from (self.base, *self.tuned)
+        if self.model is not None and isinstance(self.model.factory, str):
+            yield self.model.directory / self.model.factory.rpartition(":")[0]
+        for data in self.data:
+            yield data.directory / data.where

@@ -27,12 +27,12 @@ def points(fraction: float) -> str:
 
 
 def counted(n: int, noun: str) -> str:
-    """`1 tensor`, `1,200 tensors`; a noun that ends in s takes es, in ry takes ries, in ix ices."""
+    """`1 tensor`, `1,200 tensors`; a noun that ends in s takes es, in ry or dy ies, in ix ices."""
     if n == 1:
         return f"1 {noun}"
     if noun.endswith("ix"):
         return f"{n:,} {noun[:-2]}ices"
-    if noun.endswith("ry"):
+    if noun.endswith(("ry", "dy")):
         return f"{n:,} {noun[:-1]}ies"
     return f"{n:,} {noun}{'es' if noun.endswith(('s', 'ch')) else 's'}"
 

@@ -189,8 +189,19 @@ def test_it_reads_back_fits_80_columns_and_is_shown_in_every_form(
     narrow = render(AuditReport.model_validate(previewed), width=80, unicode=False)
     assert max(map(len, narrow.splitlines())) <= 80
     assert narrow.isascii()
-    for name in ("md", "html", "csv", "junit"):
-        assert forgetaudit("show", saved, "--format", name).code == 0
+    told = {
+        name: forgetaudit("show", saved, "--format", name).out
+        for name in ("md", "html", "csv", "junit", "github")
+    }
+    assert "| `block2` | 0.471 | 0.409 to 0.532 | 40 % |" in told["md"]
+    assert "Error: sum of shares 1.17, rise 1.16 (1.03 to 1.29) nats: gap −0.00528, 0.5 %." in told["md"]
+    for name in ("md", "html", "github"):
+        assert "PREVIEW" in told[name]
+        assert "NOT LOCATED" not in told[name]
+    rows = [line.split(",") for line in told["csv"].splitlines() if "locate.preview" in line]
+    assert [row[3] for row in rows[:3]] == ["rise", "total", "gap"]
+    share = next(row for row in rows if row[0] == "locate.preview.rows.share" and row[3] == "block2")
+    assert float(share[4]) == shares(previewed)["block2"]
 
 
 def test_a_report_of_before_there_were_previews_is_read(folder: Path) -> None:

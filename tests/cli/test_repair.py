@@ -59,6 +59,7 @@ def test_on_the_sample_half_the_loss_cannot_be_won_back_for_a_point_of_the_targe
     )
     assert run.code == 1
     assert "NOT REPAIRED  nothing was written: none of 9 remedies does" in run.out
+    assert run.out.splitlines()[-1].startswith("exit 1 · ")
     assert "win back at least 50 % of the lost points, losing at most 1.0 pt of the target" in run.out
     assert not (workplace / "fixed.safetensors").exists()
     assert not list(workplace.glob(".*"))
@@ -80,15 +81,91 @@ def test_with_a_target_what_wins_back_most_within_the_loss_allowed_is_chosen(
 
 def test_what_would_make_base_itself_is_told_so(forgetaudit: Any, workplace: Path) -> None:
     base = load_file(workplace / "base.safetensors")
-    moved = {name: value * 2 + 1 if "running" in name else value for name, value in base.items()}
-    save_file(moved, workplace / "moved.safetensors")
+    save_file(base | {"head.weight": base["head.weight"].flip(0)}, workplace / "moved.safetensors")
     run = forgetaudit(
-        "repair", "base.safetensors", "moved.safetensors", "--data", "src_val", "--families", "buffers",
+        "repair", "base.safetensors", "moved.safetensors", "--data", "src_val", "--families", "head",
         "--limit", "300", cwd=workplace,
     )  # fmt: skip
     # Nothing else had changed, so that what would be written is base.
     assert run.code == 1
     assert "every remedy asked for would make base itself" in run.out
+
+
+def test_statistics_that_were_spoiled_are_estimated_again(forgetaudit: Any, workplace: Path) -> None:
+    base = load_file(workplace / "base.safetensors")
+    moved = {name: value * 2 + 1 if "running" in name else value for name, value in base.items()}
+    save_file(moved, workplace / "moved.safetensors")
+    run = forgetaudit(
+        "repair", "base.safetensors", "moved.safetensors", "--data", "src_val", "--families", "buffers",
+        "-o", "fixed.safetensors", "--output", "json=r.json", cwd=workplace,
+    )  # fmt: skip
+    assert run.code == 0, run.err
+    section = json.loads((workplace / "r.json").read_text())["repair"]
+    # Base's own statistics would make base, and are not tried; new ones are as good.
+    assert "base's buffers" not in {one["name"] for one in section["candidates"]}
+    assert section["chosen"] == "re-estimated statistics"
+    assert section["confirmed"]["repaired"] > section["confirmed"]["base"] - 0.02
+    fixed = load_file(workplace / "fixed.safetensors")
+    for name, tensor in fixed.items():
+        statistic = name.endswith(("running_mean", "running_var"))
+        assert torch.equal(tensor, moved[name]) is not statistic, name
+    card = (workplace / "fixed.safetensors.card.md").read_text("utf-8")
+    assert "estimated again on the searched half of" in card
+    assert "but for 14 that were computed anew: `stem.1.running_mean`" in card
+
+
+def test_a_stitched_head_wins_back_what_mixing_cannot_for_a_point_of_the_target(
+    forgetaudit: Any, workplace: Path
+) -> None:
+    words = ("repair", "base.safetensors", "tuned.safetensors", "--data", "src_val", "--target", "target_val")
+    run = forgetaudit(
+        *words, "--families", "mixture,stitch", "-o", "fixed.safetensors", "--output", "json=r.json", cwd=workplace
+    )  # fmt: skip
+    assert run.code == 0, run.err
+    section = json.loads((workplace / "r.json").read_text())["repair"]
+    assert section["chosen"].startswith("stitch ")
+    assert section["confirmed"]["gain"]["low"] > 0.05
+    assert section["confirmed"]["target_loss"]["estimate"] <= 0.01
+    allowed = {one["name"]: one for one in section["candidates"] if one["allowed"]}
+    best = max(one["accuracy"] for one in allowed.values() if one["family"] == "mixture")
+    assert allowed[section["chosen"]]["accuracy"] > best + 0.05
+    assert any("no label was used" in note for note in section["notes"])
+    tuned, fixed = (load_file(workplace / f"{name}.safetensors") for name in ("tuned", "fixed"))
+    assert {name for name in tuned if not torch.equal(tuned[name], fixed[name])} == {
+        "head.weight",
+        "head.bias",
+    }
+
+
+def test_what_the_other_half_would_hardly_confirm_is_passed_over(forgetaudit: Any, workplace: Path) -> None:
+    run = forgetaudit(
+        *BASIC[:-1], "stitch", "--target", "target_val", "--keep-target", "3pt", "--output", "json=r.json",
+        cwd=workplace,
+    )  # fmt: skip
+    assert run.code == 0, run.err
+    section = json.loads((workplace / "r.json").read_text())["repair"]
+    allowed = {one["name"]: one for one in section["candidates"] if one["allowed"]}
+    boldest = max(allowed.values(), key=lambda one: one["accuracy"])
+    chosen = allowed[section["chosen"]]
+    assert chosen["accuracy"] < boldest["accuracy"]
+    # The boldest one's limit lies on what was asked, the chosen one's well within.
+    assert chosen["target_loss"]["high"] + 0.01 < boldest["target_loss"]["high"]
+
+
+def test_without_a_target_a_stitched_head_says_what_base_said(forgetaudit: Any, workplace: Path) -> None:
+    run = forgetaudit(*BASIC[:-1], "stitch", "--win-back", "80%", "--output", "json=r.json", cwd=workplace)
+    assert run.code == 0, run.err
+    section = json.loads((workplace / "r.json").read_text())["repair"]
+    assert {one["name"] for one in section["candidates"]} >= {"stitch", "mixture 0.5, stitch"}
+    assert section["confirmed"]["won_back"] > 0.8
+
+
+def test_families_that_have_nothing_to_try_say_why(forgetaudit: Any, workplace: Path) -> None:
+    run = forgetaudit(*BASIC[:-1], "mixture,intruders", "--output", "json=r.json", cwd=workplace)
+    assert run.code == 0, run.err
+    (note,) = json.loads((workplace / "r.json").read_text())["repair"]["notes"]
+    assert note == ("intruders: nothing to try, no direction of 8 changed matrices is far from all of base's")
+    assert note in " ".join(run.out.split())
 
 
 def test_out_that_is_there_is_kept_unless_forced(forgetaudit: Any, workplace: Path) -> None:
@@ -124,6 +201,7 @@ def test_a_report_of_a_repair_is_shown_again_as_it_was(forgetaudit: Any, workpla
     ("words", "said"),
     [
         (("--data", "target_val"), "repair needs one data set of the source task, and there are 2"),
+        (("--force",), "--force replaces what is at OUT, and none was passed"),
         (("--keep-target", "1pt"), "--keep-target needs --target"),
         (("--target", "target_val", "--keep-target", "1%"), "--keep-target 1% is no number of points"),
         (("--win-back", "half"), "--win-back half is no share of the lost points"),

@@ -66,6 +66,18 @@ def test_each_checkpoint_is_what_compare_says_of_it(traced: Any, audited: Any) -
     )
 
 
+def test_the_layers_of_each_checkpoint_are_those_of_compare(traced: Any, audited: Any) -> None:
+    _, report = traced
+    _, compared = audited("run/checkpoint-60")
+    found = {layer["layer"]: layer for layer in report["trace"]["points"][2]["layers"]}
+    drifts = {layer["layer"]: layer["cka"] for layer in compared["features"][0]["layers"]}
+    moves = {layer["layer"]: layer["parameters"]["relative"] for layer in compared["weights"][0]["layers"]}
+    assert {name: layer["relative"] for name, layer in found.items()} == moves
+    assert {name: found[name]["cka"] for name in drifts} == drifts
+    assert found["head"]["cka"] == {"not_measured": "its features were not watched"}
+    assert report["trace"]["points"][2]["lowest_cka"] == found["block3"]["cka"]
+
+
 def test_against_the_best_so_far_on_the_target_is_paired_with_that_checkpoint(traced: Any) -> None:
     _, report = traced
     target = answers(report, "target_val")

@@ -48,6 +48,8 @@ def test_a_tuned_file_called_base_is_compared_with_the_real_base(forgetaudit: An
         (["--data", "src_val", "--seed", "-1"], "seed -1 is not a whole number from 0 to"),
         (["--data", "src_val", "--threads", "9" * 23], "threads 9"),
         (["--data", "src_val", "--batch-size", "9" * 23], "batch_size 9"),
+        (["--pool", "mean"], "--pool needs --data"),
+        (["--seed", "0", "--no-samples", "--no-reuse"], "--seed, --no-reuse, --no-samples need --data"),
         (["--confidence", "0.9"], "--confidence needs a rule"),
         (["--min-samples", "30", "--fail-when", "proven"], "--min-samples, --fail-when need a rule"),
         (["--on-inconclusive", "fail"], "--on-inconclusive needs a rule"),

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from forgetaudit.data.batches import Batch, in_batches
@@ -60,3 +61,10 @@ def test_rows_that_a_variant_takes_otherwise_are_cut_and_cast_along() -> None:
     assert found.dtype == torch.float64
     assert torch.equal(found, batch.args[0].double() + 1)
     assert first.of("tuned").ids + second.of("tuned").ids == batch.ids
+
+
+def test_what_is_wanted_of_a_batch_are_its_labels_and_of_none_there_is_nothing() -> None:
+    labels = torch.tensor([1, 0])
+    assert Batch(ids=("a", "b"), labels=labels).wanted is labels
+    with pytest.raises(ValueError, match="nothing says what is right"):
+        _ = Batch(ids=("a", "b")).wanted

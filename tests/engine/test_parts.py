@@ -49,7 +49,10 @@ def test_rows_come_back_in_the_order_of_the_batch(reuse):
     _, parted = steps(in_parts, reuse=reuse)
     for layer in ("first", "second"):
         for variant in ("base", "tuned"):
-            assert torch.allclose(parted.features[layer][variant], whole.features[layer][variant])
+            # Three rows and six are other kernels on some processors, and sums in another order.
+            torch.testing.assert_close(
+                parted.features[layer][variant], whole.features[layer][variant], rtol=1e-5, atol=1e-6
+            )
 
 
 def test_an_ordinary_model_that_is_called_twice_is_still_refused():

@@ -44,7 +44,7 @@ def test_a_ramp_is_the_formula_of_lines(alpha: float, beta: float) -> None:
 
 
 def test_one_block_has_no_ramp() -> None:
-    assert families.ramps(Depths(part={}, depth={}, n_blocks=1, buffers=frozenset(), head=frozenset())) == ()
+    assert families.ramps(Depths(part={}, stage={}, depth={}, n_blocks=1, buffers=frozenset())) == ()
 
 
 def test_mixtures_lie_between_base_and_tuned_which_are_known_already() -> None:

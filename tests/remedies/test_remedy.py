@@ -90,7 +90,7 @@ def test_tied_tensors_are_mixed_once() -> None:
 def test_the_way_taken_back_is_none_for_tuned_and_all_for_base() -> None:
     base, tuned = pair(nn.Linear(4, 4))
     norms = moved_norms(base, tuned)
-    assert change_of(remedy(), norms) == 0
-    assert change_of(remedy(weight=0.0, bias=0.0), norms) == 1
-    assert change_of(remedy(weight=0.7, bias=0.7), norms) == pytest.approx(0.3)
-    assert change_of(remedy(), {}) == 0
+    assert change_of(remedy(), norms, base, tuned) == 0
+    assert change_of(remedy(weight=0.0, bias=0.0), norms, base, tuned) == 1
+    assert change_of(remedy(weight=0.7, bias=0.7), norms, base, tuned) == pytest.approx(0.3)
+    assert change_of(remedy(), {}, base, tuned) == 0

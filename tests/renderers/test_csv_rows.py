@@ -68,3 +68,39 @@ def test_no_text_is_a_formula_or_breaks_its_row(name: str) -> None:
             assert row[column].isprintable()
         for column in ("value", "low", "high", "n"):
             assert not row[column] or float(row[column]) is not None
+
+
+def test_runs_searches_and_repairs_have_a_row_a_number(
+    traced: AuditReport, traced_on_two: AuditReport, located: AuditReport, repaired: AuditReport
+) -> None:
+    for report in (traced, traced_on_two, located, repaired):
+        keys = [
+            tuple(row[column] for column in ("section", "data", "variant", "name")) for row in rows(report)
+        ]
+        assert len(keys) == len(set(keys))
+    drops = [
+        row for row in rows(traced) if row["section"] == "trace.points.answers" and row["name"] == "drop"
+    ]
+    assert [(row["data"], row["variant"]) for row in drops[:2]] == [
+        ("src_val", "checkpoint-20"),
+        ("target_val", "checkpoint-20"),
+    ]
+    assert traced.trace is not None
+    first = traced.trace.points[0].answers[0].drop
+    assert not isinstance(first, Absent)
+    assert [float(drops[0][end]) for end in ("value", "low", "high")] == [
+        first.estimate,
+        first.low,
+        first.high,
+    ]
+    shares = [row for row in rows(located) if row["section"] == "locate.players.shapley"]
+    assert [row["name"] for row in shares] == [player.name for player in located.locate[0].players]
+    tried = [row for row in rows(repaired) if row["section"] == "repair.candidates.accuracy"]
+    assert repaired.repair is not None
+    assert [row["name"] for row in tried] == [one.name for one in repaired.repair.candidates]
+
+
+def test_what_was_not_measured_of_a_run_has_its_reason(traced_on_two: AuditReport) -> None:
+    (row, _) = [row for row in rows(traced_on_two) if row["section"] == "trace.forecasts"]
+    assert row["value"] == ""
+    assert row["kind"].startswith("not measured: a power law needs 4 checkpoints")

@@ -20,6 +20,7 @@ from forgetaudit.stats.flips import Flips
 from forgetaudit.stats.means import GroupMeans, Means
 from forgetaudit.stats.moments import PairMoments
 from forgetaudit.stats.paired import PairedDifference
+from forgetaudit.stats.ridge import FOLDS, RidgeSums
 from forgetaudit.stats.sketch import SketchMoments
 
 N = 1100  # more than two blocks of rows, so that some are folded and some wait
@@ -211,7 +212,26 @@ def calibration_case():
     return Case(CalibrationOfTensors, (torch.from_numpy(sure), torch.from_numpy(right)), slow)
 
 
+def ridge_case():
+    rows, _ = features(N, 5, 5)
+    rng = np.random.default_rng(10)
+    answers, folds = torch.from_numpy(rng.normal(2, 1, (N, 3))), torch.from_numpy(rng.integers(0, FOLDS, N))
+
+    def slow(features, answers, folds):
+        mine = [(features[folds == fold], answers[folds == fold]) for fold in range(FOLDS)]
+        return {
+            "n": [float(len(z)) for z, _ in mine],
+            "z": torch.stack([z.mean(0) for z, _ in mine]),
+            "zz": torch.stack([sum(torch.outer(row, row) for row in z) / len(z) for z, _ in mine]),
+            "zr": torch.stack([sum(map(torch.outer, z, r)) / len(z) for z, r in mine]),
+            "rr": torch.stack([(r**2).sum() / len(r) for _, r in mine]),
+        }
+
+    return Case(lambda: RidgeSums(5, 3), (rows, answers, folds), slow)
+
+
 CASES = {
+    "ridge": ridge_case(),
     "calibration": calibration_case(),
     "flips": flips_case(),
     "paired": paired_case(),

@@ -70,7 +70,7 @@ class Blame:
             sure = rolled_back.sure and rolled_back.accuracy > self.answered.accuracy("tuned")
             yield PlayerRow(
                 name=player.name,
-                kind=player.kind,  # type: ignore[arg-type]
+                kind=player.kind,
                 n_tensors=len(player.slots),
                 relative=relative[player.name],
                 rolled_back=rolled_back,
@@ -85,7 +85,7 @@ class Blame:
         for stretch in stretches:
             name = self.mixtures.name(self._moved - stretch.slots)
             yield ResetRow(
-                end=stretch.end,  # type: ignore[arg-type]
+                end=stretch.end,
                 layers=stretch.layers,
                 accuracy=self.answered.accuracy(name),
                 gain=estimate_from(paired_drop(self.answered, name, "tuned", CONFIDENCE)),
@@ -131,27 +131,31 @@ class Blame:
     def _strict_shapley(self, at: int) -> Interval | None:
         if self.design is None:
             return None
-        found = self._share(at, self.answered.right, -1, self._strict)
+        found = self._share(self.design, at, self.answered.right, -1, self._strict)
         return found if isinstance(found, Interval) else None
 
     def _shapley(self, at: int, values: Mapping[str, NDArray[np.float64]], sign: int) -> Measured:
         """The player's share, of drop (`sign` −1 of the right answers) or of log loss."""
         if self.design is None:
             return NO_SHAPLEY
-        return estimate_from(self._share(at, values, sign, CONFIDENCE))
+        return estimate_from(self._share(self.design, at, values, sign, CONFIDENCE))
 
     def _share(
-        self, at: int, values: Mapping[str, NDArray[np.float64]], sign: int, confidence: float
+        self,
+        design: ShapleyDesign,
+        at: int,
+        values: Mapping[str, NDArray[np.float64]],
+        sign: int,
+        confidence: float,
     ) -> Interval | NotMeasured:
-        assert self.design is not None  # noqa: S101
         draws, total = [], np.zeros(len(self.answered.sizes))
-        for draw in self.design.draws:
+        for draw in design.draws:
             mine = np.zeros_like(total)
             for mask, weight in draw[at].items():
                 mine += sign * weight * values[self.mixtures.name(_mixture(mask, self.players))]
             if not np.isfinite(mine).all():
                 return NotMeasured("an answer has no finite log loss")
             draws.append(float(mine.sum()) / self.answered.n)
-            total += mine / len(self.design.draws)
+            total += mine / len(design.draws)
         share = Share(draws=tuple(draws), variance_of_examples=variance_of_mean(total, self.answered))
-        return share_of(share, exact=self.design.exact, confidence=confidence)
+        return share_of(share, exact=design.exact, confidence=confidence)

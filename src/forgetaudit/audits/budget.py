@@ -15,7 +15,7 @@ from forgetaudit.progress import Progress
 from forgetaudit.report.budget import BudgetAbsent, BudgetSection, FurtherSteps, LayerBudget, TensorBudget
 from forgetaudit.report.parts import Absent
 from forgetaudit.values import NotMeasured
-from forgetaudit.weights.budget_used import coordinate_share, norm_share, rounding
+from forgetaudit.weights.budget_used import Used, coordinate_share, norm_share, rounding
 from forgetaudit.weights.changes import Change, Role, TensorChange
 from forgetaudit.weights.groups import by_layer, layer_of
 from forgetaudit.weights.places import places_by_name
@@ -24,6 +24,7 @@ from forgetaudit.weights.sums import add_up
 __all__ = ["measure_budget"]
 
 _FACTORS = "an adapter's factors were trained, and the bound is not one of their product"
+_TOGETHER = "all tensors together"
 _ELSEWHERE = "the optimizer holds no parameter of this shape"
 
 
@@ -149,10 +150,10 @@ def _section(
         widest = bounds.of(run.groups)
         reach, decay = widest.reach, widest.decay
     else:
-        whole = _together(rows, run, bounds)
-        assert isinstance(whole.used, float)  # noqa: S101
-        assert isinstance(whole.reach, float)  # noqa: S101
-        used, most, reach, tensors = whole.used, whole.tensor, whole.reach, (*tensors, whole)
+        together, reach = _together(rows, run, bounds)
+        used, most = together.share if math.isfinite(together.share) else 0.0, _TOGETHER
+        whole = TensorBudget(tensor=most, used=used, reach=reach, refuted=together.refuted)
+        tensors = (*tensors, whole)
     dtypes = [rounding(row, run.dtype, run.n_steps).written for row in rows]
     return BudgetSection(
         variant=weighed.name,
@@ -174,16 +175,14 @@ def _section(
     )
 
 
-def _together(rows: Sequence[TensorChange], run: Run, bounds: _Bounds) -> TensorBudget:
-    """All tensors as one vector, whose gradient is what is clipped: the tightest that SGD allows."""
+def _together(rows: Sequence[TensorChange], run: Run, bounds: _Bounds) -> tuple[Used, float]:
+    """Of all tensors as one vector, whose gradient is what is clipped: the tightest that SGD allows; and that bound."""
     total = add_up(row.sums for row in rows if row.sums is not None)
     norm = math.sqrt(total.base_square)
     reach = bounds.distance(run.groups, norm)
     largest = max(rows, key=lambda row: row.sums.n_elements if row.sums else 0)
     rounded = rounding(largest, run.dtype, run.n_steps)
-    used = norm_share(math.sqrt(total.delta_square), norm, reach, rounded, total.n_elements)
-    share = used.share if math.isfinite(used.share) else 0.0
-    return TensorBudget(tensor="all tensors together", used=share, reach=reach, refuted=used.refuted)
+    return norm_share(math.sqrt(total.delta_square), norm, reach, rounded, total.n_elements), reach
 
 
 def _layers(weighed: Weighed, measured: Mapping[str, TensorBudget]) -> list[LayerBudget]:

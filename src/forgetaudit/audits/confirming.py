@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from forgetaudit.audits.behaviour import Behaviour
-from forgetaudit.audits.candidates import Asked, Search
+from forgetaudit.audits.candidates import Asked, Candidates
 from forgetaudit.inference.paired import tango
 from forgetaudit.report.behaviour import RivalSection, SourceSection
 from forgetaudit.report.parts import Absent, Estimate, Measured
@@ -46,7 +46,7 @@ def demands(
     return tuple(_demands(behaviours, asked, target, outcome))
 
 
-def not_chosen(search: Search, asked: Asked, lost: Measured) -> tuple[RepairDemand, ...]:
+def not_chosen(candidates: Candidates, lost: Measured) -> tuple[RepairDemand, ...]:
     """Why there is no remedy to confirm."""
     if isinstance(lost, Estimate) and lost.estimate <= 0:
         return (
@@ -54,14 +54,19 @@ def not_chosen(search: Search, asked: Asked, lost: Measured) -> tuple[RepairDema
                 demand="something was lost", met=False, reason="tuned lost nothing on these examples"
             ),
         )
+    asked = candidates.asked
     share = "" if asked.win_back is None else f" at least {100 * asked.win_back:g} % of the lost points"
-    keeps = f", losing at most {points(asked.keep_target)} pt of the target" if search.has_target else ""
+    keeps = (
+        f", losing at most {points(asked.keep_target)} pt of the target"
+        if candidates.target is not None
+        else ""
+    )
     return (
         RepairDemand(
             demand=f"win back{share or ' some of the lost points'}{keeps}",
             met=False,
-            reason=f"none of {len(search.tried)} remedies does on the half that is searched"
-            if search.tried
+            reason=f"none of {len(candidates.tried)} remedies does on the half that is searched"
+            if candidates.tried
             else "every remedy asked for would make base itself, or leave tuned as it is",
         ),
     )

@@ -1,14 +1,14 @@
 """One data set through the engine: a stream of steps, under the run's own threads, with progress told."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from itertools import pairwise
 
 from forgetaudit.audits.inputs import OpenedData
 from forgetaudit.audits.network import Network
 from forgetaudit.data.batches import Batch, in_batches
-from forgetaudit.engine.passes import plainly
+from forgetaudit.engine.passes import Call, plainly
 from forgetaudit.engine.stream import Step, Stream
 from forgetaudit.engine.variants import Variant
 from forgetaudit.plan import Settings
@@ -25,8 +25,9 @@ def make_stream(
     *,
     variants: Sequence[Variant] | None = None,
     layers: Sequence[str] = (),
+    around: Callable[[Call], Call] = lambda call: call,
 ) -> Stream:
-    """The engine for all variants of the network, or for `variants`, watching `layers`."""
+    """The engine for all variants of the network, or for `variants`, watching `layers`; calls go through `around`."""
     return Stream(
         network.skeleton,
         network.variants if variants is None else variants,
@@ -34,7 +35,7 @@ def make_stream(
         pool=settings.pool,
         # What is pooled under two masks is not the same, though it be computed from the same.
         reuse=settings.reuse and not (data.own and data.examples.of_text),
-        call=getattr(data.task, "forward", plainly),
+        call=around(getattr(data.task, "forward", plainly)),
         progress=progress,
     )
 

@@ -141,8 +141,8 @@ def _low_rank(
 
 
 def _rank(row: TensorChange, base: Checkpoint, tuned: Checkpoint) -> ChangeRank | None:
-    assert row.base is not None  # noqa: S101
-    assert row.tuned is not None  # noqa: S101
+    if row.base is None or row.tuned is None:
+        return None
     return rank_of_change(base, tuned, row.base.name, row.tuned.name)
 
 

@@ -64,7 +64,8 @@ class Tally:
         self.n_without_answer = {BASE: 0, "tuned": 0}
         self.moments: dict[str, PairMoments | SketchMoments] = {}
         self.n_rows: Counter[str] = Counter()
-        self._means: Means | GroupMeans | None = None
+        self._means: Means | None = None
+        self._group_means: GroupMeans | None = None
         self._seed = seed
 
     def update(self, base: Outcomes, tuned: Outcomes, batch: Batch, soft: Soft) -> None:
@@ -93,18 +94,19 @@ class Tally:
     @property
     def grouped(self) -> bool:
         """Whether questions come in groups, so that they are not independent of each other."""
-        return isinstance(self._means, GroupMeans)
+        return self._group_means is not None
 
     def means(self) -> dict[str, MeanSums]:
         """What was measured beside right and wrong, by name."""
-        return {} if self._means is None else self._means.read()
+        sums = self._group_means or self._means
+        return {} if sums is None else sums.read()
 
     def group_flips(self) -> dict[str, FlipCounts]:
         """What became of the questions of each group, by its name; empty where there are no groups."""
-        if not isinstance(self._means, GroupMeans):
+        if self._group_means is None:
             return {}
         found = {}
-        for group, sums in self._means.groups().items():
+        for group, sums in self._group_means.groups().items():
             flips, net, right = (round(sums[name]) for name in ("flips", "flip", "right"))
             forgotten = (flips + net) // 2
             found[group] = FlipCounts(
@@ -122,7 +124,6 @@ class Tally:
         if base.row is None and groups is None:
             if soft:
                 self._means = self._means or Means(tuple(soft))
-                assert isinstance(self._means, Means)  # noqa: S101
                 self._means.update(soft)
             return
         values = {
@@ -134,10 +135,8 @@ class Tally:
             **{f"score {name}": tuned.scores[name] - values for name, values in base.scores.items()},
             **soft,
         }
-        if self._means is None:
-            self._means = GroupMeans(tuple(values))
-        assert isinstance(self._means, GroupMeans)  # noqa: S101
-        self._means.update(values, groups or batch.ids, base.row)
+        self._group_means = self._group_means or GroupMeans(tuple(values))
+        self._group_means.update(values, groups or batch.ids, base.row)
 
 
 class Answers:
@@ -160,9 +159,8 @@ class Answers:
         self.n_right += int(base.correct.sum())
         self._guessed += n * (1 / base.n_classes if base.guess is None else base.guess)
         if base.wanted is None:
-            assert batch.labels is not None  # noqa: S101
             self.confusion = self.confusion or Confusion(base.n_classes)
-            self.confusion.update(batch.ids, batch.labels, torch.as_tensor(base.predicted))
+            self.confusion.update(batch.ids, batch.wanted, torch.as_tensor(base.predicted))
         else:
             values, counts = np.unique(base.wanted, return_counts=True)
             self.wanted.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
@@ -203,7 +201,8 @@ class Ledger:
         self._tuned, self._task, self._seed = tuple(tuned), task, seed
         self._watchers, self._labelled = tuple(watchers), labelled
         self._soft = getattr(task, "soft", None)
-        self._keep = getattr(task, "keep", None)
+        # Either both or neither, as the Protocol says.
+        self._keep, self._settle = getattr(task, "keep", None), getattr(task, "settle", None)
 
     def take_in(self, step: Step) -> None:
         """Dissolve one step: every variant's outputs are scored once. DataError, ModelError from the task."""
@@ -220,9 +219,9 @@ class Ledger:
 
     def settle(self) -> None:
         """After the last step: the answers of a task that had to see all examples first."""
-        if self._keep is None:
+        if self._settle is None:
             return
-        settled = self._task.settle()  # type: ignore[attr-defined]  # beside keep, as the Protocol says
+        settled = self._settle()
         asked = Batch(ids=tuple(example.id for example in settled.asked))
         self._enter(settled.outcomes, placed(asked, settled.asked), settled.soft)
 

@@ -77,7 +77,7 @@ def _told(
         tuned=_name(tuned.predicted, names),
         confidence=_finite(tuned.confidence),
         nll_increase=_finite(increase),
-        preview=None if seen is None else ExamplePreview(kind=seen[0], content=seen[1]),  # type: ignore[arg-type]
+        preview=None if seen is None else ExamplePreview(kind=seen[0], content=seen[1]),
     )
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from forgetaudit.audits.network import Network
 from forgetaudit.engine.variants import Variant, slots
-from forgetaudit.models.layers import find_layers
+from forgetaudit.models.layers import Stage, find_layers
 from forgetaudit.remedies.rollback import moved_slots, tied_slots
+from forgetaudit.report.locate import End, PlayerKind
 from forgetaudit.weights.groups import layer_of
 
 __all__ = ["Player", "Stretch", "find_players", "find_stretches"]
@@ -16,6 +17,7 @@ MOST_PLAYERS = 24
 
 STATISTICS = "running statistics"
 REST = "rest"
+_KINDS: Mapping[Stage, PlayerKind] = {Stage.STEM: "stem", Stage.BLOCK: "block", Stage.HEAD: "head"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,16 +25,16 @@ class Player:
     """Tensors that are rolled back together; all of them moved. `layers` are those it is made of."""
 
     name: str
-    kind: str
+    kind: PlayerKind
     layers: tuple[str, ...]
     slots: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
-    """The first or last layers, buffers included, that are reset together: `end` is "bottom" or "top"."""
+    """The first or last layers, buffers included, that are reset together."""
 
-    end: str
+    end: End
     layers: tuple[str, ...]
     slots: frozenset[str]
 
@@ -44,17 +46,17 @@ def find_players(network: Network, patterns: Sequence[str]) -> tuple[Player, ...
     """
     base, tuned = network.variants[0], network.variants[1]
     layers = network.layers if patterns else find_layers(network.skeleton, most=1 << 30)
-    stages = {layer.name: layer.stage.value for layer in layers}
+    kinds: dict[str, PlayerKind] = {layer.name: _KINDS[layer.stage] for layer in layers}
     places = _places(network, [layer.name for layer in layers], base, tuned)
     found: dict[str, list[str]] = {}
     for slot, place in places.items():
         found.setdefault(place, []).append(slot)
-    in_order = [name for name in (*stages, STATISTICS, REST) if name in found]
+    in_order = [name for name in (*kinds, STATISTICS, REST) if name in found]
     players = [
         Player(
             name=name,
-            kind=stages.get(name, "buffers" if name == STATISTICS else REST),
-            layers=(name,) if name in stages else (),
+            kind=kinds.get(name, "buffers" if name == STATISTICS else "rest"),
+            layers=(name,) if name in kinds else (),
             slots=frozenset(found[name]),
         )
         for name in in_order
@@ -81,7 +83,8 @@ def find_stretches(network: Network, players: Sequence[Player]) -> tuple[Stretch
 
 
 def _ends(layered: Sequence[Player], whole: Sequence[frozenset[str]]) -> Iterator[Stretch]:
-    for end in ("bottom", "top"):
+    ends: tuple[End, ...] = ("bottom", "top")
+    for end in ends:
         for k in range(1, len(layered)):
             part = slice(0, k) if end == "bottom" else slice(len(layered) - k, None)
             yield Stretch(

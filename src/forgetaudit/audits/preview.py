@@ -195,7 +195,7 @@ def _rows(
         finite = math.isfinite(share)
         yield PreviewRow(
             name=player.name,
-            kind=player.kind,  # type: ignore[arg-type]
+            kind=player.kind,
             n_tensors=len(player.slots),
             relative=relative[player.name],
             share=share if finite else NOT_FINITE,

@@ -8,14 +8,16 @@ from pathlib import Path
 import torch
 
 from forgetaudit.audits.behaviour import measure_behaviour
-from forgetaudit.audits.candidates import Search, Tried
+from forgetaudit.audits.candidates import Candidates
 from forgetaudit.audits.harness import is_of_harness
 from forgetaudit.audits.inputs import OpenedData, open_data
 from forgetaudit.audits.naming import align_through_model
 from forgetaudit.audits.network import Network, build_network, load_variant
+from forgetaudit.audits.proposals import Proposals
 from forgetaudit.audits.provenance import Clock
-from forgetaudit.audits.repair_report import REPAIRED, Halved, Opened, RepairPlan, report_of
+from forgetaudit.audits.repair_report import REPAIRED, Halved, Opened, RepairPlan, Searched, report_of
 from forgetaudit.audits.search import know
+from forgetaudit.audits.trials import Trials, Tried
 from forgetaudit.audits.weighing import weigh
 from forgetaudit.audits.writing import Output, refuse_reshaped, refuse_taken, sources_of, stored_types
 from forgetaudit.checkpoints.checkpoint import Checkpoint
@@ -96,18 +98,18 @@ def repair(plan: RepairPlan, *, progress: Progress = SILENT) -> AuditReport:
             progress=progress,
         )
         clock.lap("model")
-        search = _search(opened, stored_types(sources, network))
-        best = search.choose(plan.asked)
+        searched = _search(opened, stored_types(sources, network))
+        best = searched.candidates.choose()
         clock.lap("search")
         if best is None:
-            report = report_of(opened, search, None, None, clock)
+            report = report_of(opened, searched, None, None, clock)
         elif output is None:
-            report = _confirmed(opened, search, best, search.variant(best.remedy), None, clock)
+            report = _confirmed(opened, searched, best, searched.trials.variant(best.remedy), None, clock)
         else:
             report = output.written(
                 sources,
                 best.remedy,
-                lambda made: _read_back(opened, search, best, made, clock),
+                lambda made: _read_back(opened, searched, best, made, clock),
                 progress,
             )
         return report
@@ -149,37 +151,44 @@ def _halved(data: OpenedData, network: Network, task: str | None) -> Halved:
     )
 
 
-def _search(opened: Opened, stored: Mapping[str, torch.dtype]) -> Search:
+def _search(opened: Opened, stored: Mapping[str, torch.dtype]) -> Searched:
     plan, settings = opened.plan, opened.plan.audit.settings
     known = [know(opened.network, one.search, settings, opened.progress) for one in opened.data]
-    search = Search(
-        opened.network,
-        known[0],
-        known[1] if plan.target is not None else None,
-        settings,
-        opened.progress,
-        stored=stored,
-    )
-    search.run(plan.families, plan.asked, adapter=is_adapter(plan.audit.tuned[0]))
-    return search
+    source, target = known[0], known[1] if plan.target is not None else None
+    trials = Trials(opened.network, source, target, settings, opened.progress, stored=stored)
+    adapter = is_adapter(plan.audit.tuned[0])
+    proposals = Proposals(trials=trials, keep_target=plan.keep_target, adapter=adapter)
+    said = tuple(proposals.propose(plan.families))
+    candidates = Candidates(tried=tuple(trials.tried), source=source, target=target, asked=plan.asked)
+    return Searched(trials=trials, candidates=candidates, said=said)
 
 
-def _read_back(opened: Opened, search: Search, best: Tried, made: Path, clock: Clock) -> AuditReport:
+def _read_back(opened: Opened, searched: Searched, best: Tried, made: Path, clock: Clock) -> AuditReport:
     """The confirmation of what was written, by its own bytes."""
     clock.lap("write")
     with opened.family.open_tuned(made) as written:
         variant, _ = load_variant(
-            opened.network, opened.family.architecture, opened.plan.audit, REPAIRED, written, search.tuned
+            opened.network,
+            opened.family.architecture,
+            opened.plan.audit,
+            REPAIRED,
+            written,
+            searched.trials.tuned,
         )
-        return _confirmed(opened, search, best, variant, written, clock)
+        return _confirmed(opened, searched, best, variant, written, clock)
 
 
 def _confirmed(
-    opened: Opened, search: Search, best: Tried, variant: Variant, written: Checkpoint | None, clock: Clock
+    opened: Opened,
+    searched: Searched,
+    best: Tried,
+    variant: Variant,
+    written: Checkpoint | None,
+    clock: Clock,
 ) -> AuditReport:
     network = replace(
         opened.network,
-        variants=(search.base, search.tuned, replace(variant, name=REPAIRED)),
+        variants=(searched.trials.base, searched.trials.tuned, replace(variant, name=REPAIRED)),
         grafted={**opened.network.grafted, REPAIRED: opened.network.grafted["tuned"]},
     )
     weighed = opened.weighed
@@ -207,4 +216,4 @@ def _confirmed(
     ]
     clock.lap("confirm")
     confirmed = replace(opened, network=network, weighed=replace(weighed, name=REPAIRED))
-    return report_of(confirmed, search, best, behaviours, clock, from_files=written is not None)
+    return report_of(confirmed, searched, best, behaviours, clock, from_files=written is not None)

@@ -1,15 +1,17 @@
 """A repair in the report's form: the audit of the remedy that was chosen, and what was tried."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from forgetaudit.audits.behaviour import Behaviour
-from forgetaudit.audits.candidates import Asked, Search, Tried
+from forgetaudit.audits.candidates import Asked, Candidates
 from forgetaudit.audits.confirming import confirmation, demands, not_chosen
 from forgetaudit.audits.inputs import OpenedData, describe_file
 from forgetaudit.audits.network import Network
 from forgetaudit.audits.provenance import Clock, gate_settings, versions
 from forgetaudit.audits.search import limits_of
+from forgetaudit.audits.trials import Trials, Tried
 from forgetaudit.audits.weighing import Weighed, weight_section
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.models.opening import Family
@@ -22,7 +24,7 @@ from forgetaudit.report.parts import Absent, estimate_from
 from forgetaudit.report.repair import RepairConfirmation, RepairDemand, RepairSection
 from forgetaudit.report.report import AuditReport
 
-__all__ = ["NO_TARGET", "REPAIRED", "Halved", "Opened", "RepairPlan", "report_of"]
+__all__ = ["NO_TARGET", "REPAIRED", "Halved", "Opened", "RepairPlan", "Searched", "report_of"]
 
 NO_TARGET = "no target data were passed (--target)"
 REPAIRED = "repaired"
@@ -77,9 +79,18 @@ class Opened:
     progress: Progress
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searched:
+    """What was tried, and `said` of the families that had nothing to try."""
+
+    trials: Trials
+    candidates: Candidates
+    said: tuple[str, ...]
+
+
 def report_of(
     opened: Opened,
-    search: Search,
+    searched: Searched,
     best: Tried | None,
     behaviours: list[Behaviour] | None,
     clock: Clock,
@@ -125,7 +136,7 @@ def report_of(
         source=source,
         features=features,
         weights=weights,
-        repair=_section(opened, search, best, behaviours, from_files=from_files, failed=verdict.outcome),
+        repair=_section(opened, searched, best, behaviours, from_files=from_files, failed=verdict.outcome),
         findings=(),
         run=clock.laps(),
     )
@@ -133,23 +144,23 @@ def report_of(
 
 def _section(
     opened: Opened,
-    search: Search,
+    searched: Searched,
     best: Tried | None,
     behaviours: list[Behaviour] | None,
     *,
     from_files: bool,
     failed: str,
 ) -> RepairSection:
-    plan, asked = opened.plan, opened.plan.asked
+    plan, candidates = opened.plan, searched.candidates
     target = None if plan.target is None else plan.target.name
-    lost = estimate_from(limits_of(search.lost(), confidence=0.95, sides=2))
+    lost = estimate_from(limits_of(candidates.lost(), confidence=0.95, sides=2))
     confirmed: RepairConfirmation | Absent
     judged: tuple[RepairDemand, ...]
     if behaviours is None or best is None:
-        confirmed, judged = Absent(not_measured="no remedy was chosen"), not_chosen(search, asked, lost)
+        confirmed, judged = Absent(not_measured="no remedy was chosen"), not_chosen(candidates, lost)
     else:
         confirmed = confirmation(behaviours, target, from_files=from_files)
-        judged = demands(behaviours, asked, target, outcome=failed)
+        judged = demands(behaviours, candidates.asked, target, outcome=failed)
     met = all(one.met for one in judged)
     return RepairSection(
         families=plan.families,
@@ -160,23 +171,32 @@ def _section(
         target=target or Absent(not_measured=NO_TARGET),
         keep_target=plan.keep_target if target else None,
         win_back=plan.win_back,
-        candidates=search.table(asked),
+        ends=tuple(candidates.ends()),
+        candidates=candidates.table(),
         chosen=None if best is None else best.remedy.name,
-        strengths={} if best is None else _strengths(search, best.remedy),
+        strengths={} if best is None else _strengths(searched.trials, best.remedy),
+        edited=() if best is None else tuple(best.remedy.edits),
         confirmed=confirmed,
         demands=judged,
         met=met,
         written=str(plan.out) if met and plan.out is not None else None,
         form=None,
-        notes=(OWN_HEAD,) if opened.network.grafted["tuned"] else (),
+        notes=tuple(_notes(opened, searched, best)),
     )
 
 
-def _strengths(search: Search, remedy: Remedy) -> dict[str, tuple[float, float]]:
+def _strengths(trials: Trials, remedy: Remedy) -> dict[str, tuple[float, float]]:
     """Of every part that moved."""
     found = {}
-    for part in search.depths.parts():
-        values = [remedy.strength(slot) for slot in search.depths.slots_of(part) if slot in search.moved]
-        if values:
-            found[part] = (min(values), max(values))
+    for part in trials.parts_that_moved():
+        values = [remedy.strength(slot) for slot in trials.depths.slots_of(part) if slot in trials.moved]
+        found[part] = (min(values), max(values))
     return found
+
+
+def _notes(opened: Opened, searched: Searched, best: Tried | None) -> Iterator[str]:
+    if best is not None and best.remedy.said:
+        yield best.remedy.said
+    if opened.network.grafted["tuned"]:
+        yield OWN_HEAD
+    yield from searched.said

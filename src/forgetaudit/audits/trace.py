@@ -1,6 +1,6 @@
 """trace: the forgetting curve over a run's checkpoints, all of them in one stream, judged on the last."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -15,10 +15,10 @@ from forgetaudit.progress import SILENT, Progress
 from forgetaudit.report.behaviour import FeatureSection
 from forgetaudit.report.budget import BudgetSection
 from forgetaudit.report.findings import worst_first
-from forgetaudit.report.parts import Absent, Measured
+from forgetaudit.report.parts import Absent, Estimate, Measured
 from forgetaudit.report.rejudge import judge_report
 from forgetaudit.report.report import AuditReport
-from forgetaudit.report.trace import TracePoint, TraceSection
+from forgetaudit.report.trace import TraceLayer, TracePoint, TraceSection
 from forgetaudit.report.trace_findings import trace_findings
 from forgetaudit.report.weights import WeightSection
 
@@ -190,6 +190,7 @@ def _points(
                 net_over_path=_net(_distance(weights), moves[: place + 1], path),
                 budget_used=_budget_used(one),
                 outcome=judge_report(one, plan.audit.policy, today=_day(whole)).outcome,
+                layers=tuple(_layers(weights, () if isinstance(one.features, Absent) else one.features)),
             )
         )
     return points
@@ -209,13 +210,12 @@ def _distance(weights: WeightSection | None) -> float | Absent:
 
 
 def _net(distance: float | Absent, moves: tuple[float | Absent, ...], path: float) -> float | Absent:
-    absent = next((move for move in (distance, *moves) if isinstance(move, Absent)), None)
+    if isinstance(distance, Absent):
+        return distance
+    absent = next((move for move in moves if isinstance(move, Absent)), None)
     if absent is not None:
         return absent
-    if path == 0:
-        return Absent(not_measured="nothing moved")
-    assert not isinstance(distance, Absent)  # noqa: S101
-    return distance / path
+    return distance / path if path else Absent(not_measured="nothing moved")
 
 
 def _lowest(features: tuple[FeatureSection, ...]) -> tuple[Measured, str | None]:
@@ -230,6 +230,25 @@ def _lowest(features: tuple[FeatureSection, ...]) -> tuple[Measured, str | None]
         return Absent(not_measured="no features were measured"), None
     _, lowest = min(found, key=lambda pair: pair[0])
     return lowest.cka, lowest.layer
+
+
+def _layers(weights: WeightSection | None, features: tuple[FeatureSection, ...]) -> Iterator[TraceLayer]:
+    """Every layer that has weights, the head without a CKA; of several data sets the lowest."""
+    known: dict[str, Measured] = {}
+    for section in features:
+        for drift in section.layers:
+            before = known.setdefault(drift.layer, drift.cka)
+            if isinstance(drift.cka, Estimate) and (
+                isinstance(before, Absent) or drift.cka.estimate < before.estimate
+            ):
+                known[drift.layer] = drift.cka
+    for layer in () if weights is None else weights.layers:
+        yield TraceLayer(
+            layer=layer.layer,
+            stage=layer.stage,
+            cka=known.get(layer.layer, Absent(not_measured="its features were not watched")),
+            relative=layer.parameters.relative,
+        )
 
 
 def _with_front(points: list[TracePoint], target: str | None) -> tuple[TracePoint, ...]:

@@ -97,7 +97,7 @@ class Output:
             _write_checked(tuned, made, repaired_values(sources, remedy), self.folder)
             return ()
         with open_adapter_weights(self.tuned) as weights:
-            why = why_merged(self.tuned, weights, sources)
+            why = why_merged(self.tuned, weights, sources, remedy)
             if why is None:
                 values = adapter_values(weights, sources, remedy)
                 write_repaired(weights, made, values, folder=self.folder)

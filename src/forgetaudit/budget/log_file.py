@@ -110,7 +110,7 @@ def _settings(found: Mapping[str, object], path: Path) -> Clues:
         momentum=_number(flat.get("momentum")),
         clip=_number(flat.get("max_grad_norm")) or None,
         peak=peak,
-        schedule=schedule if not logged and schedule in SCHEDULES else None,  # type: ignore[arg-type]
+        schedule=schedule if not logged and schedule in SCHEDULES else None,
         n_warmup=whole(flat.get("warmup_steps")),
         n_steps=len(rows) or whole(flat.get("steps", flat.get("max_steps"))) or None,
         logged=logged,
@@ -126,5 +126,6 @@ def _betas(flat: Mapping[str, object]) -> tuple[float, float] | None:
 
 
 def _number(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and 0 <= value < math.inf else None  # type: ignore[arg-type,operator]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < math.inf else None

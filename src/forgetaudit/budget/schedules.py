@@ -8,7 +8,7 @@ from forgetaudit.budget.clues import Schedule
 
 __all__ = ["SCHEDULES", "fill_gaps", "has_gap_at_peak", "rises_once", "scheduled"]
 
-SCHEDULES: tuple[str, ...] = get_args(Schedule)
+SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
 
 
 def scheduled(schedule: Schedule, peak: float, n_steps: int, n_warmup: int = 0) -> tuple[float, ...]:

@@ -1,8 +1,9 @@
 """What weights may be told of the training run: a log, or its settings by hand."""
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -12,7 +13,9 @@ from forgetaudit.budget.run import BOUNDED, WRITTEN
 from forgetaudit.budget.schedules import SCHEDULES
 from forgetaudit.errors import UsageError
 
-__all__ = ["plan_budget"]
+__all__ = ["Training", "plan_budget"]
+
+Known = TypeVar("Known", bound=str)
 
 _PANEL = "The training run: how far can it have gone?"
 # Named, and answered: there is no bound on what they do.
@@ -90,66 +93,83 @@ MoreSteps = Annotated[
 ]
 
 
-def plan_budget(
-    *,
-    log: Path | None,
-    optimizer: str | None,
-    lr: float | None,
-    train_steps: int | None,
-    schedule: str | None,
-    warmup: int | None,
-    betas: str | None,
-    weight_decay: float | None,
-    momentum: float | None,
-    clip: float | None,
-    dtype_written: str | None,
-    more_steps: int | None,
-) -> BudgetPlan:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What was said of the run, as it was typed."""
+
+    log: Log = None
+    optimizer: Optimizer = None
+    lr: Rate = None
+    train_steps: TrainSteps = None
+    schedule: ScheduleName = None
+    warmup: Warmup = None
+    betas: Betas = None
+    weight_decay: Decay = None
+    momentum: Momentum = None
+    clip: Clip = None
+    dtype_written: Written = None
+    more_steps: MoreSteps = None
+
+
+def plan_budget(said: Training) -> BudgetPlan:
     """The options as a plan. UsageError for what is no rate, no count and no name that is known."""
-    optimizer = _one_of("--optimizer", optimizer, _NAMES)
-    _number("--lr", lr, above=0.0)
-    _number("--weight-decay", weight_decay)
-    _number("--momentum", momentum, below=1.0)
-    _number("--clip", clip, above=0.0)
-    for name, count in (("--train-steps", train_steps), ("--more-steps", more_steps)):
+    optimizer = _one_of("--optimizer", said.optimizer, _NAMES)
+    _number("--lr", said.lr, above=0.0)
+    _number("--weight-decay", said.weight_decay)
+    _number("--momentum", said.momentum, below=1.0)
+    _number("--clip", said.clip, above=0.0)
+    for name, count in (("--train-steps", said.train_steps), ("--more-steps", said.more_steps)):
         _number(name, count, above=0)
-    _number("--warmup", warmup)
-    if warmup is not None and schedule is None:
+    _number("--warmup", said.warmup)
+    _refuse_idle(said, optimizer)
+    return BudgetPlan(
+        log=said.log,
+        asked=Clues(
+            optimizer=optimizer,
+            betas=None if said.betas is None else _betas(said.betas),
+            weight_decay=said.weight_decay,
+            momentum=said.momentum,
+            clip=said.clip,
+            peak=said.lr,
+            schedule=_one_of("--schedule", said.schedule, SCHEDULES),
+            n_warmup=said.warmup,
+            n_steps=said.train_steps,
+            dtype=_one_of("--dtype-written", said.dtype_written, tuple(WRITTEN)),
+            assumed=_assumed(said, optimizer),
+        ),
+        n_more=said.more_steps,
+    )
+
+
+def _refuse_idle(said: Training, optimizer: str | None) -> None:
+    """UsageError for what says nothing of how far `optimizer` goes."""
+    if said.warmup is not None and said.schedule is None:
         raise UsageError("--warmup is part of a schedule, and none was passed", hint="add --schedule")
-    if optimizer not in (None, "sgd") and (momentum is not None or clip is not None):
+    if optimizer not in (None, "sgd") and (said.momentum is not None or said.clip is not None):
         raise UsageError(
             f"--momentum and --clip bound SGD, and say nothing of {optimizer}",
             hint="leave them out: clipping does not shorten the way of Adam",
         )
-    if optimizer in ("sgd", "signsgd", "lion") and betas is not None:
+    if optimizer in ("sgd", "signsgd", "lion") and said.betas is not None:
         raise UsageError(f"--betas say nothing of how far {optimizer} goes", hint="leave them out")
-    said = {
-        "--optimizer": optimizer, "--lr": lr, "--train-steps": train_steps, "--schedule": schedule, "--betas": betas,
-        "--weight-decay": weight_decay, "--momentum": momentum, "--clip": clip,
+
+
+def _assumed(said: Training, optimizer: str | None) -> tuple[str, ...]:
+    """What the report repeats of it, in one piece."""
+    words = {
+        "--optimizer": optimizer, "--lr": said.lr, "--train-steps": said.train_steps, "--schedule": said.schedule,
+        "--betas": said.betas, "--weight-decay": said.weight_decay, "--momentum": said.momentum, "--clip": said.clip,
     }  # fmt: skip
-    typed = [f"{name} {value}" for name, value in said.items() if value is not None]
-    return BudgetPlan(
-        log=log,
-        asked=Clues(
-            optimizer=optimizer,
-            betas=None if betas is None else _betas(betas),
-            weight_decay=weight_decay,
-            momentum=momentum,
-            clip=clip,
-            peak=lr,
-            schedule=_one_of("--schedule", schedule, SCHEDULES),  # type: ignore[arg-type]
-            n_warmup=warmup,
-            n_steps=train_steps,
-            dtype=_one_of("--dtype-written", dtype_written, tuple(WRITTEN)),
-            assumed=(" ".join(typed),) if typed else (),
-        ),
-        n_more=more_steps,
-    )
+    typed = [f"{name} {value}" for name, value in words.items() if value is not None]
+    return (" ".join(typed),) if typed else ()
 
 
-def _one_of(option: str, value: str | None, known: tuple[str, ...]) -> str | None:
-    if value is None or value.lower() in known:
-        return None if value is None else value.lower()
+def _one_of(option: str, value: str | None, known: tuple[Known, ...]) -> Known | None:
+    if value is None:
+        return None
+    for name in known:
+        if value.lower() == name:
+            return name
     raise UsageError(f"{option} {value!r} is unknown", hint=f"the known are {', '.join(known)}")
 
 

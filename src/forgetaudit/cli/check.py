@@ -7,9 +7,12 @@ from typing import Annotated
 import typer
 
 from forgetaudit import planning
-from forgetaudit.cli import console, options
+from forgetaudit.cli import console
 from forgetaudit.cli.bless import accepted_state
-from forgetaudit.cli.outputs import parse_outputs, refuse_inputs
+from forgetaudit.cli.gate_options import Gate
+from forgetaudit.cli.output_options import Telling
+from forgetaudit.cli.outputs import refuse_inputs
+from forgetaudit.cli.spelling import Only, spelled_out
 from forgetaudit.cli.telling import tell
 from forgetaudit.config import Config, read_config
 from forgetaudit.errors import UsageError
@@ -34,34 +37,20 @@ PolicyFile = Annotated[
 ]
 
 
+@spelled_out
 def check(
     report: Report,
     policy: PolicyFile = None,
-    max_drop: options.MaxDrop = None,
-    min_cka: options.MinCka = None,
-    max_distance: options.MaxDistance = None,
-    frozen: options.Frozen = None,
-    confidence: options.Confidence = None,
-    min_samples: options.MinSamples = None,
-    fail_when: options.FailWhenOption = None,
-    on_inconclusive: options.OnInconclusiveOption = None,
-    no_fail: options.NoFail = False,
-    output: options.Output = None,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
+    *,
+    gate: Gate,
+    telling: Annotated[Telling, Only("output", "quiet", "verbose")],
 ) -> None:
     """Judge a saved report again: by another policy, other limits, or on another day. Runs nothing."""
-    requests = parse_outputs(output or [])
+    requests = telling.requests()
     refuse_inputs(requests, (report, *(() if policy is None else (policy,))))
     saved = AuditReport.load(report)
     settled = _settled(saved, policy)
-    rules = planning.plan_policy(
-        planning.GateWords(
-            max_drop=max_drop, min_cka=min_cka, max_distance=max_distance, frozen=tuple(frozen or ()),
-            confidence=confidence, min_samples=min_samples, fail_when=fail_when, on_inconclusive=on_inconclusive,
-        ),
-        settled,
-    )  # fmt: skip
+    rules = planning.plan_policy(gate, settled)
     if not rules.rules:
         raise UsageError(
             f"there is no rule to judge {report} by",
@@ -69,10 +58,10 @@ def check(
         )
     accepted = accepted_state(settled)
     judged = beside_accepted(rejudged(saved, rules, today=datetime.now(UTC).date()), accepted)
-    if not quiet:
+    if not telling.quiet:
         typed = " and what was typed" if rules != settled.policy else ""
         console.note(f"judged by {policy or 'the policy of the report'}{typed}")
-    raise typer.Exit(tell(judged, requests, quiet=quiet, verbose=verbose, no_fail=no_fail))
+    raise typer.Exit(tell(judged, requests, telling, no_fail=gate.no_fail))
 
 
 def _settled(saved: AuditReport, policy: Path | None) -> Config:

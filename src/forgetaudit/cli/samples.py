@@ -1,12 +1,13 @@
 """compare --samples A B: its own options, and which of compare's others apply to logs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from forgetaudit.audits.samples import SamplesPlan
+from forgetaudit.cli.typed import typed_options
 from forgetaudit.config import Config
 from forgetaudit.errors import UsageError
 from forgetaudit.policy import Policy
@@ -73,7 +74,7 @@ def plan_samples(
         metric=metric,
         filter=filter_,
         policy=policy,
-        config=None if config.path is None else config.path.name,
+        config=config.name,
     )
 
 
@@ -96,7 +97,7 @@ def described_rules(policy: Policy) -> Iterator[str]:
 
 def refuse_without_samples(context: typer.Context) -> None:
     """UsageError for --metric and --filter where no logs were passed."""
-    if typed := _typed(context, {"metric", "filter_"}):
+    if typed := typed_options(context, {"metric", "filter_"}):
         raise UsageError(
             f"{', '.join(typed)} {'needs' if len(typed) == 1 else 'need'} --samples",
             hint="pass two logs of lm-eval with --samples, or leave it out",
@@ -111,38 +112,22 @@ def missing_checkpoint(name: str) -> UsageError:
 
 
 def _refuse_beside_samples(context: typer.Context) -> None:
-    if typed := _typed(context, {"base", "tuned"}):
+    if typed := typed_options(context, {"base", "tuned"}):
         raise UsageError(
             f"{' and '.join(typed)} cannot be given beside --samples",
             details=["the logs hold what both models answered, so no checkpoint is read"],
             hint="pass either checkpoints or --samples",
         )
-    if typed := _typed(context, _GEOMETRY):
+    if typed := typed_options(context, _GEOMETRY):
         raise UsageError(
             f"{', '.join(typed)} cannot be judged from --samples",
             details=["the logs hold answers, neither features nor weights"],
             hint="leave it out, or pass checkpoints instead",
         )
     others = {str(parameter.name) for parameter in context.command.params} - _APPLY
-    if typed := _typed(context, others):
+    if typed := typed_options(context, others):
         raise UsageError(
             f"{', '.join(typed)} {'says' if len(typed) == 1 else 'say'} nothing about --samples",
             details=["the logs hold answers, so no data are read and no model is run"],
             hint="leave it out, or pass checkpoints instead",
         )
-
-
-def _typed(context: typer.Context, names: set[str]) -> Sequence[str]:
-    """Those of `names` that were typed, as they are typed, in the command's order."""
-    found = []
-    for parameter in context.command.params:
-        source = context.get_parameter_source(str(parameter.name))
-        if parameter.name in names and source is not None and source.name == "COMMANDLINE":
-            option = next((word for word in parameter.opts if word.startswith("--")), None)
-            found.append(_as_typed(option or str(parameter.name).upper(), context, str(parameter.name)))
-    return found
-
-
-def _as_typed(word: str, context: typer.Context, name: str) -> str:
-    """A switch that is on unless it is turned off was typed with --no."""
-    return f"--no-{word[2:]}" if context.params.get(name) is False and word.startswith("--") else word

@@ -74,6 +74,6 @@ def _text(report: AuditReport, chosen: Format) -> str:
 
 def _on_screen(report: AuditReport) -> str:
     width, colour, unicode = console.terminal_traits(sys.stdout)
-    code = report.verdict.exit_code
+    code = report.exit_code
     note = f"0 (show; the verdict asks for {code})" if code else ""
     return render(report, width=width, colour=colour, unicode=unicode, exit_note=note)

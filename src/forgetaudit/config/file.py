@@ -61,6 +61,16 @@ class Config(BaseModel):
     data: Mapping[str, DataSection] = Field(default_factory=dict)
     policy: Policy = Policy()
 
+    @property
+    def name(self) -> str | None:
+        """The file's name, for a report."""
+        return None if self.path is None else self.path.name
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file that was read, if one was."""
+        return () if self.path is None else (self.path,)
+
 
 def find_config(start: Path) -> Path | None:
     """The nearest config from `start` up to the repository's root; a pyproject.toml needs our table."""

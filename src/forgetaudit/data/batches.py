@@ -39,6 +39,13 @@ class Batch:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def wanted(self) -> Tensor:
+        """The `labels` of a batch that has them. ValueError where it has none."""
+        if self.labels is None:
+            raise ValueError("nothing says what is right in a batch without labels")
+        return self.labels
+
     def of(self, variant: str) -> "Batch":
         """The rows as `variant` takes them."""
         return self.own.get(variant, self)

@@ -75,7 +75,7 @@ class Examples:
         self._rows = rows
         self._labels = labels
         self._groups = groups
-        self._fingerprint: str | None = None
+        self._fingerprint = ""
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -115,10 +115,9 @@ class Examples:
     @property
     def fingerprint(self) -> str:
         """SHA-256 (hex) over ids, labels and class names in order; free after a full pass, else makes one."""
-        if self._fingerprint is None:
+        if not self._fingerprint:
             for _ in self:
                 pass
-        assert self._fingerprint is not None  # noqa: S101
         return self._fingerprint
 
     def _example(self, row: int, seen: Counter[bytes]) -> Example:

@@ -2,6 +2,7 @@
 
 import base64
 from io import BytesIO
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -14,7 +15,7 @@ MOST_CHARACTERS = 280
 MOST_PIXELS = 64
 
 
-def preview(content: Input) -> tuple[str, str] | None:
+def preview(content: Input) -> tuple[Literal["text", "image"], str] | None:
     """("text", the first characters) or ("image", a PNG as a data URI); None where nothing can be shown."""
     if isinstance(content, Image.Image):
         return "image", _thumbnail(content)

@@ -10,19 +10,14 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from difflib import get_close_matches
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from forgetaudit.data.arguments import HUB, missing
-from forgetaudit.data.columns import Column, Kind, choose_columns
-from forgetaudit.data.examples import Examples, Input, sample
+from forgetaudit.data.chosen import Choice, chosen_examples
+from forgetaudit.data.examples import Examples
 from forgetaudit.data.features import described_column
 from forgetaudit.data.folders import NO_SPLITS, Folder, look_into, read_image_folder
-from forgetaudit.data.labels import Labels, names_beside, read_labels
-from forgetaudit.data.questions import read_questions
 from forgetaudit.data.sources import ArraySource, Source, TableSource
 from forgetaudit.data.splits import choose_split
 from forgetaudit.data.tables import TABLE_SUFFIXES, read_arrays, read_tables
@@ -32,18 +27,6 @@ if TYPE_CHECKING:
     import datasets
 
 __all__ = ["examples_of", "open_examples"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """What was asked for by name, and how many rows: None is left to detection, or means all."""
-
-    input_column: str | None = None
-    label_column: str | None = None
-    group_column: str | None = None
-    limit: int | None = None
-    seed: int = 0
-    shuffled: bool = False
 
 
 def open_examples(
@@ -73,7 +56,7 @@ def open_examples(
         seed=seed,
         shuffled=shuffled,
     )
-    return _choose(source, where, decisions, choice)
+    return chosen_examples(source, where, decisions, choice)
 
 
 def examples_of(
@@ -87,84 +70,7 @@ def examples_of(
 ) -> Examples:
     """The examples of a `datasets.Dataset` at hand; `name` stands for it in messages."""
     choice = Choice(input_column=input_column, label_column=label_column, limit=limit, seed=seed)
-    return _choose(_dataset_source(dataset, name), name, [], choice)
-
-
-def _choose(source: Source, where: str, decisions: list[str], choice: Choice) -> Examples:
-    if not len(source):
-        raise DataError(f"{where} is empty", hint="pass data with at least one example")
-    columns = choose_columns(
-        source.columns, input_column=choice.input_column, label_column=choice.label_column
-    )
-    if columns.of_choices:
-        read, labels, said = read_questions(source, columns)
-    else:
-        labels, said = _labels(source, columns.label)
-        read = partial(_read, source, columns.inputs)
-    groups, grouped = _groups(source, choice.group_column)
-    rows, drawn = sample(len(source), choice.limit, choice.seed, shuffled=choice.shuffled)
-    return Examples(
-        read,
-        rows,
-        labels=labels.ids if labels else None,
-        class_names=labels.class_names if labels else None,
-        decisions=(*decisions, columns.decision, *said, *grouped, drawn),
-        groups=groups,
-        of_text=columns.inputs[0].kind is Kind.TEXT and not columns.of_choices,
-        of_choices=columns.of_choices,
-    )
-
-
-def _groups(source: Source, name: str | None) -> tuple[Sequence[str] | None, list[str]]:
-    """What every row has in the column to group by, as text; None where none is asked for."""
-    if name is None:
-        return None, []
-    known = [column.name for column in source.columns]
-    if name not in known:
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise DataError(
-            f"there is no column {name} to group by", hint=f"{hint}the columns are {', '.join(known)}"
-        )
-    kind = next(column.kind for column in source.columns if column.name == name)
-    if kind in (Kind.IMAGE, Kind.ARRAY):
-        raise DataError(
-            f"column {name} holds {kind.value}, which name no groups",
-            hint="pass a column of names or whole numbers",
-        )
-    values = [str(value) for value in source.values(name)]
-    return values, [f"grouped by {name}: {len(set(values)):,} groups in {len(values):,} rows"]
-
-
-def _labels(source: Source, label: Column | None) -> tuple[Labels | None, list[str]]:
-    """The labels of all rows, None where there are none, and sentences on them."""
-    if label is None:
-        return None, []
-    values = source.values(label.name)
-    named, beside = _named_beside(source, label, values)
-    labels = read_labels(values, named.class_names, label.name, named_by=label.named_by)
-    if labels is None:
-        return None, [f"{label.name} is empty or -1 in every row"]
-    return labels, [*beside, labels.decision]
-
-
-def _named_beside(source: Source, label: Column, values: Sequence[Any]) -> tuple[Column, list[str]]:
-    """Numbers without names may have them in a column beside: label_text, as SetFit writes it, or label_name."""
-    if label.kind is Kind.INTEGER and label.class_names is None:
-        for column in source.columns:
-            if column.kind is Kind.TEXT and column.name in (f"{label.name}_text", f"{label.name}_name"):
-                names = names_beside(values, source.values(column.name))
-                if names is not None:
-                    return replace(label, class_names=names), [f"classes named by column {column.name}"]
-    return label, []
-
-
-def _read(source: Source, inputs: Sequence[Column], row: int) -> Input:
-    """What one row holds; of two columns the two texts."""
-    if len(inputs) == 1:
-        return source.read(inputs[0], row)
-    first, second = (str(source.read(column, row)) for column in inputs)
-    return first, second
+    return chosen_examples(_dataset_source(dataset, name), name, [], choice)
 
 
 def _open(where: str, directory: Path, split: str | None) -> tuple[Source, list[str]]:

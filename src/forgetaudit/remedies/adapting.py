@@ -10,8 +10,8 @@ from forgetaudit.checkpoints.write_safetensors import Values
 from forgetaudit.models.adapter_files import adapter_config
 from forgetaudit.models.loading import read_tensor
 from forgetaudit.models.touched import PREFIX
-from forgetaudit.remedies.remedy import Remedy, mixed
-from forgetaudit.remedies.writing import Sources
+from forgetaudit.remedies.remedy import Remedy, edited_tensor, mixed
+from forgetaudit.remedies.writing import Sources, bytes_of
 
 __all__ = ["adapter_values", "merged_values", "why_merged"]
 
@@ -19,11 +19,13 @@ _SCALED = (".lora_B.", ".lora_embedding_B")
 _KEPT = (".lora_A.", ".lora_embedding_A")
 
 
-def why_merged(path: Path, weights: Checkpoint, sources: Sources) -> str | None:
-    """Why a remedy of this adapter cannot be an adapter again; None where it can.
+def why_merged(path: Path, weights: Checkpoint, sources: Sources, remedy: Remedy) -> str | None:
+    """Why this remedy of the adapter cannot be an adapter again; None where it can.
 
     ΔW = s·BA is linear in B, so λΔW is an adapter, too; a norm (DoRA) or a product with W (IA³) is not.
     """
+    if remedy.edits:
+        return f"{remedy.name} is more than the adapter at another strength"
     config = adapter_config(path)
     if config["peft_type"] != "LORA":
         return f"{config['peft_type']} is no sum of base and a change"
@@ -49,7 +51,7 @@ def adapter_values(weights: Checkpoint, sources: Sources, remedy: Remedy) -> Val
         else:
             base = read_tensor(sources.base, sources.base_names[files[_own(info.name)]]).to(tensor.dtype)
             made = mixed(base, tensor, remedy.strength(_own(info.name)))
-        return memoryview(made.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        return bytes_of(made)
 
     return values
 
@@ -61,8 +63,10 @@ def merged_values(sources: Sources, remedy: Remedy) -> Values:
     def values(info: TensorInfo) -> memoryview | None:
         name = files[info.name]
         tuned, base = read_tensor(sources.tuned, name), read_tensor(sources.base, info.name)
-        made = mixed(base.to(tuned.dtype), tuned, sources.strength(remedy, name)).to(base.dtype)
-        return memoryview(made.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        slot = sources.slots.get(name, "")
+        if slot in remedy.edits:
+            return bytes_of(edited_tensor(remedy, slot, base, tuned).to(base.dtype))
+        return bytes_of(mixed(base.to(tuned.dtype), tuned, sources.strength(remedy, name)).to(base.dtype))
 
     return values
 

@@ -11,17 +11,26 @@ __all__ = ["Depths", "find_depths"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Depths:
-    """`part` names each slot's part, a layer of the network; `depth` its block, 1 to `n_blocks`.
+    """`part` names each slot's part, a layer of the network; `stage` its stage; `depth` its block, 1 to `n_blocks`.
 
     What comes before the blocks has depth 1, what comes after the last `n_blocks`. `buffers` are the slots that no
-    optimizer moves, `head` those of the head.
+    optimizer moves.
     """
 
     part: Mapping[str, str]
+    stage: Mapping[str, Stage]
     depth: Mapping[str, int]
     n_blocks: int
     buffers: frozenset[str]
-    head: frozenset[str]
+
+    @property
+    def head(self) -> frozenset[str]:
+        """The slots of the head."""
+        return frozenset(slot for slot, stage in self.stage.items() if stage is Stage.HEAD)
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Every stage, in the network's order."""
+        return tuple(dict.fromkeys(self.stage.values()))
 
     def parts(self) -> tuple[str, ...]:
         """Every part, in the network's order."""
@@ -48,10 +57,10 @@ def find_depths(slots: Mapping[str, Slot], layers: Sequence[Layer], order: Seque
     depth = {slot: _depth(name, stages, blocks) for slot, name in part.items()}
     return Depths(
         part=part,
+        stage={slot: stages[name] for slot, name in part.items()},
         depth=depth,
         n_blocks=len(blocks),
         buffers=frozenset(name for name, slot in slots.items() if not slot.is_parameter),
-        head=frozenset(slot for slot, name in part.items() if stages.get(name) is Stage.HEAD),
     )
 
 

@@ -1,13 +1,24 @@
-"""The families of remedies, as strengths by slot: mixtures, depth ramps, rollbacks, buffers, the head."""
+"""The families of remedies that are strengths by slot: mixtures, stages, depth ramps, rollbacks, buffers, the head."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
+from forgetaudit.models.layers import Stage
 from forgetaudit.remedies.depth import Depths
 from forgetaudit.remedies.remedy import Remedy
 
-__all__ = ["ALPHAS", "FAMILIES", "RAMPS", "buffers", "head", "mixtures", "ramps", "rollback", "tied_together"]
-
-FAMILIES = ("mixture", "ramp", "rollback", "buffers", "head")
+__all__ = [
+    "ALPHAS",
+    "RAMPS",
+    "STAGE_ALPHAS",
+    "buffers",
+    "head",
+    "mixtures",
+    "ramps",
+    "rollback",
+    "staged",
+    "tied_together",
+]
 
 ALPHAS = tuple(step / 10 for step in range(11))
 """Base is 0 and tuned is 1, both known before any of them is tried."""
@@ -15,12 +26,24 @@ ALPHAS = tuple(step / 10 for step in range(11))
 RAMPS = ((0.0, 1.0), (0.25, 0.75), (0.5, 0.5), (0.75, 0.25), (1.0, -1.0), (1.0, -0.5))
 """(α, β): deep blocks keep more of what was learned where β > 0, as in LiNeS, shallow ones where it is under 0."""
 
+STAGE_ALPHAS = (0.75, 0.5, 0.25, 0.0)
+
 
 def mixtures(slots: Collection[str], *, family: str = "mixture") -> tuple[Remedy, ...]:
     """θ_α = (1 − α)θ0 + αθ1 for α from 0.1 to 0.9 (WiSE-FT, arXiv 2109.01903). Of an adapter α is its strength."""
     return tuple(
         Remedy(name=f"{family} {alpha:g}", family=family, strengths=dict.fromkeys(slots, alpha))
         for alpha in ALPHAS[1:-1]
+    )
+
+
+def staged(alphas: Mapping[Stage, float], depths: Depths) -> Remedy:
+    """α of its own for each stage: of what stem, blocks or head learned. Stages that are not named keep all."""
+    told = ", ".join(f"{stage} {alphas[stage]:g}" for stage in depths.stages() if stage in alphas)
+    return Remedy(
+        name=f"stages {told}",
+        family="stages",
+        strengths={slot: alphas.get(stage, 1.0) for slot, stage in depths.stage.items()},
     )
 
 
@@ -66,4 +89,4 @@ def tied_together(remedy: Remedy, ties: Mapping[str, frozenset[str]], order: Seq
     """The same remedy where tensors that are shared have one strength: that of the first of their slots."""
     place = {slot: number for number, slot in enumerate(order)}
     strengths = {slot: remedy.strength(min(ties[slot], key=lambda name: place[name])) for slot in order}
-    return Remedy(name=remedy.name, family=remedy.family, strengths=strengths)
+    return replace(remedy, strengths=strengths)

@@ -1,12 +1,12 @@
-"""A remedy: how much of what fine-tuning did to each tensor is kept. Every family is a choice of these strengths.
+"""A remedy: how much of what fine-tuning did to each tensor is kept. Most families are a choice of these strengths.
 
 θ = θ0 + λ(θ1 − θ0) with one λ for each tensor: 0 is base's, 1 is tuned's. A mixture has one λ for all, a ramp one for
-each depth, a rollback 0 in some parts and 1 elsewhere.
+each depth, a rollback 0 in some parts and 1 elsewhere. What lies on no such line is an edit of single tensors.
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import torch
@@ -14,8 +14,18 @@ from torch import Tensor
 
 from forgetaudit.engine.bits import same_bits
 from forgetaudit.engine.variants import Variant
+from forgetaudit.remedies.edits import Edit
 
-__all__ = ["Remedy", "applied", "change_of", "mixed", "moved_norms"]
+__all__ = [
+    "Remedy",
+    "applied",
+    "change_of",
+    "edited",
+    "edited_tensor",
+    "mixed",
+    "moved_norms",
+    "strengthened",
+]
 
 # Float64 copies are made of so many values at a time: half a megabyte, five times faster than of millions.
 _CHUNK = 1 << 16
@@ -23,11 +33,17 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remedy:
-    """`strengths` gives λ by slot; slots that are not named keep 1, tuned's own. `family` is what it is one of."""
+    """`strengths` gives λ by slot; slots that are not named keep 1, tuned's own. `family` is what it is one of.
+
+    `edits` are made on what the strengths mix, by slot; a slot under an edit shares its tensor with no other. `said` is
+    how they were made.
+    """
 
     name: str
     family: str
     strengths: Mapping[str, float]
+    edits: Mapping[str, Edit] = field(default_factory=dict)
+    said: str = ""
 
     def strength(self, slot: str) -> float:
         """λ of one slot."""
@@ -42,6 +58,8 @@ def mixed(base: Tensor, tuned: Tensor, strength: float, stored: torch.dtype | No
     """
     if strength == 1 or (strength != 0 and not tuned.is_floating_point()):
         return tuned
+    if tuned.device.type == "mps":  # which has no float64
+        return mixed(base.cpu(), tuned.cpu(), strength, stored).to(tuned.device)
     made = torch.empty(tuned.shape, dtype=tuned.dtype, device=tuned.device)
     into, ours, theirs = made.view(-1), base.detach().reshape(-1), tuned.detach().reshape(-1)
     room = [torch.empty(min(_CHUNK, into.numel()), dtype=torch.float64, device=into.device) for _ in range(2)]
@@ -62,7 +80,14 @@ def _between(base: Tensor, tuned: Tensor, strength: float, room: Sequence[Tensor
 def applied(
     remedy: Remedy, base: Variant, tuned: Variant, *, stored: Mapping[str, torch.dtype] | None = None
 ) -> Variant:
-    """The variant that the remedy makes. Only tensors with 0 < λ < 1, or rounded to `stored`, take new memory.
+    """The variant that the remedy makes: its strengths, then its edits."""
+    return edited(remedy, strengthened(remedy, base, tuned, stored=stored), base, tuned, stored=stored)
+
+
+def strengthened(
+    remedy: Remedy, base: Variant, tuned: Variant, *, stored: Mapping[str, torch.dtype] | None = None
+) -> Variant:
+    """Without the edits. Only tensors with 0 < λ < 1, or rounded to `stored`, take new memory.
 
     Slots that share a tensor in both, under one λ, share the new one.
     """
@@ -82,6 +107,30 @@ def applied(
             made[key] = _as_slot(mixed(ours, theirs, strength, dtype), theirs)
         tensors[slot] = made[key]
     return Variant(name=remedy.name, tensors=MappingProxyType(tensors))
+
+
+def edited(
+    remedy: Remedy,
+    mixture: Variant,
+    base: Variant,
+    tuned: Variant,
+    *,
+    stored: Mapping[str, torch.dtype] | None = None,
+) -> Variant:
+    """`mixture`, which the strengths made, with the edits. Only edited tensors take new memory."""
+    tensors = dict(mixture.tensors)
+    for slot in remedy.edits:
+        theirs = tuned.tensors[slot]
+        dtype = theirs.dtype if stored is None else stored.get(slot, theirs.dtype)
+        made = edited_tensor(remedy, slot, base.tensors[slot], theirs).to(dtype)
+        tensors[slot] = _as_slot(made.to(theirs.dtype).to(theirs.device), theirs)
+    return Variant(name=remedy.name, tensors=MappingProxyType(tensors))
+
+
+def edited_tensor(remedy: Remedy, slot: str, base: Tensor, tuned: Tensor) -> Tensor:
+    """What stands in an edited slot, in float64 on the CPU."""
+    exact = mixed(_exact(base), _exact(tuned), remedy.strength(slot))
+    return remedy.edits[slot].made(exact)
 
 
 def _rounds(tensor: Tensor, dtype: torch.dtype) -> bool:
@@ -109,10 +158,15 @@ def moved_norms(base: Variant, tuned: Variant) -> dict[str, float]:
             continue
         seen.add((id(ours), id(theirs)))
         norms[slot] = sum(
-            float((b.double() - a.double()).square().sum())
+            float((_exact(b) - _exact(a)).square().sum())
             for a, b in zip(_chunks(ours), _chunks(theirs), strict=True)
         )
     return norms
+
+
+def _exact(tensor: Tensor) -> Tensor:
+    """In float64, on the CPU: not every device has it."""
+    return tensor.detach().cpu().double()
 
 
 def _chunks(tensor: Tensor) -> Iterator[Tensor]:
@@ -120,9 +174,19 @@ def _chunks(tensor: Tensor) -> Iterator[Tensor]:
     return (flat[start : start + _CHUNK] for start in range(0, flat.numel(), _CHUNK))
 
 
-def change_of(remedy: Remedy, norms: Mapping[str, float]) -> float:
-    """How much of fine-tuning's way the remedy takes back: ‖θ − θ1‖ / ‖θ1 − θ0‖, 0 for tuned and 1 for base."""
+def change_of(remedy: Remedy, norms: Mapping[str, float], base: Variant, tuned: Variant) -> float:
+    """How much of fine-tuning's way the remedy takes back: ‖θ − θ1‖ / ‖θ1 − θ0‖, 0 for tuned and 1 for base.
+
+    `norms` are those of `moved_norms`. Edits can lead further than base lies.
+    """
     whole = sum(norms.values())
     if whole == 0:
         return 0.0
-    return math.sqrt(sum((1 - remedy.strength(slot)) ** 2 * norm for slot, norm in norms.items()) / whole)
+    square = sum(
+        (1 - remedy.strength(slot)) ** 2 * norm for slot, norm in norms.items() if slot not in remedy.edits
+    )
+    for slot in remedy.edits:
+        theirs = tuned.tensors[slot]
+        made = edited_tensor(remedy, slot, base.tensors[slot], theirs)
+        square += float((made - _exact(theirs)).square().sum())
+    return math.sqrt(square / whole)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from forgetaudit.checkpoints.checkpoint import Checkpoint, TensorInfo
 from forgetaudit.checkpoints.distributed import DistributedCheckpoint
@@ -16,9 +17,9 @@ from forgetaudit.checkpoints.write_torch import write_like_torch
 from forgetaudit.errors import MismatchError, OutputError, listing
 from forgetaudit.models.loading import read_tensor
 from forgetaudit.models.quantised import quantisation_of
-from forgetaudit.remedies.remedy import Remedy, mixed
+from forgetaudit.remedies.remedy import Remedy, edited_tensor, mixed
 
-__all__ = ["Sources", "beside", "refuse_unwritable", "repaired_values", "write_repaired"]
+__all__ = ["Sources", "beside", "bytes_of", "refuse_unwritable", "repaired_values", "write_repaired"]
 
 # Of a training that the repaired weights are not a state of.
 _OF_TRAINING = (
@@ -70,15 +71,23 @@ def repaired_values(sources: Sources, remedy: Remedy) -> Values:
     """The bytes of every tensor of tuned's file under the remedy; None where they are tuned's own."""
 
     def values(info: TensorInfo) -> memoryview | None:
-        strength = sources.strength(remedy, info.name)
-        if strength == 1 or info.name not in sources.base_names or not info.n_elements:
+        strength, slot = sources.strength(remedy, info.name), sources.slots.get(info.name, "")
+        if slot not in remedy.edits and strength == 1:
+            return None
+        if info.name not in sources.base_names or not info.n_elements:
             return None
         base = read_tensor(sources.base, sources.base_names[info.name])
         tuned = read_tensor(sources.tuned, info.name)
-        made = mixed(base, tuned, strength).contiguous()
-        return memoryview(made.reshape(-1).view(torch.uint8).numpy().data)
+        if slot in remedy.edits:
+            return bytes_of(edited_tensor(remedy, slot, base, tuned).to(tuned.dtype))
+        return bytes_of(mixed(base, tuned, strength))
 
     return values
+
+
+def bytes_of(tensor: Tensor) -> memoryview:
+    """As they stand in a file."""
+    return memoryview(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)
 
 
 def refuse_unwritable(sources: Sources) -> None:

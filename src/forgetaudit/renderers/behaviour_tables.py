@@ -14,17 +14,24 @@ from forgetaudit.report.behaviour import (
 )
 from forgetaudit.report.parts import Absent, Estimate, Measured
 
-__all__ = ["before_and_after", "drop_limits", "drop_span", "flips_table"]
+__all__ = ["before_and_after", "drop_limits", "drop_span", "flips_table", "side_of"]
 
-_COLUMNS = (
-    Column(title="measure"),
-    Column(title="base", numeric=True),
-    Column(title="tuned", numeric=True),
-    Column(title="change", numeric=True),
-    Column(title="two-sided", numeric=True),
-    Column(title="n", numeric=True),
-    Column(title="kind"),
-)
+
+def _columns(side: str) -> tuple[Column, ...]:
+    return (
+        Column(title="measure"),
+        Column(title="base", numeric=True),
+        Column(title=side, numeric=True),
+        Column(title="change", numeric=True),
+        Column(title="two-sided", numeric=True),
+        Column(title="n", numeric=True),
+        Column(title="kind"),
+    )
+
+
+def side_of(source: SourceSection | None) -> str:
+    """What base is compared with: a repair's page has both tuned and repaired."""
+    return "repaired" if source is not None and source.variant == "repaired" else "tuned"
 
 
 def before_and_after(source: SourceSection | None, scores: tuple[ScoreSection, ...]) -> Table | None:
@@ -33,7 +40,7 @@ def before_and_after(source: SourceSection | None, scores: tuple[ScoreSection, .
     if not rows:
         return None
     note = (
-        f"Change = tuned − base, on the same questions: {asked(source)}. Intervals are two-sided, 95 %."
+        f"Change = {side_of(source)} − base, on the same questions: {asked(source)}. Intervals are two-sided, 95 %."
         if source
         else "Change = tuned − base. Intervals are two-sided, 95 %."
     )
@@ -45,7 +52,11 @@ def before_and_after(source: SourceSection | None, scores: tuple[ScoreSection, .
     if source and source.sequential:
         note += " The run could stop at any example, and the limits hold for that."
     return Table(
-        ident="before-after", title="Before and after", columns=_COLUMNS, rows=tuple(rows), note=note
+        ident="before-after",
+        title="Before and after",
+        columns=_columns(side_of(source)),
+        rows=tuple(rows),
+        note=note,
     )
 
 
@@ -158,8 +169,8 @@ def flips_table(source: SourceSection) -> Table:
         title="Flips",
         columns=(
             Column(title=""),
-            Column(title="tuned right", numeric=True),
-            Column(title="tuned wrong", numeric=True),
+            Column(title=f"{side_of(source)} right", numeric=True),
+            Column(title=f"{side_of(source)} wrong", numeric=True),
         ),
         rows=(
             (

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from forgetaudit.renderers import numbers
-from forgetaudit.renderers.behaviour_tables import drop_limits
+from forgetaudit.renderers.behaviour_tables import drop_limits, side_of
 from forgetaudit.renderers.document import Caps, Cell, Column, Span, Table
 from forgetaudit.report.behaviour import ClassResult, SourceSection
 from forgetaudit.report.parts import Absent, Measured
@@ -13,20 +13,23 @@ __all__ = ["classes_table", "groups_table"]
 
 def classes_table(source: SourceSection, caps: Caps) -> Table | None:
     """The classes in order of what they lost, with their intervals on one scale."""
-    return _parts_table(source.per_class, "Classes", "class", caps)
+    return _parts_table(source, source.per_class, "class", caps)
 
 
 def groups_table(source: SourceSection, caps: Caps) -> Table | None:
     """The same of groups of examples, where a column made few of them."""
-    return _parts_table(source.per_group, "Groups", "group", caps)
+    return _parts_table(source, source.per_group, "group", caps)
 
 
-def _parts_table(results: Sequence[ClassResult], title: str, what: str, caps: Caps) -> Table | None:
+def _parts_table(
+    source: SourceSection, results: Sequence[ClassResult], what: str, caps: Caps
+) -> Table | None:
     if not results:
         return None
     worst = sorted(results, key=lambda result: result.tuned - result.base)
     shown, left = worst[: caps.classes], len(worst) - caps.classes
     start, end = _scale(shown)
+    title = "Classes" if what == "class" else "Groups"
     more = f" {numbers.count(left)} more, which lost less, are in the report." if left > 0 else ""
     return Table(
         ident=title.lower(),
@@ -35,14 +38,14 @@ def _parts_table(results: Sequence[ClassResult], title: str, what: str, caps: Ca
             Column(title=what),
             Column(title="n", numeric=True),
             Column(title="base", numeric=True),
-            Column(title="tuned", numeric=True),
+            Column(title=side_of(source), numeric=True),
             Column(title="change", numeric=True),
             Column(title="two-sided", numeric=True),
             Column(title=f"{_axis(start)} to {_axis(end)} pt", drawn=True),
             Column(title="adjusted p", numeric=True),
         ),
         rows=tuple(_class_row(result, start, end) for result in shown),
-        note=f"Statistical: change = tuned − base, intervals two-sided, 95 %, of each {what} by itself; "
+        note=f"Statistical: change = {side_of(source)} − base, intervals two-sided, 95 %, of each {what} by itself; "
         f"p after Benjamini–Hochberg over all of them.{more}",
     )
 

@@ -3,16 +3,22 @@
 from collections.abc import Iterator, Sequence
 
 from forgetaudit.renderers import numbers
-from forgetaudit.renderers.behaviour_tables import before_and_after, drop_span, flips_table
+from forgetaudit.renderers.behaviour_tables import before_and_after, drop_span, flips_table, side_of
 from forgetaudit.renderers.budget_lines import budget_table
+from forgetaudit.renderers.chapters import chapters
 from forgetaudit.renderers.class_tables import classes_table, groups_table
 from forgetaudit.renderers.document import Caps, Comparison, Document, Fact, Span, Table, Tone
 from forgetaudit.renderers.examples_table import examples_table
 from forgetaudit.renderers.gate_tables import notes, rules_table, waivers_table
 from forgetaudit.renderers.headline import Subject, rules_of, subjects, verdict_line
+from forgetaudit.renderers.lines import Line
+from forgetaudit.renderers.locate_words import located_line
+from forgetaudit.renderers.next_steps import next_steps
 from forgetaudit.renderers.phrases import asked, files_compared, findings_of, rival_words
+from forgetaudit.renderers.preview_words import PREVIEW, UNTRUSTED
 from forgetaudit.renderers.provenance import noise_table, provenance
 from forgetaudit.renderers.repair_words import repair_headline
+from forgetaudit.renderers.trace_words import run_words
 from forgetaudit.renderers.weight_tables import layers_table, tensors_table, totals_table
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
@@ -24,6 +30,10 @@ _TONES: dict[str, Tone] = {
     "REFUSED": "bad",
     "INCONCLUSIVE": "warn",
     "NOT JUDGED": "dim",
+    "LOCATED": "bad",
+    "NOT LOCATED": "warn",
+    UNTRUSTED: "warn",
+    PREVIEW: "dim",
     "PASS": "good",
 }
 _WORDS = {
@@ -44,6 +54,7 @@ def compose(report: AuditReport, caps: Caps, exit_note: str = "") -> Document:
         word=word,
         tone=tone,
         sentence=sentence,
+        chapters=tuple(chapters(report, caps)),
         comparisons=comparisons,
         tables=tuple(table for table in (waivers_table(report), noise_table(report)) if table is not None),
         rivals=tuple(said for pair in report.rivals if (said := rival_words(pair))),
@@ -57,6 +68,9 @@ def _outcome(report: AuditReport, comparisons: Sequence[Comparison]) -> tuple[st
         met = report.repair.met
         return "REPAIRED" if met else "NOT REPAIRED", "good" if met else "bad", repair_headline(report)
     word = _WORDS[report.verdict.outcome]
+    if report.locate:
+        found = {one.word for one in comparisons}
+        word = next(word for word in ("LOCATED", "NOT LOCATED", UNTRUSTED, PREVIEW) if word in found)
     return word, _TONES[word], _over_all(comparisons, word)
 
 
@@ -79,14 +93,16 @@ def _capped(fact: Fact, caps: Caps) -> Fact:
 
 
 def _comparison(report: AuditReport, subject: Subject, caps: Caps) -> Comparison:
-    (word, _), (sentence, _) = verdict_line(report, subject)
     source = subject.source
-    findings = findings_of(report, subject.variant, source.data if source else None)
+    (word, _), (sentence, _) = _verdict(report, subject)
+    # What a chapter says of the same data is not said twice.
+    told = report.trace is not None or report.locate
+    findings = [] if told else findings_of(report, subject.variant, source.data if source else None)
     span, words = _drop(report, subject)
     measured = source or next(iter(subject.scores), None)
     return Comparison(
-        heading=subject.variant + (f" on {measured.data}" if measured else ""),
-        about=files_compared(report, subject.variant) + (f" · {asked(measured)}" if measured else ""),
+        heading=_heading(report, subject) + (f" on {measured.data}" if measured else ""),
+        about=_about(report, subject) + (f" · {asked(measured)}" if measured else ""),
         word=word,
         tone=_TONES[word],
         sentence=sentence.strip(),
@@ -96,7 +112,26 @@ def _comparison(report: AuditReport, subject: Subject, caps: Caps) -> Comparison
         tables=tuple(table for table in _tables(report, subject, caps) if table is not None),
         notes=notes(findings, caps),
         notes_left=max(len(findings) - caps.findings, 0),
+        steps=next_steps(report, subject),
     )
+
+
+def _verdict(report: AuditReport, subject: Subject) -> Line:
+    """As on the screen: of a search for the loss, whether it was located."""
+    data = subject.source.data if subject.source else None
+    found = next((section for section in report.locate if section.data == data), None)
+    return verdict_line(report, subject) if found is None else located_line(found)
+
+
+def _heading(report: AuditReport, subject: Subject) -> str:
+    if report.trace is not None:
+        return f"The last checkpoint, {subject.variant},"
+    return f"Base against {subject.variant}" if report.locate or report.repair else subject.variant
+
+
+def _about(report: AuditReport, subject: Subject) -> str:
+    files = files_compared(report, subject.variant)
+    return files if report.trace is None else run_words(report, report.trace)
 
 
 def _drop(report: AuditReport, subject: Subject) -> tuple[Span | None, str]:
@@ -110,7 +145,10 @@ def _drop(report: AuditReport, subject: Subject) -> tuple[Span | None, str]:
         return None, ""
     low, high = (_points(value) for value in (span.low, span.high))
     against = f"; limit {100 * limit:.4g} pt" if limit is not None else ""
-    return span, f"drop {_points(span.estimate)} pt, two-sided interval {low} to {high} pt{against}"
+    return span, (
+        f"drop {_points(span.estimate)} pt, two-sided interval {low} to {high} pt{against}. Drop = base − "
+        f"{side_of(subject.source)}, in points of all questions; positive is forgetting."
+    )
 
 
 def _points(value: float) -> str:

@@ -10,12 +10,18 @@ __all__ = [
     "Bar",
     "Caps",
     "Cell",
+    "Chapter",
+    "Chart",
     "Column",
     "Comparison",
     "Document",
     "Fact",
+    "Level",
+    "Look",
     "Mark",
     "Note",
+    "Point",
+    "Series",
     "Span",
     "Table",
     "Tone",
@@ -44,6 +50,61 @@ class Span:
 
 
 Mark = Bar | Span
+
+
+# How a point is drawn: shape and filling tell it without its colour, too.
+Look = Literal["sure", "open", "other", "front", "tried", "chosen", "base", "tuned"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A point of a chart, with the ends of its interval where it has one. `name` is what it is, for who asks."""
+
+    x: float
+    y: float
+    name: str
+    look: Look
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """Points that belong together, what each look among them means, and the line through `path`, where there is one.
+
+    The line can pass through more places than have a mark.
+    """
+
+    points: tuple[Point, ...]
+    path: tuple[tuple[float, float], ...]
+    look: Look
+    legend: tuple[tuple[Look, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """A line across the chart, and what it is."""
+
+    y: float
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """Fractions upwards, over steps, counts or fractions. `told` says in words what is to be seen.
+
+    `x_ticks` are (place, words) in the unit of x; those that would touch are left out where it is drawn.
+    """
+
+    ident: str
+    title: str
+    x_title: str
+    y_title: str
+    x_ticks: tuple[tuple[float, str], ...]
+    series: tuple[Series, ...]
+    levels: tuple[Level, ...]
+    told: str
+    note: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +166,7 @@ class Fact:
 class Comparison:
     """One fine-tune on one data set: its verdict, the drop against its limit, tables, findings.
 
-    `absent` are what was not measured, each with its reason.
+    `absent` are what was not measured, each with its reason; `steps` commands to run next, each with what it tells.
     """
 
     heading: str
@@ -119,6 +180,23 @@ class Comparison:
     tables: tuple[Table, ...]
     notes: tuple[Note, ...]
     notes_left: int
+    steps: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chapter:
+    """What a command is about, before its comparisons: a run, the parts of a network, what was tried.
+
+    Findings stand between the tables that `lead` and the others.
+    """
+
+    heading: str
+    about: str = ""
+    charts: tuple[Chart, ...] = ()
+    lead: tuple[Table, ...] = ()
+    notes: tuple[Note, ...] = ()
+    notes_left: int = 0
+    tables: tuple[Table, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +207,7 @@ class Document:
     word: str
     tone: Tone
     sentence: str
+    chapters: tuple[Chapter, ...]
     comparisons: tuple[Comparison, ...]
     tables: tuple[Table, ...]
     rivals: tuple[str, ...]
@@ -146,3 +225,6 @@ class Caps:
     findings: int
     facts: int
     examples: int
+    checkpoints: int
+    parts: int
+    remedies: int

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from forgetaudit.renderers import numbers
 from forgetaudit.renderers.lines import Line
+from forgetaudit.renderers.locate_words import located
 from forgetaudit.renderers.repair_words import repair_headline
 from forgetaudit.report.behaviour import FeatureSection, ScoreSection, SourceSection
 from forgetaudit.report.parts import Absent
@@ -52,6 +53,8 @@ def headlines(report: AuditReport) -> list[str]:
     """The verdict in one line, named and one a subject where there are several."""
     if report.repair is not None:
         return [f"{'REPAIRED' if report.repair.met else 'NOT REPAIRED'}  {repair_headline(report)}"]
+    if report.locate:
+        return located(report)
     lines = [(subject, verdict_line(report, subject)) for subject in subjects(report)]
     names = [f"{subject.variant}: " if len(lines) > 1 else "" for subject, _ in lines]
     words = ["".join(text for text, _ in line) for _, line in lines]

@@ -8,7 +8,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from forgetaudit.renderers import drawing
+from forgetaudit.renderers import charts, drawing
 from forgetaudit.renderers.compose import compose
 from forgetaudit.renderers.document import Bar, Caps, Span
 from forgetaudit.renderers.escapes import clipped, printable
@@ -17,7 +17,18 @@ from forgetaudit.report.report import AuditReport
 
 __all__ = ["html"]
 
-_CAPS = Caps(classes=100, layers=400, tensors=25, rules=200, findings=50, facts=40, examples=50)
+_CAPS = Caps(
+    classes=100,
+    layers=400,
+    tensors=25,
+    rules=200,
+    findings=50,
+    facts=40,
+    examples=50,
+    checkpoints=150,
+    parts=100,
+    remedies=150,
+)
 _LONGEST_TEXT = 1_000
 # Checked where the table is made; longer than any text.
 _PICTURE = "data:image/png;base64,"
@@ -46,6 +57,8 @@ def _template() -> Template:
     environment.filters["within"] = drawing.within
     environment.filters["bar_width"] = drawing.bar_width
     environment.filters["axis"] = drawing.axis
+    environment.filters["drawn"] = charts.drawn
+    environment.globals["height"] = charts.HEIGHT
     environment.filters["strip"] = drawing.strip
     return environment.get_template("report.html.j2")
 

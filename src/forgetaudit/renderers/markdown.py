@@ -18,10 +18,21 @@ __all__ = ["MARKER", "MOST_CHARACTERS", "markdown"]
 MARKER = "<!-- forgetaudit:report -->"
 MOST_CHARACTERS = 60_000
 
-_CAPS = Caps(classes=20, layers=40, tensors=10, rules=40, findings=20, facts=12, examples=8)
+_CAPS = Caps(
+    classes=20,
+    layers=40,
+    tensors=10,
+    rules=40,
+    findings=20,
+    facts=12,
+    examples=8,
+    checkpoints=40,
+    parts=40,
+    remedies=30,
+)
 # For the sentence that tells what was left out.
 _RESERVE = 300
-_FOLDED = {"totals", "tensors", "examples"}
+_FOLDED = {"totals", "tensors", "examples", "way", "resets", "strengths"}
 
 
 def markdown(report: AuditReport, exit_note: str = "") -> str:
@@ -48,10 +59,18 @@ def _fitted(first: str, blocks: Sequence[str]) -> str:
 
 
 def _blocks(page: Document) -> Iterator[str]:
+    for chapter in page.chapters:
+        yield f"## {prose(chapter.heading)}\n" + (f"\n{prose(chapter.about)}\n" if chapter.about else "")
+        yield from (_table(table) for table in chapter.lead)
+        if chapter.notes:
+            yield _findings(chapter.notes, chapter.notes_left)
+        yield from (_table(table) for table in chapter.tables)
     for comparison in page.comparisons:
         yield _opening(comparison, alone=len(page.comparisons) == 1)
         if comparison.notes:
             yield _findings(comparison.notes, comparison.notes_left)
+        if comparison.steps:
+            yield _steps(comparison.steps)
         yield from (_table(table) for table in comparison.tables)
     yield from (_table(table) for table in page.tables)
     if page.rivals:
@@ -83,11 +102,16 @@ def _findings(notes: Sequence[Note], left: int) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _steps(steps: Sequence[tuple[str, str]]) -> str:
+    lines = [f"- {code(command)} {prose(told)}" for command, told in steps]
+    return "\n".join(["### To run next", "", *lines]) + "\n"
+
+
 def _table(table: Table) -> str:
     text = f"{_grid(table)}\n{prose(table.note)}\n" if table.note else _grid(table)
     if table.ident in _FOLDED:
         return _folded(table.title, text)
-    return f"### {table.title}\n\n{text}"
+    return f"### {prose(table.title)}\n\n{text}"
 
 
 def _folded(title: str, text: str) -> str:

@@ -11,7 +11,7 @@ from forgetaudit.renderers.escapes import clipped, printable
 __all__ = ["code", "prose"]
 
 # What no Markdown of GitHub reads as anything else inside a line, beside letters and digits.
-_PLAIN = set(".,;:()%'\"/+-–−…·‖₀₁→=≤≥?§×Δθδ²")
+_PLAIN = set(".,;:()%'\"/+-–−…·‖₀₁→=≈≤≥?§×Δθδ²")
 _LINKED = re.compile(r"://|^www\.|^GH-\d|:[\w+-]+:", re.IGNORECASE)
 _EDGES = re.compile(r"([(\"']*)(.*?)([),.;:\"']*)", re.DOTALL)
 _COMPARISON = re.compile(r"<=?|>=?|<[0-9.]+")

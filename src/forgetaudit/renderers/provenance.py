@@ -16,7 +16,7 @@ __all__ = ["noise_table", "provenance"]
 def provenance(report: AuditReport, exit_note: str = "") -> Iterator[Fact]:
     """A fact a line, in the order of the work."""
     inputs = report.inputs
-    yield Fact(term="exit code", values=(exit_note or str(report.verdict.exit_code),))
+    yield Fact(term="exit code", values=(exit_note or str(report.exit_code),))
     yield _file("base", inputs.base)
     for file in inputs.tuned:
         yield _file(file.name, file)

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from forgetaudit.renderers import numbers
+from forgetaudit.renderers.drop_words import span
 from forgetaudit.renderers.markdown_text import code, prose
-from forgetaudit.renderers.repair_screen import span, strength_words
+from forgetaudit.renderers.repair_words import strength_words
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.repair import RepairConfirmation
 from forgetaudit.report.report import AuditReport
@@ -29,7 +30,7 @@ def _done(report: AuditReport) -> Iterator[str]:
     yield ""
     yield (
         f"{code(repair.tuned_name)}, with {code(repair.chosen or '')}: each tensor is θ₀ + λ(θ₁ − θ₀), of base θ₀ "
-        "and tuned θ₁."
+        f"and tuned θ₁{_edited(repair.edited)}."
     )
     yield ""
     yield "| part of the network | λ |"
@@ -41,6 +42,13 @@ def _done(report: AuditReport) -> Iterator[str]:
         "changed."
     )
     yield from (f"\n{prose(note)}" for note in repair.notes)
+
+
+def _edited(slots: tuple[str, ...]) -> str:
+    if not slots:
+        return ""
+    named = ", ".join(code(slot) for slot in slots[:4]) + (", …" if len(slots) > 4 else "")
+    return f", but for {len(slots)} that {'were' if len(slots) > 1 else 'was'} computed anew: {named}"
 
 
 def _confirmed(found: RepairConfirmation) -> Iterator[str]:

@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 
 from forgetaudit.renderers import numbers
+from forgetaudit.renderers.drop_words import span
 from forgetaudit.renderers.lines import LABEL, Line
 from forgetaudit.renderers.phrases import files_compared
-from forgetaudit.renderers.repair_words import repair_headline
+from forgetaudit.renderers.repair_words import front_words, repair_headline, share_words, shown_remedies
 from forgetaudit.renderers.screen import provenance_line
-from forgetaudit.report.parts import Absent, Measured
+from forgetaudit.report.parts import Absent
 from forgetaudit.report.repair import RepairCandidate, RepairConfirmation, RepairSection
 from forgetaudit.report.report import AuditReport
 from forgetaudit.wording import counted
 
-__all__ = ["repair_screen", "span", "strength_words"]
+__all__ = ["repair_screen"]
 
 _MOST_ROWS = 16
 
@@ -50,19 +51,6 @@ def repair_screen(report: AuditReport, exit_note: str = "") -> Iterator[Line]:
     yield from provenance_line(report, exit_note)
 
 
-def span(value: Measured) -> str:
-    """`[1.2, 3.4]` in points; nothing where there are no limits."""
-    if isinstance(value, Absent) or value.low is None or value.high is None:
-        return ""
-    return f"[{_limit(value.low)}, {_limit(value.high)}]"
-
-
-def strength_words(ends: tuple[float, float]) -> str:
-    """`0.3`, or `0.3 to 1`."""
-    low, high = (f"{end:.3g}" for end in ends)
-    return low if low == high else f"{low} to {high}"
-
-
 def _confirmed(found: RepairConfirmation) -> Iterator[Line]:
     asked = "on the half it was not chosen on" + (", from the files" if found.from_files else "")
     gain = (
@@ -95,35 +83,31 @@ def _confirmed(found: RepairConfirmation) -> Iterator[Line]:
 
 def _table(repair: RepairSection) -> Iterator[Line]:
     """What no other beats first, then the rest by what it wins back."""
-    rows = sorted(repair.candidates, key=lambda one: (not one.on_front, -one.accuracy))
+    rows = shown_remedies(repair, _MOST_ROWS)
     if not rows:
         return
-    wide = max(len(one.name) for one in rows[:_MOST_ROWS]) + 2
+    wide = max(len(one.name) for one in rows) + 2
     with_target = not isinstance(repair.target, Absent)
     yield [
         (f"{'tried':<{wide}}", "label"),
-        (f"{'source':<10}{'won back':<10}", "label"),
-        (f"{'target':<10}{'loss':<16}" if with_target else "", "label"),
+        (f"{'source':<8}{'won back':<10}", "label"),
+        (f"{'target':<8}{'loss':<14}" if with_target else "", "label"),
         ("taken back", "label"),
     ]
-    for one in rows[:_MOST_ROWS]:
+    for one in rows:
         yield _row(one, wide, with_target=with_target, chosen=one.name == repair.chosen)
-    if (more := len(rows) - _MOST_ROWS) > 0:
+    if (more := len(repair.candidates) - len(rows)) > 0:
         yield [("…", "dim"), (f" {more} more in the report", "dim")]
-    other = "source and target" if with_target else "source accuracy and nearness to tuned"
-    yield [(f"* no other is better in {other} at once, on the half that is searched", "dim")]
+    yield [(f"* {front_words(repair)}", "dim")]
     yield []
 
 
 def _row(one: RepairCandidate, wide: int, *, with_target: bool, chosen: bool) -> Line:
-    won = (
-        "·" if isinstance(one.won_back, Absent) else f"{100 * one.won_back:.0f} %".replace("-", numbers.MINUS)
-    )
     target = "·" if isinstance(one.target, Absent) else numbers.percent(one.target)
     mark = "*" if one.on_front else " "
-    cells = f"{numbers.percent(one.accuracy):<10}{won:<10}"
+    cells = f"{numbers.percent(one.accuracy):<8}{share_words(one.won_back):<10}"
     if with_target:
-        cells += f"{target:<10}{span(one.target_loss):<16}"
+        cells += f"{target:<8}{span(one.target_loss):<14}"
     return [
         (f"{one.name:<{wide}}", "good" if chosen else ""),
         (cells, "good" if chosen else "" if one.allowed else "dim"),
@@ -140,7 +124,3 @@ def _result(repair: RepairSection) -> Iterator[Line]:
         yield [(f"{'wrote':<{LABEL}}", "label"), ("nothing", "")]
     for note in repair.notes:
         yield [(f"{'note':<{LABEL}}", "label"), (note, "")]
-
-
-def _limit(value: float) -> str:
-    return (numbers.MINUS if value < 0 else "") + numbers.points(value)

@@ -7,6 +7,7 @@ from forgetaudit.renderers.budget_lines import budget_lines
 from forgetaudit.renderers.headline import Subject, rule_words, rules_of, subjects, verdict_line
 from forgetaudit.renderers.layer_table import layer_table
 from forgetaudit.renderers.lines import LABEL, Line
+from forgetaudit.renderers.next_steps import next_steps
 from forgetaudit.renderers.phrases import (
     SAID_ELSEWHERE,
     asked,
@@ -237,9 +238,8 @@ def finding_lines(report: AuditReport, subject: Subject) -> Iterator[Line]:
         yield [("why   ", style), (finding.title, "")]
     for advice in best_advice(told or mine):
         yield [("try   ", "dim"), (advice, "")]
-    if report.command == "compare" and any(f.id == "drop-proved" for f in mine) and subject.weights:
-        yield [("try   ", "dim"), ("forgetaudit locate …   which parts carry the loss", "")]
-        yield [("      ", "dim"), ("forgetaudit repair …   what of it can be won back", "")]
+    for number, (command, what) in enumerate(next_steps(report, subject)):
+        yield [("      " if number else "try   ", "dim"), (f"{command}   {what}", "")]
     if mine:
         yield []
 
@@ -256,7 +256,7 @@ def provenance_line(report: AuditReport, exit_note: str) -> Iterator[Line]:
     """The last line: the exit code, and what the numbers depend on."""
     settings = report.inputs.settings
     model = report.inputs.model
-    parts = [f"exit {exit_note or report.verdict.exit_code}"]
+    parts = [f"exit {exit_note or report.exit_code}"]
     if not isinstance(model, Absent):
         parts.append(f"model {model.name} ({model.evidence})")
     parts += [f"data {data.fingerprint[:8]}…" for data in report.inputs.data]

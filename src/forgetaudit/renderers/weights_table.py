@@ -33,7 +33,7 @@ def weights_screen(report: AuditReport, exit_note: str = "", *, by: By = "layer"
             yield from budget_lines(report, subject.variant)
         yield from _rules(report, subject)
         yield from _findings(report, subject)
-    yield [(f"exit {exit_note or report.verdict.exit_code}", "dim")]
+    yield [(f"exit {exit_note or report.exit_code}", "dim")]
 
 
 def _table(weights: WeightSection, by: By) -> Iterator[Line]:

@@ -126,7 +126,8 @@ def intruders(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
             "intruder-dimensions",
             f"{counted(n, 'leading direction')} of {counted(len(found), 'matrix')} in tuned are near none of base's,"
             f" most in {worst.tensor} ({worst.n_intruders} of {worst.top})",
-            "such directions go with forgetting: lower the rate or the adapter's alpha, or scale the change down",
+            "such directions go with forgetting: lower the rate or the adapter's alpha, or damp them: "
+            "forgetaudit repair --families intruders",
             severity="low",
             confidence="medium",
             evidence={"matrices": len(found), "directions": n, "epsilon": worst.epsilon},

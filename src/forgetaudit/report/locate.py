@@ -4,9 +4,20 @@ from typing import Literal
 
 from forgetaudit.report.parts import Absent, Measured, Part
 
-__all__ = ["Effect", "LocateSection", "PlayerRow", "PreviewRow", "PreviewSection", "ResetRow", "Sums"]
+__all__ = [
+    "Effect",
+    "End",
+    "LocateSection",
+    "PlayerKind",
+    "PlayerRow",
+    "PreviewRow",
+    "PreviewSection",
+    "ResetRow",
+    "Sums",
+]
 
 PlayerKind = Literal["stem", "block", "head", "buffers", "rest"]
+End = Literal["bottom", "top"]
 
 
 class Effect(Part):
@@ -43,7 +54,7 @@ class PlayerRow(Part):
 class ResetRow(Part):
     """The first ("bottom") or last ("top") layers reset to base, running statistics included. `gain` over tuned."""
 
-    end: Literal["bottom", "top"]
+    end: End
     layers: tuple[str, ...]
     accuracy: float
     gain: Measured

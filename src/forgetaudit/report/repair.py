@@ -1,9 +1,11 @@
 """What a repair tried, chose and confirmed, in the report's form. Fractions; a loss is tuned − repaired."""
 
+from typing import Literal
+
 from forgetaudit.report.inputs import Digest
 from forgetaudit.report.parts import Absent, Measured, Part
 
-__all__ = ["RepairCandidate", "RepairConfirmation", "RepairDemand", "RepairSection"]
+__all__ = ["RepairCandidate", "RepairConfirmation", "RepairDemand", "RepairEnd", "RepairSection"]
 
 
 class RepairCandidate(Part):
@@ -24,6 +26,14 @@ class RepairCandidate(Part):
     target_loss: Measured
     on_front: bool
     allowed: bool
+
+
+class RepairEnd(Part):
+    """Base or tuned on the half that is searched, which every remedy lies between or beyond."""
+
+    name: Literal["base", "tuned"]
+    accuracy: float
+    target: float | Absent
 
 
 class RepairConfirmation(Part):
@@ -59,7 +69,8 @@ class RepairDemand(Part):
 class RepairSection(Part):
     """From tuned to a checkpoint that forgot less, or the reasons why there is none. `written` is where it is.
 
-    `strengths` says for each part of the network how much of what fine-tuning did is kept, 0 to 1, lowest and highest.
+    `strengths` says for each part of the network how much of what fine-tuning did is kept, 0 to 1, lowest and highest;
+    `edited` are the tensors that lie on no such line, and were computed anew as the first of `notes` says.
     """
 
     families: tuple[str, ...]
@@ -70,9 +81,11 @@ class RepairSection(Part):
     target: str | Absent
     keep_target: float | None
     win_back: float | None
+    ends: tuple[RepairEnd, ...] = ()
     candidates: tuple[RepairCandidate, ...]
     chosen: str | None
     strengths: dict[str, tuple[float, float]]
+    edited: tuple[str, ...] = ()
     confirmed: RepairConfirmation | Absent
     demands: tuple[RepairDemand, ...]
     met: bool

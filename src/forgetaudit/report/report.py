@@ -29,6 +29,7 @@ from forgetaudit.report.weights import WeightSection
 __all__ = ["SCHEMA", "AuditReport"]
 
 SCHEMA = "forgetaudit.report/1"
+_REFUSED = 2
 
 
 class AuditReport(Part):
@@ -54,6 +55,13 @@ class AuditReport(Part):
     run: dict[str, Any] = Field(default_factory=dict)
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+    @property
+    def exit_code(self) -> int:
+        """What the command ends with: the code of the verdict or, of a repair that met not all that was asked, 1."""
+        if self.repair is None or self.verdict.exit_code == _REFUSED:
+            return self.verdict.exit_code
+        return 0 if self.repair.met else 1
 
     @classmethod
     def load(cls, path: str | Path) -> "AuditReport":

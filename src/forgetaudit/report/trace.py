@@ -11,6 +11,7 @@ __all__ = [
     "ContinualMeasures",
     "Forecast",
     "TraceAnswers",
+    "TraceLayer",
     "TracePoint",
     "TraceSection",
     "TraceSummary",
@@ -37,13 +38,23 @@ class TraceAnswers(Part):
     target: bool = False
 
 
+class TraceLayer(Part):
+    """One layer at one checkpoint, against base: `cka` on the source data where it is lowest, `relative` ‖Δ‖/‖θ₀‖."""
+
+    layer: str
+    stage: str
+    cka: Measured
+    relative: float | Absent
+
+
 class TracePoint(Part):
     """One checkpoint: its answers, its features, and its way through weight space.
 
     `distance` is ‖θ − θ₀‖ over the parameters, `relative` that over ‖θ₀‖, `moved` the distance from the checkpoint
     before, `net_over_path` the distance over the sum of all moves so far: 1 for a straight way, less for detours.
     `budget_used` is how much of what the optimizer can have moved any weight, by the run's own log, was moved.
-    `lowest_cka` is that of the layer `lowest_layer`. `outcome` is what the rules come to on this checkpoint.
+    `lowest_cka` is that of the layer `lowest_layer`; `layers` has all of them, in the network's order.
+    `outcome` is what the rules come to on this checkpoint.
     """
 
     variant: str
@@ -59,6 +70,7 @@ class TracePoint(Part):
     budget_used: float | Absent = Absent(not_measured="no log of the run was found")
     outcome: Outcome
     on_front: bool | None = None
+    layers: tuple[TraceLayer, ...] = ()
 
 
 class TraceSummary(Part):

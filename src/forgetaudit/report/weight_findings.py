@@ -152,12 +152,15 @@ def below_resolution(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
 
 
 def resized_vocabulary(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
-    resized = [row for row in weights.tensors if row.shared_rows is not None and row.tuned_shape]
+    resized = [
+        (row, row.tuned_shape[0])
+        for row in weights.tensors
+        if row.shared_rows is not None and row.tuned_shape
+    ]
     if not resized:
         return
-    row = resized[0]
-    assert row.tuned_shape is not None  # noqa: S101
-    more = row.tuned_shape[0] - row.shape[0]
+    row, n_tuned = resized[0]
+    more = n_tuned - row.shape[0]
     yield finding(
         facts,
         "resized-vocabulary",
@@ -166,9 +169,9 @@ def resized_vocabulary(facts: Facts, weights: WeightSection) -> Iterator[Finding
         "tokens that one side lacks are not judged here: try them on data of their own",
         severity="info",
         evidence={
-            "tensors": [row.name for row in resized],
+            "tensors": [row.name for row, _ in resized],
             "base": row.shape[0],
-            "tuned": row.tuned_shape[0],
+            "tuned": n_tuned,
         },
     )
 

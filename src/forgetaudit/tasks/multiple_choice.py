@@ -67,8 +67,7 @@ class MultipleChoice:
     def score(self, outputs: Any, batch: Batch) -> Outcomes:
         """Outcomes of the log-likelihoods; DataError where there are no answers, or one names no choice."""
         plain = score_classes(outputs, batch)
-        assert batch.labels is not None  # noqa: S101
-        wanted: NDArray[np.int64] = batch.labels.cpu().numpy()
+        wanted: NDArray[np.int64] = batch.wanted.cpu().numpy()
         n_characters = batch.kwargs["n_characters"].cpu().numpy()
         shares = outputs.cpu().double().numpy() / np.maximum(n_characters, 1)
         by_length = np.where(plain.predicted == NO_ANSWER, NO_ANSWER, shares.argmax(axis=1))

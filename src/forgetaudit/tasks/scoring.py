@@ -151,8 +151,7 @@ def tensor_in(outputs: Any) -> Tensor | None:
 
 
 def _checked_labels(batch: Batch, *, k: int) -> NDArray[np.int64]:
-    assert batch.labels is not None  # noqa: S101
-    labels: NDArray[np.int64] = batch.labels.cpu().numpy()
+    labels: NDArray[np.int64] = batch.wanted.cpu().numpy()
     strange = sorted({int(label) for label in labels if not 0 <= label < k})
     if strange:
         raise DataError(

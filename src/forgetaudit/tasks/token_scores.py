@@ -41,9 +41,9 @@ class Questions:
 
 def questions_of(batch: Batch, *, ahead: int) -> Questions:
     """The questions in a batch's labels (n, t), row by row; a token is answered `ahead` places before it stands."""
-    assert batch.labels is not None  # noqa: S101
-    row, place = (batch.labels != IGNORED).nonzero(as_tuple=True)
-    return Questions(row, place - ahead, batch.labels[row, place])
+    labels = batch.wanted
+    row, place = (labels != IGNORED).nonzero(as_tuple=True)
+    return Questions(row, place - ahead, labels[row, place])
 
 
 def score_tokens(outputs: Any, batch: Batch, *, ahead: int) -> Outcomes:
@@ -151,8 +151,7 @@ def _span(at: Tensor) -> slice | Tensor:
 
 def _logits(outputs: Any, batch: Batch) -> Tensor:
     """The (n, t, v) scores among what a model returned."""
-    assert batch.labels is not None  # noqa: S101
-    n, t = batch.labels.shape
+    n, t = batch.wanted.shape
     found = tensor_in(outputs)
     if found is None:
         raise ModelError(

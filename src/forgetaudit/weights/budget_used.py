@@ -67,13 +67,11 @@ def coordinate_share(
     row: TensorChange, base: Checkpoint, tuned: Checkpoint, bound: Travel, rounded: Rounding
 ) -> Used:
     """The largest |Δ|/B over the coordinates, exactly; the tensor is read again where decay makes B differ in them."""
-    largest = 0.0 if row.sums is None else row.sums.max_abs_delta
-    if largest == 0.0:
+    if row.sums is None or row.base is None or row.tuned is None or row.sums.max_abs_delta == 0.0:
         return Used(share=0.0, refuted=False)
+    largest = row.sums.max_abs_delta
     if bound.decay == 0.0 and largest <= bound.reach:
         return Used(share=largest / bound.reach, refuted=False)
-    assert row.base is not None  # noqa: S101
-    assert row.tuned is not None  # noqa: S101
     share, refuted = 0.0, False
     for start, stop in row_blocks(row.base):
         before = read_rows(base, row.base.name, start, stop)

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Factors", "Spectrum", "leading_factors", "spectrum_of"]
+__all__ = ["EPSILON", "TOP", "Factors", "Spectrum", "find_intruders", "leading_factors", "spectrum_of"]
 
 Matrix = NDArray[np.float64]
 
 # Up to this side everything is decomposed; beyond it, this many directions are found at random.
 _EXACT_SIDE = 1024
 _DIRECTIONS, _EXTRA, _POWERS = 128, 16, 2
-_TOP = 10
-_EPSILON = 0.5
+TOP = 10
+EPSILON = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +58,8 @@ def spectrum_of(
     base: Matrix,
     delta: Matrix,
     *,
-    top: int = _TOP,
-    epsilon: float = _EPSILON,
+    top: int = TOP,
+    epsilon: float = EPSILON,
     exact_side: int = _EXACT_SIDE,
 ) -> Spectrum:
     """`base` and `delta` of one shape, both finite and not 0. Deterministic: the random directions are seeded."""
@@ -69,14 +69,14 @@ def spectrum_of(
     inside = before.left[:, :k].T @ delta @ before.right[:, :k]
     square = float(np.sum(delta * delta))
     shares = change.values[change.values > 0] / change.values.sum()
-    n_intruders, n_undecided = _intruders(before, after.left[:, :k], epsilon)
+    intruders, undecided = find_intruders(before, after.left[:, :k], epsilon)
     return Spectrum(
         tensor=tensor,
         stable_rank=square / float(change.values[0]) ** 2,
         effective_rank=math.exp(-float(np.sum(shares * np.log(shares)))),
         base_energy=float(np.sum(inside * inside)) / square,
-        n_intruders=n_intruders,
-        n_undecided=n_undecided,
+        n_intruders=int(np.count_nonzero(intruders)),
+        n_undecided=int(np.count_nonzero(undecided)),
         top=k,
         epsilon=epsilon,
         error=change.error,
@@ -110,8 +110,13 @@ def leading_factors(
     )
 
 
-def _intruders(base: Factors, leading: Matrix, epsilon: float) -> tuple[int, int]:
-    """(surely near no direction of base, undecided). The cosines of a unit vector with all of base's square to ≤ 1."""
+def find_intruders(
+    base: Factors, leading: Matrix, epsilon: float = EPSILON
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Of tuned's `leading` left directions (rows, k): which (k,) are surely near none of base's, which undecided.
+
+    The squared cosines of a unit vector with all of base's directions sum to 1 at most.
+    """
     cosines = np.abs(base.left.T @ leading)
     nearest = cosines.max(axis=0)
     n_rows = base.left.shape[0]
@@ -123,4 +128,4 @@ def _intruders(base: Factors, leading: Matrix, epsilon: float) -> tuple[int, int
     )
     far = nearest < epsilon
     sure = far & (unseen < epsilon)
-    return int(np.count_nonzero(sure)), int(np.count_nonzero(far & ~sure))
+    return sure, far & ~sure

@@ -60,11 +60,12 @@ def judge_classes(
         return _result(rule, section, (), "pass", same)
     if not enough:
         return undecided(rule, section.variant, section.data, _why_none(rule, rows, fewest))
-    if any(isinstance(row.flips, Absent) for row in enough):
+    flips = [row.flips for row in enough if isinstance(row.flips, FlipTable)]
+    if len(flips) < len(enough):
         return undecided(
             rule, section.variant, section.data, "the report does not hold the flips of every class"
         )
-    judged = [_judge_one(rule, policy, section, row) for row in enough]
+    judged = [_judge_one(rule, policy, section, *pair) for pair in zip(enough, flips, strict=True)]
     return _decided(rule, policy, section, judged, n_small=len(rows) - len(enough), fewest=fewest)
 
 
@@ -88,13 +89,14 @@ def _noun(rule: Rule) -> str:
     return "group" if rule.kind is RuleKind.GROUPS else "class"
 
 
-def _judge_one(rule: Rule, policy: Policy, section: SourceSection, row: ClassResult) -> _Judged:
-    assert isinstance(row.flips, FlipTable)  # noqa: S101
+def _judge_one(
+    rule: Rule, policy: Policy, section: SourceSection, row: ClassResult, flips: FlipTable
+) -> _Judged:
     # A group is asked about by itself, so that other groups say nothing of it; tokens depend on each other there, too.
     alone = rule.kind is RuleKind.GROUPS and section.unit != "token"
     effect = section.groups.drop_effect if section.groups and not alone else None
     share = max(independent_share(section, effect, policy.confidence), 1 / row.n)
-    lost, gained, n = row.flips.forgotten * share, row.flips.gained * share, row.n * share
+    lost, gained, n = flips.forgotten * share, flips.gained * share, row.n * share
     limit = (rule.limit or 0.0) * (row.base if rule.relative else 1.0)
     p = no_drop(lost, gained)
     if is_proven(rule, policy):

@@ -18,11 +18,10 @@ __all__ = ["judge_log_loss"]
 def judge_log_loss(rule: Rule, policy: Policy, section: SourceSection) -> RuleResult:
     """Increase in nats a question. A relative limit is that share of base's mean on the same examples."""
     increase, base = section.nll.increase, section.nll.base
-    for value in (increase, base):
-        if isinstance(value, Absent):
-            return undecided(rule, section.variant, section.data, value.not_measured)
-    assert isinstance(increase, Estimate)  # noqa: S101
-    assert isinstance(base, float)  # noqa: S101
+    if isinstance(increase, Absent):
+        return undecided(rule, section.variant, section.data, increase.not_measured)
+    if isinstance(base, Absent):
+        return undecided(rule, section.variant, section.data, base.not_measured)
     limit = (rule.limit or 0.0) * (base if rule.relative else 1.0)
     bound = _one_sided(increase, section, policy.confidence)
     found = _decided(rule, policy, section, bound, limit)

@@ -1,29 +1,19 @@
-"""Words to a plan: the command line over the config, every decision taken before anything is opened."""
+"""What is compared, with which network and on which data, from words and the config."""
 
 import importlib.util
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from forgetaudit.config import Config, find_config, read_config
 from forgetaudit.data.arguments import parse_data
 from forgetaudit.errors import ConfigError, UnreadableCheckpoint, UsageError
-from forgetaudit.plan import DataPlan, ModelPlan, utf8
-from forgetaudit.policy import (
-    MOST_EXAMPLES,
-    FailWhen,
-    OnInconclusive,
-    Policy,
-    Rule,
-    RuleKind,
-    drop_limit,
-    plain_limit,
-    whole_limit,
-)
+from forgetaudit.plan import AuditPlan, DataPlan, ModelPlan, Settings, utf8
+from forgetaudit.policy import Policy
 from forgetaudit.tasks.registry import find_task
 
-__all__ = ["GateWords", "load_config", "plan_data", "plan_model", "plan_policy", "plan_task", "variant_names"]
+__all__ = ["load_config", "plan_audit", "plan_task", "variant_names"]
 
 
 def load_config(path: Path | None, *, ignore: bool) -> Config:
@@ -37,10 +27,42 @@ def load_config(path: Path | None, *, ignore: bool) -> Config:
     return Config(directory=here) if found is None else read_config(found)
 
 
-def plan_model(option: str | None, config: Config) -> ModelPlan | None:
+def plan_audit(
+    base: Path,
+    tuned: Sequence[Path],
+    data: Sequence[str],
+    config: Config,
+    *,
+    model: str | Callable[[], Any] | None,
+    settings: Settings,
+    policy: Policy,
+    input_column: str | None = None,
+    label_column: str | None = None,
+) -> AuditPlan:
+    """A comparison of `base` with each of `tuned`, on `data` as `--data` names them."""
+    return AuditPlan(
+        base=base,
+        tuned=tuple(tuned),
+        names=variant_names(base, tuned),
+        model=_plan_model(model, config),
+        data=_plan_data(data, config, input_column=input_column, label_column=label_column),
+        settings=settings,
+        policy=policy,
+        config=config.name,
+    )
+
+
+def _plan_model(option: str | Callable[[], Any] | None, config: Config) -> ModelPlan | None:
     """The option beats the config. A config may only name code of its own tree: it came with a folder."""
-    if option is not None:
+    if isinstance(option, str):
         return ModelPlan(factory=option, directory=Path.cwd(), evidence="--model")
+    if callable(option):
+        return ModelPlan(factory=option, directory=Path.cwd(), evidence="a function")
+    if option is not None:
+        raise UsageError(
+            f"model={option!r} is neither a function nor a text",
+            hint="pass a function that returns the network, or its name, as in digits.py:build",
+        )
     if config.model is None or config.path is None:
         return None
     where = config.model.rpartition(":")[0]
@@ -80,7 +102,7 @@ def _module_inside(package: str, folder: Path) -> bool:
     return bool(places) and all(_inside(p, folder) and not installed & set(p.parts) for p in places)
 
 
-def plan_data(
+def _plan_data(
     texts: Sequence[str], config: Config, *, input_column: str | None, label_column: str | None
 ) -> tuple[DataPlan, ...]:
     """Each `--data`, resolved. Two of one name are refused: the report could not tell them apart."""
@@ -111,74 +133,6 @@ def plan_data(
 def plan_task(name: str | None) -> str | None:
     """The task asked for, known before anything is opened; nothing is imported yet. UsageError naming those known."""
     return None if name is None else find_task(name).name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateWords:
-    """The gate's options as they were typed; None where they were not."""
-
-    max_drop: str | None = None
-    min_cka: float | None = None
-    max_distance: float | None = None
-    frozen: Sequence[str] = ()
-    confidence: float | None = None
-    min_samples: int | None = None
-    fail_when: str | None = None
-    on_inconclusive: str | None = None
-
-
-def plan_policy(words: GateWords, config: Config) -> Policy:
-    """The config's policy with what was typed over it. A limit typed on the command line fails, and is not waived."""
-    typed = _typed_rules(words)
-    names = {rule.name for rule in typed}
-    rules = (*(rule for rule in config.policy.rules if rule.name not in names), *typed)
-    waivers = tuple(one for one in config.policy.waivers if one.rule.partition("/")[0] not in names)
-    policy = replace(config.policy, rules=rules, waivers=waivers)
-    if words.confidence is not None:
-        if not 0.5 < words.confidence < 1:
-            raise UsageError(f"--confidence {words.confidence:g} is not between 0.5 and 1", hint="pass 0.95")
-        policy = replace(policy, confidence=words.confidence)
-    if words.min_samples is not None:
-        fewest = whole_limit(words.min_samples, "--min-samples", low=2, high=MOST_EXAMPLES)
-        policy = replace(policy, min_samples=fewest)
-    if words.fail_when is not None:
-        policy = replace(policy, fail_when=FailWhen(words.fail_when))
-    if words.on_inconclusive is not None:
-        policy = replace(policy, on_inconclusive=OnInconclusive(words.on_inconclusive))
-    _refuse_idle_gate(words, rules)
-    return policy
-
-
-def _refuse_idle_gate(words: GateWords, rules: Sequence[Rule]) -> None:
-    """How sure a verdict has to be says nothing where there is no rule to be judged."""
-    idle = {
-        "--confidence": words.confidence,
-        "--min-samples": words.min_samples,
-        "--fail-when": words.fail_when,
-        "--on-inconclusive": words.on_inconclusive,
-    }
-    typed = [option for option, value in idle.items() if value is not None]
-    if typed and not rules:
-        raise UsageError(
-            f"{', '.join(typed)} {'needs' if len(typed) == 1 else 'need'} a rule, and there is none",
-            hint="set a limit, as in --max-drop 2pt, or leave it out",
-        )
-
-
-def _typed_rules(words: GateWords) -> list[Rule]:
-    rules = []
-    if words.max_drop is not None:
-        limit, relative = drop_limit(words.max_drop, "--max-drop")
-        rules.append(Rule(kind=RuleKind.ACCURACY, limit=limit, relative=relative))
-    if words.min_cka is not None:
-        limit = plain_limit(words.min_cka, "--min-cka", low=-1, high=1)
-        rules.append(Rule(kind=RuleKind.CKA, limit=limit))
-    if words.max_distance is not None:
-        limit = plain_limit(words.max_distance, "--max-distance", low=0, high=None)
-        rules.append(Rule(kind=RuleKind.DISTANCE, limit=limit))
-    if words.frozen:
-        rules.append(Rule(kind=RuleKind.FROZEN, patterns=tuple(words.frozen)))
-    return rules
 
 
 def variant_names(base: Path, tuned: Sequence[Path]) -> tuple[str, ...]:
