@@ -101,19 +101,21 @@ def locate(
     model: str | Callable[[], Any] | None = None,
     config: PathLike | None = None,
     permutations: int = 8,
+    preview: bool = False,
     settings: Settings | None = None,
     progress: Progress = SILENT,
 ) -> AuditReport:
     """Which parts carry the loss, as `forgetaudit locate` tells it; the report's section `locate`.
 
     Shapley values are sampled from `permutations` orders where there are too many parts for all coalitions; 0 for none.
+    With `preview` nothing is rolled back: gradients share out the rise in log loss, as a diagnostic with its error.
     AuditError where it cannot be told.
     """
     plan = _plan(base, (Path(tuned),), data, model, config, planning.GateWords(), settings)
     from forgetaudit.audits.locate import LocatePlan
     from forgetaudit.audits.locate import locate as audit
 
-    return audit(LocatePlan(audit=plan, permutations=permutations), progress=progress)
+    return audit(LocatePlan(audit=plan, permutations=permutations, preview=preview), progress=progress)
 
 
 def repair(

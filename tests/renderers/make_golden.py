@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.renderers.screens import screens
+from tests.renderers.screens import previews, screens
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"
 GOLDEN = Path(__file__).parent / "golden"
@@ -14,7 +14,7 @@ WORDS = "compare base.safetensors tuned.safetensors --data src_val --max-drop 2p
 
 def main() -> None:
     """The first screen of a report made by hand, and the sample's fine-tune in every form that is kept."""
-    for name, text in screens().items():
+    for name, text in {**screens(), **previews()}.items():
         (GOLDEN / name).write_text(text, encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
         saved = f"{folder}/report.json"

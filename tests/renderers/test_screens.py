@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.renderers.screens import screens
+from tests.renderers.screens import previews, screens
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -11,6 +11,13 @@ GOLDEN = Path(__file__).parent / "golden"
 @pytest.mark.parametrize("name", sorted(screens()))
 def test_the_first_screen_is_still_this_one(name: str) -> None:
     assert screens()[name] == (GOLDEN / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", sorted(previews()))
+def test_the_screen_of_a_preview_is_still_this_one_within_80_columns(name: str) -> None:
+    told = previews()[name]
+    assert told == (GOLDEN / name).read_text(encoding="utf-8")
+    assert max(map(len, told.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("name", sorted(screens()))

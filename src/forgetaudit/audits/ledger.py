@@ -22,7 +22,7 @@ from forgetaudit.stats.paired import PairedDifference
 from forgetaudit.stats.sketch import SketchMoments
 from forgetaudit.tasks.task import Outcomes, Task
 
-__all__ = ["BASE", "Answers", "Ledger", "ScoreSums", "Tally"]
+__all__ = ["BASE", "Answers", "Ledger", "ScoreSums", "Tally", "Watcher"]
 
 BASE = "base"
 

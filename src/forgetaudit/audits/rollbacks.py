@@ -10,7 +10,7 @@ from torch.utils import _pytree as pytree
 
 from forgetaudit.audits.evaluating import make_stream, steps
 from forgetaudit.audits.inputs import OpenedData
-from forgetaudit.audits.ledger import Ledger
+from forgetaudit.audits.ledger import Ledger, Watcher
 from forgetaudit.audits.network import Network
 from forgetaudit.audits.scoreboard import Answered, Scoreboard
 from forgetaudit.engine.passes import plainly
@@ -54,11 +54,13 @@ def evaluate(
     settings: Settings,
     progress: Progress,
     refuse: Callable[[Ledger], None],
+    watchers: Sequence[Watcher] = (),
 ) -> Mixtures:
     """Base, tuned and every mixture once, as many beside each other as fit, those alike in the first layers together.
 
     `refuse` raises where what base and tuned answered makes no sense of the rest. It is asked after some hundred
-    examples, and again on all of them, with base and tuned alone, before it is believed. ModelError, DataError.
+    examples, and again on all of them, with base and tuned alone, before it is believed. `watchers` are told of every
+    batch that base and tuned answered. ModelError, DataError.
     """
     base, tuned = network.variants[0], network.variants[1]
     names: dict[Mixture, str] = {frozenset(): base.name, moved: tuned.name}
@@ -66,7 +68,7 @@ def evaluate(
     rest = _ordered(set(wanted) - names.keys(), list(base.tensors))
     size = fitting(network, data, settings)
     first = [base, tuned, *_named(rest[: size - 2], names, base, tuned)]
-    parts, ledger = run.with_base(first, (tuned.name,), refuse)
+    parts, ledger = run.with_base(first, (tuned.name,), refuse, watchers)
     answered = [parts]
     for start in range(size - 2, len(rest), size):
         chunk = list(_named(rest[start : start + size], names, base, tuned))
@@ -84,14 +86,18 @@ class _Run:
     progress: Progress
 
     def with_base(
-        self, variants: Sequence[Variant], tuned: Sequence[str], refuse: Callable[[Ledger], None]
+        self,
+        variants: Sequence[Variant],
+        tuned: Sequence[str],
+        refuse: Callable[[Ledger], None],
+        watchers: Sequence[Watcher] = (),
     ) -> tuple[Answered, Ledger]:
         """Into a ledger of base and `tuned`, and what all answered."""
-        board = Scoreboard()
-        ledger, looked = Ledger(tuned, self.data.task, self.settings.seed, [board.take_in]), False
+        board, looked = Scoreboard(), len(variants) == 2 and not watchers
+        ledger = Ledger(tuned, self.data.task, self.settings.seed, [board.take_in, *watchers])
         for step in self._steps(variants):
             ledger.take_in(step)
-            if not looked and ledger.answers.n >= EXAMPLES_BEFORE_A_LOOK and len(variants) > 2:
+            if not looked and ledger.answers.n >= EXAMPLES_BEFORE_A_LOOK:
                 looked = True
                 self._look(ledger, variants[:2], tuned, refuse)
         ledger.settle()

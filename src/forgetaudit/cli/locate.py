@@ -31,6 +31,11 @@ Permutations = Annotated[
     ),
 ]
 
+Preview = Annotated[
+    bool,
+    typer.Option("--preview", help="Only gradients from base to tuned: a fast diagnostic, with its error."),
+]
+
 
 @spelled_out
 def locate(
@@ -38,6 +43,7 @@ def locate(
     tuned: options.Tuned,
     data: options.Data = None,
     permutations: Permutations = 8,
+    preview: Preview = False,
     parts: Parts = None,
     *,
     running: Annotated[Running, Without("layers", "pool", "preprocess", "stop_early", "noise_floor")],
@@ -51,7 +57,7 @@ def locate(
     from forgetaudit.audits.locate import LocatePlan, refuse
     from forgetaudit.audits.locate import locate as audit
 
-    asked = LocatePlan(audit=plan, permutations=permutations)
+    asked = LocatePlan(audit=plan, permutations=permutations, preview=preview)
     refuse(asked)
     if telling.dry_run:
         console.write_out(console.as_lines(dry_run_lines(plan)))

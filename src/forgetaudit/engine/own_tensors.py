@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from forgetaudit.engine.belongings import Belongings
 from forgetaudit.engine.bits import version
+from forgetaudit.engine.variants import Slot
 
 __all__ = ["MOST_COPIED_BYTES", "OwnTensors"]
 
@@ -32,6 +34,13 @@ class OwnTensors:
             self._copies[id(tensor)] = tensor, copy, version(copy)
         self._paths[id(tensor)].add(path)
         return self._copies[id(tensor)][1]
+
+    def hang_plain(self, belongings: Belongings, slots: Mapping[str, Slot]) -> None:
+        """Put copies in the place of tensors that are plain attributes of modules, and of none of the `slots`."""
+        taken = {(id(place[0]), place[1]) for slot in slots.values() for place in slot.places}
+        for path, attributes, key in list(belongings.plain_tensors()):
+            if (id(attributes), key) not in taken:
+                attributes[key] = self.of(attributes[key], path)
 
     def written_paths(self) -> set[str]:
         """The modules on which a copy hangs that was ever written to."""

@@ -19,7 +19,7 @@ from forgetaudit.engine.variants import Variant, slots
 from forgetaudit.errors import AuditError, ModelError
 from forgetaudit.user_code import place_of
 
-__all__ = ["Call", "Carried", "Moment", "Passes", "Result", "Watch", "is_out_of_memory", "plainly"]
+__all__ = ["Call", "Carried", "Moment", "Passes", "Result", "Watch", "is_out_of_memory", "plainly", "told_of"]
 
 Call = Callable[..., Any]
 """call(skeleton, *args, **kwargs) -> what the variant hung on the skeleton makes of a batch."""
@@ -138,7 +138,7 @@ class Passes:
         self._random = None
         if watch is not None:
             watch.begin(variant.name, journal, copies)
-        with self._tapped(journal, batch, watch), _named(variant, batch):
+        with self._tapped(journal, batch, watch), told_of(variant, batch):
             outputs = self._call(self._skeleton, *args, **kwargs)
         self._refuse_written_weights(variant)
         held, self._random = self.belongings.take(before.held), RandomState.take(before.random)
@@ -182,10 +182,7 @@ class Passes:
     def _hang(self, variant: Variant) -> OwnTensors:
         """Install `variant`, with buffers and plain tensors of its own."""
         own = OwnTensors()
-        taken = {(id(place[0]), place[1]) for slot in self._slots.values() for place in slot.places}
-        for path, attributes, key in list(self.belongings.plain_tensors()):
-            if (id(attributes), key) not in taken:
-                attributes[key] = own.of(attributes[key], path)
+        own.hang_plain(self.belongings, self._slots)
         for name, tensor in self._to_hang(variant, own).items():
             self._slots[name].hang(tensor)
         return own
@@ -219,7 +216,8 @@ def is_out_of_memory(error: BaseException | None) -> bool:
 
 
 @contextmanager
-def _named(variant: Variant, batch: Batch) -> Iterator[None]:
+def told_of(variant: Variant, batch: Batch) -> Iterator[None]:
+    """What a model raises, told of the variant and of the examples; memory that ran out passes as it is."""
     try:
         yield
     except AuditError:

@@ -6,6 +6,7 @@ from forgetaudit.renderers.document import Caps, Chapter, Note
 from forgetaudit.renderers.gate_tables import notes
 from forgetaudit.renderers.locate_tables import parts_table, resets_table, sums_table
 from forgetaudit.renderers.phrases import findings_of
+from forgetaudit.renderers.preview_tables import shares_table
 from forgetaudit.renderers.repair_chart import repair_chart
 from forgetaudit.renderers.repair_tables import (
     confirmed_table,
@@ -73,9 +74,13 @@ def _findings(report: AuditReport, variant: str, data: str, caps: Caps) -> tuple
 
 def _locate(report: AuditReport, section: LocateSection, caps: Caps) -> Chapter:
     told, left = _findings(report, report.variants[1].name, section.data, caps)
+    heading = f"Where the loss on {section.data} sits"
+    if section.preview is not None:
+        lead = (shares_table(section, section.preview, caps),)
+        return Chapter(heading=heading, lead=lead, notes=told, notes_left=left)
     tables = (resets_table(section, caps), sums_table(section))
     return Chapter(
-        heading=f"Where the loss on {section.data} sits",
+        heading=heading,
         lead=(parts_table(section, caps),),
         notes=told,
         notes_left=left,

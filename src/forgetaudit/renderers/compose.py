@@ -15,6 +15,7 @@ from forgetaudit.renderers.lines import Line
 from forgetaudit.renderers.locate_words import located_line
 from forgetaudit.renderers.next_steps import next_steps
 from forgetaudit.renderers.phrases import asked, files_compared, findings_of, rival_words
+from forgetaudit.renderers.preview_words import PREVIEW, UNTRUSTED
 from forgetaudit.renderers.provenance import noise_table, provenance
 from forgetaudit.renderers.repair_words import repair_headline
 from forgetaudit.renderers.trace_words import run_words
@@ -31,6 +32,8 @@ _TONES: dict[str, Tone] = {
     "NOT JUDGED": "dim",
     "LOCATED": "bad",
     "NOT LOCATED": "warn",
+    UNTRUSTED: "warn",
+    PREVIEW: "dim",
     "PASS": "good",
 }
 _WORDS = {
@@ -66,7 +69,8 @@ def _outcome(report: AuditReport, comparisons: Sequence[Comparison]) -> tuple[st
         return "REPAIRED" if met else "NOT REPAIRED", "good" if met else "bad", repair_headline(report)
     word = _WORDS[report.verdict.outcome]
     if report.locate:
-        word = "LOCATED" if any(one.word == "LOCATED" for one in comparisons) else "NOT LOCATED"
+        found = {one.word for one in comparisons}
+        word = next(word for word in ("LOCATED", "NOT LOCATED", UNTRUSTED, PREVIEW) if word in found)
     return word, _TONES[word], _over_all(comparisons, word)
 
 

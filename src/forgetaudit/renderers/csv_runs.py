@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from forgetaudit.renderers.csv_cells import Row, measured, plain
-from forgetaudit.report.locate import Effect, LocateSection
+from forgetaudit.report.locate import Effect, LocateSection, PreviewSection
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.repair import RepairCandidate, RepairConfirmation, RepairSection
 from forgetaudit.report.trace import ContinualMeasures, Forecast, TraceAnswers, TracePoint, TraceSection
@@ -75,10 +75,27 @@ def locate_rows(section: LocateSection, variant: str) -> Iterator[Row]:
         end = replace(here, name=f"{reset.end} {len(reset.layers)}")
         yield replace(end, section="locate.resets.accuracy", value=reset.accuracy, kind="statistical")
         yield measured(replace(end, section="locate.resets.gain"), reset.gain)
-    for name in ("drop", "rolled_back", "kept_alone", "shapley"):
+    for name in () if isinstance(section.sums, Absent) else ("drop", "rolled_back", "kept_alone", "shapley"):
         yield plain(
             replace(here, section="locate.sums", name=name), getattr(section.sums, name), "statistical"
         )
+    if section.preview is not None:
+        yield from _preview(section.preview, replace(here, section="locate.preview"))
+
+
+def _preview(preview: PreviewSection, here: Row) -> Iterator[Row]:
+    """The rise, what the shares miss of it, and the shares, in nats."""
+    yield measured(replace(here, name="rise"), preview.rise)
+    for name in ("total", "gap"):
+        yield plain(replace(here, name=name), getattr(preview, name), "diagnostic")
+    for row in preview.rows:
+        part = replace(here, section="locate.preview.rows.share", name=row.name)
+        low, high = (
+            (None, None) if isinstance(row.interval, Absent) else (row.interval.low, row.interval.high)
+        )
+        yield replace(plain(part, row.share, "diagnostic"), low=low, high=high)
+        yield plain(replace(part, section="locate.preview.rows.fraction"), row.fraction, "diagnostic")
+        yield plain(replace(part, section="locate.preview.rows.relative", n=None), row.relative, "exact")
 
 
 def _effect(part: Row, which: str, effect: Effect) -> Iterator[Row]:

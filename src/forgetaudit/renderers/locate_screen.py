@@ -8,8 +8,9 @@ from forgetaudit.renderers.headline import subjects
 from forgetaudit.renderers.lines import LABEL, Line, evenly
 from forgetaudit.renderers.locate_words import located_line
 from forgetaudit.renderers.phrases import asked, files_compared
+from forgetaudit.renderers.preview_lines import preview_lines
 from forgetaudit.renderers.screen import finding_lines, provenance_line
-from forgetaudit.report.locate import LocateSection
+from forgetaudit.report.locate import LocateSection, Sums
 from forgetaudit.report.parts import Absent, Measured
 from forgetaudit.report.report import AuditReport
 from forgetaudit.wording import some
@@ -24,9 +25,12 @@ def locate_screen(report: AuditReport, exit_note: str = "") -> Iterator[Line]:
         yield [("forgetaudit locate  ", "bold"), (f"{files_compared(report, 'tuned')}{on}", "")]
         yield located_line(section)
         yield []
-        yield from _table(section)
-        yield from _resets(section)
-        yield from _sums(section)
+        if section.preview is not None:
+            yield from preview_lines(section.preview)
+        if not isinstance(section.sums, Absent):
+            yield from _table(section)
+            yield from _resets(section)
+            yield from _sums(section, section.sums)
         yield from finding_lines(report, subject)
     yield from provenance_line(report, exit_note)
 
@@ -68,8 +72,7 @@ def _resets(section: LocateSection) -> Iterator[Line]:
         yield []
 
 
-def _sums(section: LocateSection) -> Iterator[Line]:
-    sums = section.sums
+def _sums(section: LocateSection, sums: Sums) -> Iterator[Line]:
     shares = "" if isinstance(sums.shapley, Absent) else f"shares {drop_points(sums.shapley)} · "
     singly = f"rolled back {gain_points(sums.rolled_back)} · kept alone {gain_points(-sums.kept_alone)}"
     yield _row("sums", f"{shares}{singly}, where the drop is {drop_points(sums.drop)} pt")

@@ -108,7 +108,7 @@ def resets_table(section: LocateSection, caps: Caps) -> Table | None:
             Column(title="two-sided", numeric=True),
             Column(title="of the drop, 0 to 1", drawn=True),
         ),
-        rows=tuple(_reset_row(row, section.sums.drop) for row in shown),
+        rows=tuple(_reset_row(row, section.base - section.tuned) for row in shown),
         note=" ".join(
             filter(
                 None,
@@ -144,9 +144,11 @@ def _gained(gain: Measured) -> str:
     return "·" if isinstance(gain, Absent) else gain_points(gain.estimate)
 
 
-def sums_table(section: LocateSection) -> Table:
-    """What the parts add up to one by one, beside the drop that they should."""
+def sums_table(section: LocateSection) -> Table | None:
+    """What the parts add up to one by one, beside the drop that they should; None where nothing was added up."""
     sums = section.sums
+    if isinstance(sums, Absent):
+        return None
     told = (
         ("the drop itself", sums.drop),
         ("shares", sums.shapley),

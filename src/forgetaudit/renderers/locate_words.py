@@ -2,6 +2,7 @@
 
 from forgetaudit.renderers import numbers
 from forgetaudit.renderers.lines import Line
+from forgetaudit.renderers.preview_words import preview_verdict
 from forgetaudit.report.locate import LocateSection, PlayerRow
 from forgetaudit.report.parts import Absent, Measured
 from forgetaudit.report.report import AuditReport
@@ -15,7 +16,9 @@ def located(report: AuditReport) -> list[str]:
 
 
 def located_line(section: LocateSection) -> Line:
-    """LOCATED or NOT LOCATED, and the sentence behind it."""
+    """LOCATED or NOT LOCATED, or PREVIEW, and the sentence behind it."""
+    if section.preview is not None:
+        return preview_verdict(section.preview)
     fell = section.base - section.tuned
     moved = (
         f"source accuracy {'fell' if fell > 0 else 'rose'} {numbers.points(fell)} pt"

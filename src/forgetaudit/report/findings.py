@@ -78,6 +78,8 @@ IDENTS = (
     "only-a-cast",
     "parts-carry-loss",
     "perhaps-more-lost-than-accepted",
+    "preview-misses-rise",
+    "preview-points-at",
     "resized-vocabulary",
     "statistics-carry-loss",
     "waiver-expired",

@@ -4,7 +4,17 @@ from typing import Literal
 
 from forgetaudit.report.parts import Absent, Measured, Part
 
-__all__ = ["Effect", "End", "LocateSection", "PlayerKind", "PlayerRow", "ResetRow", "Sums"]
+__all__ = [
+    "Effect",
+    "End",
+    "LocateSection",
+    "PlayerKind",
+    "PlayerRow",
+    "PreviewRow",
+    "PreviewSection",
+    "ResetRow",
+    "Sums",
+]
 
 PlayerKind = Literal["stem", "block", "head", "buffers", "rest"]
 End = Literal["bottom", "top"]
@@ -59,8 +69,45 @@ class Sums(Part):
     shapley: float | Absent
 
 
+class PreviewRow(Part):
+    """One part's `share` of the rise in log loss, in nats a question: a diagnostic, and no blame.
+
+    `interval` is what batches of other examples could have given. `fraction` is the share over the rise.
+    """
+
+    name: str
+    kind: PlayerKind
+    n_tensors: int
+    relative: float | Absent
+    share: float | Absent
+    interval: Measured
+    fraction: float | Absent
+
+
+class PreviewSection(Part):
+    """The rise in log loss shared out by gradients along the straight line from base to tuned (Aumann–Shapley).
+
+    Gradients were taken at `nodes` points of the line. The shares should add up to `rise`, which was measured for base
+    and tuned: `gap` is rise − `total`, the error of the preview in nats; `trusted` where it is at most a tenth of the
+    rise. Intervals are from `n_blocks` batches that share no group. `left_out` are tensors by which there is no
+    gradient, so that what they did is in the gap.
+    """
+
+    nodes: int
+    rise: Measured
+    total: float | Absent
+    gap: float | Absent
+    trusted: bool
+    n_blocks: int
+    left_out: tuple[str, ...]
+    rows: tuple[PreviewRow, ...]
+
+
 class LocateSection(Part):
-    """Where the loss on one data set sits. `n_variants` were run; `orders` tells how Shapley values were found."""
+    """Where the loss on one data set sits. `n_variants` were run; `orders` tells how Shapley values were found.
+
+    With a `preview` nothing was rolled back: there are no `players` and no `resets`, and `sums` are absent.
+    """
 
     data: str
     n: int
@@ -72,6 +119,7 @@ class LocateSection(Part):
     players: tuple[PlayerRow, ...]
     unmoved: tuple[str, ...]
     resets: tuple[ResetRow, ...]
-    sums: Sums
+    sums: Sums | Absent
     orders: str
     n_variants: int
+    preview: PreviewSection | None = None

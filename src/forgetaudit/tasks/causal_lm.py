@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from forgetaudit.data.batches import Batch
 from forgetaudit.data.examples import Example
 from forgetaudit.tasks.language import check_language
 from forgetaudit.tasks.task import Outcomes, Setting, Task, Tokens
 from forgetaudit.tasks.token_rows import TokenRow, as_batch, in_parts, texts_of
-from forgetaudit.tasks.token_scores import score_tokens, token_kl
+from forgetaudit.tasks.token_scores import score_tokens, token_kl, token_loss
 from forgetaudit.tasks.windows import Window, strided
 
 __all__ = ["CausalLM", "causal_lm"]
@@ -65,6 +66,10 @@ class CausalLM:
     def score(self, outputs: Any, batch: Batch) -> Outcomes:
         """See `forgetaudit.tasks.token_scores.score_tokens`: a token is answered one place before it stands."""
         return score_tokens(outputs, batch, ahead=1)
+
+    def loss(self, outputs: Any, batch: Batch) -> Tensor:
+        """The log loss of all tokens asked, in nats, differentiable: the sum of what `score` gives."""
+        return token_loss(outputs, batch, ahead=1)
 
     def soft(self, base: Any, tuned: Any, batch: Batch) -> dict[str, NDArray[np.float64]]:
         """`kl`: KL(base‖tuned) over the next token, in nats, at every token that is asked."""

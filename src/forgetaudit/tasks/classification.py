@@ -17,7 +17,7 @@ from forgetaudit.data.batches import Batch
 from forgetaudit.data.examples import Example, Input
 from forgetaudit.errors import AuditError, DataError, ModelError
 from forgetaudit.tasks.pixels import conversion, pixels
-from forgetaudit.tasks.scoring import labels_of, score_classes, told_shape
+from forgetaudit.tasks.scoring import class_loss, labels_of, score_classes, told_shape
 from forgetaudit.tasks.task import Outcomes
 
 __all__ = ["Classification"]
@@ -67,6 +67,10 @@ class Classification:
     def score(self, outputs: Any, batch: Batch) -> Outcomes:
         """See `forgetaudit.tasks.scoring.score_classes`."""
         return score_classes(outputs, batch)
+
+    def loss(self, outputs: Any, batch: Batch) -> Tensor:
+        """The log loss of all rows, in nats, differentiable: the sum of what `score` gives."""
+        return class_loss(outputs, batch)
 
     def decisions(self) -> tuple[str, ...]:
         """What was `said` beforehand, and what was done to the images that came."""

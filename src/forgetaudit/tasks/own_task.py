@@ -27,7 +27,7 @@ class OwnTask:
             self.unit = str(task.unit)
         if hasattr(task, "metric"):
             self.metric = str(task.metric)
-        for optional in ("parts", "soft", "keep", "settle"):
+        for optional in ("parts", "soft", "keep", "settle", "loss"):
             if hasattr(task, optional):
                 setattr(self, optional, self._watched(optional))
         # Errors of its forward are the model's, which the engine tells.

@@ -7,13 +7,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from forgetaudit.data.batches import Batch
 from forgetaudit.data.examples import Example
 from forgetaudit.errors import DataError, ModelError, listing
 from forgetaudit.tasks.task import Outcomes
 
-__all__ = ["NO_ANSWER", "labels_of", "score_classes", "tensor_in", "told_shape"]
+__all__ = ["NO_ANSWER", "class_loss", "labels_of", "score_classes", "summed_nats", "tensor_in", "told_shape"]
 
 NO_ANSWER = -1
 
@@ -62,6 +63,22 @@ def score_classes(outputs: Any, batch: Batch) -> Outcomes:
     )
 
 
+def class_loss(outputs: Any, batch: Batch) -> Tensor:
+    """The sum over the rows of −log softmax at their labels, in nats, with its gradient.
+
+    That of `score_classes`, and refused as there; NaN where a row has no answer.
+    """
+    scores = _checked_scores(outputs, len(batch))
+    labels = torch.from_numpy(_checked_labels(batch, k=scores.shape[1]))
+    return summed_nats(scores, labels.to(scores.device))
+
+
+def summed_nats(scores: Tensor, wanted: Tensor) -> Tensor:
+    """Scores (q, k) and right answers (q,) -> Σ −log softmax there, in float32 or what is finer; differentiable."""
+    finer = torch.promote_types(scores.dtype, torch.float32)
+    return cross_entropy(scores.to(finer), wanted, reduction="sum")
+
+
 def _margins(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
     """The score at the label less the best other one; not finite where the scores are not."""
     rows = np.arange(len(scores))
@@ -98,7 +115,13 @@ def told_shape(shape: Sequence[int]) -> str:
 
 
 def _scores(outputs: Any, n: int) -> NDArray[np.float64]:
-    """The (n, k) scores among what a model returned."""
+    """The (n, k) scores among what a model returned, as numbers."""
+    scores: NDArray[np.float64] = _checked_scores(outputs, n).detach().cpu().double().numpy()
+    return scores
+
+
+def _checked_scores(outputs: Any, n: int) -> Tensor:
+    """The (n, k) scores among what a model returned. ModelError."""
     found = tensor_in(outputs)
     if found is None:
         told = type(outputs).__name__
@@ -111,8 +134,7 @@ def _scores(outputs: Any, n: int) -> NDArray[np.float64]:
             f"the model returned {told_shape(found.shape)} for {n} examples",
             hint=f"a classifier returns scores ({n}, k), one for each of k ≥ 2 classes",
         )
-    scores: NDArray[np.float64] = found.detach().cpu().double().numpy()
-    return scores
+    return found
 
 
 def tensor_in(outputs: Any) -> Tensor | None:

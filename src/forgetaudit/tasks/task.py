@@ -130,6 +130,8 @@ class Task(Protocol):
     - `forward(model, *args, **kwargs)`, which runs the model on a batch where that is more than one call;
     - `soft(base, tuned, batch)`, by name the (n,) float64 measures of what changed between the outputs of two
       variants, beside right and wrong: `kl` in nats, `overlap@10`;
+    - `loss(outputs, batch)`, the log loss of a batch, summed over its questions, in nats, as a tensor that has a
+      gradient by the outputs: what `score` gives as `nll`. `locate --preview` needs it;
     - `keep(outputs, batch)` and `settle() -> Settled`, where no question can be answered before all examples have
       been seen: then `keep` takes every variant's outputs for a batch instead of `score`;
     - `parts(batch)`, the batch in parts that fit in memory, its rows in their order; none where nothing is asked.

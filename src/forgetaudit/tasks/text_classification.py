@@ -8,7 +8,7 @@ from torch import Tensor
 from forgetaudit.data.batches import Batch
 from forgetaudit.data.examples import Example
 from forgetaudit.errors import DataError, ModelError
-from forgetaudit.tasks.scoring import labels_of, score_classes, told_shape
+from forgetaudit.tasks.scoring import class_loss, labels_of, score_classes, told_shape
 from forgetaudit.tasks.task import Encode, Outcomes
 
 __all__ = ["TextClassification"]
@@ -59,6 +59,10 @@ class TextClassification:
     def score(self, outputs: Any, batch: Batch) -> Outcomes:
         """See `forgetaudit.tasks.scoring.score_classes`."""
         return score_classes(outputs, batch)
+
+    def loss(self, outputs: Any, batch: Batch) -> Tensor:
+        """The log loss of all rows, in nats, differentiable: the sum of what `score` gives."""
+        return class_loss(outputs, batch)
 
     def decisions(self) -> tuple[str, ...]:
         """What was `said` beforehand, and how many of the texts that came were longer than the model reads."""

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from forgetaudit.data.batches import Batch
 from forgetaudit.errors import ModelError
-from forgetaudit.tasks.scoring import NO_ANSWER, tensor_in, told_shape
+from forgetaudit.tasks.scoring import NO_ANSWER, summed_nats, tensor_in, told_shape
 from forgetaudit.tasks.task import Outcomes
 
-__all__ = ["IGNORED", "Questions", "questions_of", "score_tokens", "token_kl"]
+__all__ = ["IGNORED", "Questions", "questions_of", "score_tokens", "token_kl", "token_loss"]
 
 IGNORED = -100
 """In a batch's labels, where no token is asked: as in transformers."""
@@ -75,6 +75,17 @@ def score_tokens(outputs: Any, batch: Batch, *, ahead: int) -> Outcomes:
         row=asked.row.cpu().numpy(),
         confidence=torch.cat(sure).numpy(),
     )
+
+
+def token_loss(outputs: Any, batch: Batch, *, ahead: int) -> Tensor:
+    """The sum over the tokens asked of −log softmax at the right one, in nats, with its gradient.
+
+    That of `score_tokens`, in float32; NaN where a token has no answer. Memory: three times the scores asked.
+    """
+    asked, logits = questions_of(batch, ahead=ahead), _logits(outputs, batch)
+    at = asked.row * logits.shape[1] + asked.place
+    scores = logits.reshape(-1, logits.shape[2])[_span(at.cpu()) if len(at) else at]
+    return summed_nats(scores, asked.wanted)
 
 
 def token_kl(base: Any, tuned: Any, batch: Batch, *, ahead: int) -> NDArray[np.float64]:
