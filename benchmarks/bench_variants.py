@@ -1,14 +1,15 @@
 """What `trace`, `locate` and its preview cost beside plain forward passes: K checkpoints, the 2 G mixtures of G blocks.
 
-    python benchmarks/bench_variants.py [--net transformer] [--examples 128] [--repeats 5] [--threads 1]
+    python benchmarks/bench_variants.py [--net transformer] [--examples 256] [--repeats 5] [--threads 1]
 
 Plain is one pass of every variant in full over the same collated tensors. `trace` is the stream over base and K
 checkpoints in which every tensor moved, so that nothing is reused, with all that the command keeps of answers and
-features. `locate` is base, tuned, tuned with each block rolled back and base with each block tuned. It can be no less
-than (G + 3)/(2 G): each block runs with both its weights behind both prefixes, and again behind each mixture before
-it. `preview` is base, tuned and the gradients of `locate --preview` at K points of the line, beside two plain passes
-and K forward and backward; beside plain forward passes alone; and beside all that a `locate` runs in its place,
-Shapley's mixtures too. Sides take turns; the table has the median ratio by processor time, and its spread.
+features. `locate` is base, tuned, tuned with each block rolled back and base with each block tuned: 2 G + 2 passes in
+full. Were all blocks alike, it could be no less than (G + 3)/(2 G + 2) of them: each block runs with both its weights
+behind both prefixes, and again behind each mixture before it. `preview` is base, tuned and the gradients of `locate
+--preview` at K points of the line, beside two plain passes and K forward and backward; beside plain forward passes
+alone; and beside all that a `locate` runs in its place, Shapley's mixtures too. Sides take turns; the table has the
+median ratio by processor time, and its spread.
 """
 
 import argparse
@@ -142,12 +143,12 @@ def measure(net: str, what: str, n: int, repeats: int, size: int) -> str:
     else:
         tuned = make_variant("tuned", skeleton, tuned_from(state, set(state)), like=base)
         mixtures = mixtures_of(skeleton, base, tuned)
-        states = [dict(mixture.tensors) for mixture in mixtures]
+        states = [dict(variant.tensors) for variant in (base, tuned, *mixtures)]
         sides = {
             "ours": lambda: locate(skeleton, [base, tuned], mixtures, batches),
             "plain": lambda: plain(reference, states, batches),
         }
-        said = f"{len(mixtures) // 2} blocks / {len(mixtures)} passes"
+        said = f"{len(mixtures) // 2} blocks / {len(states)} passes"
     plain(reference, states[:1], batches[:1])
     ratios = []
     for turn in range(repeats):
@@ -210,8 +211,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--net", choices=[*NETS], action="append")
     parser.add_argument("--what", choices=[*LIMITS], action="append")
-    parser.add_argument("--examples", type=int, default=128)
-    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--examples", type=int, default=256)
+    parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
