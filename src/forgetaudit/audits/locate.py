@@ -1,20 +1,23 @@
 """locate: which blocks carry the loss, by mixtures of base's and tuned's tensors over one stream."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from forgetaudit.audits.inputs import OpenedData, describe_file, open_data
+from forgetaudit.audits.inputs import OpenedData
 from forgetaudit.audits.locating import Work, previewed, rolled_back
 from forgetaudit.audits.network import Network, build_network
-from forgetaudit.audits.players import find_players
+from forgetaudit.audits.pair import Pair, open_pair
+from forgetaudit.audits.players import Player, find_players
 from forgetaudit.audits.preview import refuse_without_loss
 from forgetaudit.audits.provenance import Clock, versions
-from forgetaudit.audits.weighing import Weighed, weigh, weight_section
+from forgetaudit.audits.weighing import Weighed, weight_section
 from forgetaudit.errors import MismatchError, UsageError
-from forgetaudit.models.opening import Family
 from forgetaudit.plan import AuditPlan
 from forgetaudit.progress import SILENT, Progress
+from forgetaudit.report.behaviour import SourceSection
 from forgetaudit.report.inputs import Inputs, VariantName
+from forgetaudit.report.locate import LocateSection
 from forgetaudit.report.locate_findings import locate_findings
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
@@ -63,72 +66,70 @@ def locate(plan: LocatePlan, *, progress: Progress = SILENT) -> AuditReport:
     refuse(plan)
     audit, clock = plan.audit, Clock()
     with ExitStack() as files:
-        data = [open_data(one, audit.settings) for one in audit.data]
-        _refuse_unlabelled(data)
-        family = Family(audit)
-        base = files.enter_context(family.open_base())
-        tuned = files.enter_context(family.open_tuned(audit.tuned[0]))
-        weighed = weigh(
-            "tuned",
-            base,
-            tuned,
-            audit.policy,
-            progress,
-            model_names=family.model_names,
-            vocabulary=family.vocabulary,
-        )
+        pair = open_pair("locate", audit, files, progress)
+        weighed = pair.weigh()
         _refuse_identical(weighed)
         clock.lap("weights")
-        network = build_network(family.architecture, audit, base, {"tuned": tuned})
-        data = [one.for_network(network, audit.settings.task) for one in data]
-        players = find_players(network, audit.settings.layers)
-        if not players:
-            raise MismatchError(
-                "tuned is base in every tensor that the network uses, so that there is no loss to locate",
-                hint="check that TUNED is the file you meant",
-            )
+        network = build_network(pair.family.architecture, audit, pair.base, {"tuned": pair.tuned})
+        data = [one.for_network(network, audit.settings.task) for one in pair.data]
+        work = Work(
+            network=network,
+            players=_players(network, plan),
+            weighed=weighed,
+            settings=audit.settings,
+            progress=progress,
+        )
         clock.lap("model")
         if plan.preview:
             for one in data:
                 refuse_without_loss(one)
-        work = Work(
-            network=network, players=players, weighed=weighed, settings=audit.settings, progress=progress
-        )
         found = [
             previewed(one, work) if plan.preview else rolled_back(one, work, plan.permutations)
             for one in data
         ]
         clock.lap("examples")
-        weights = weight_section(weighed, network)
-        sections = tuple(section for section, _ in found)
-        return AuditReport(
-            command="locate",
-            verdict=Verdict(outcome="not-judged", exit_code=0, rules=()),
-            inputs=Inputs(
-                base=describe_file("base", base, audit.settings, named=audit.base),
-                tuned=(describe_file("tuned", tuned, audit.settings, named=audit.tuned[0]),),
-                model=network.described,
-                data=tuple(one.described() for one in data),
-                settings=_settings(plan, network),
-                versions=versions("torch"),
-            ),
-            variants=(VariantName(name="base"), VariantName(name="tuned", grafted=network.grafted["tuned"])),
-            source=tuple(source for _, source in found),
-            features=Absent(not_measured="locate reads no features"),
-            weights=(weights,),
-            locate=sections,
-            findings=tuple(locate_findings(sections)),
-            run=clock.laps(),
+        return _report(plan, pair, work, data, found, clock)
+
+
+def _players(network: Network, plan: LocatePlan) -> tuple[Player, ...]:
+    players = find_players(network, plan.audit.settings.layers)
+    if not players:
+        raise MismatchError(
+            "tuned is base in every tensor that the network uses, so that there is no loss to locate",
+            hint="check that TUNED is the file you meant",
         )
+    return players
 
 
-def _refuse_unlabelled(data: list[OpenedData]) -> None:
-    for one in data:
-        if not one.examples.labelled and not one.examples.of_text:
-            raise UsageError(
-                f"locate needs to know which answers are right, and {one.plan.name} has no labels",
-                hint="name the column that says it: --label-column NAME",
-            )
+def _report(
+    plan: LocatePlan,
+    pair: Pair,
+    work: Work,
+    data: Sequence[OpenedData],
+    found: Sequence[tuple[LocateSection, SourceSection]],
+    clock: Clock,
+) -> AuditReport:
+    base, tuned = pair.described()
+    network, sections = work.network, tuple(section for section, _ in found)
+    return AuditReport(
+        command="locate",
+        verdict=Verdict(outcome="not-judged", exit_code=0, rules=()),
+        inputs=Inputs(
+            base=base,
+            tuned=(tuned,),
+            model=network.described,
+            data=tuple(one.described() for one in data),
+            settings=_settings(plan, network),
+            versions=versions("torch"),
+        ),
+        variants=(VariantName(name="base"), VariantName(name="tuned", grafted=network.grafted["tuned"])),
+        source=tuple(source for _, source in found),
+        features=Absent(not_measured="locate reads no features"),
+        weights=(weight_section(work.weighed, network),),
+        locate=sections,
+        findings=tuple(locate_findings(sections)),
+        run=clock.laps(),
+    )
 
 
 def _refuse_identical(weighed: Weighed) -> None:

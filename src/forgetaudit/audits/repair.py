@@ -10,24 +10,24 @@ import torch
 from forgetaudit.audits.behaviour import measure_behaviour
 from forgetaudit.audits.candidates import Candidates
 from forgetaudit.audits.harness import is_of_harness
-from forgetaudit.audits.inputs import OpenedData, open_data
+from forgetaudit.audits.inputs import OpenedData
 from forgetaudit.audits.naming import align_through_model
 from forgetaudit.audits.network import Network, build_network, load_variant
+from forgetaudit.audits.pair import Pair, open_pair
 from forgetaudit.audits.proposals import Proposals
 from forgetaudit.audits.provenance import Clock
 from forgetaudit.audits.repair_report import REPAIRED, Halved, Opened, RepairPlan, Searched, report_of
 from forgetaudit.audits.search import know
 from forgetaudit.audits.trials import Trials, Tried
-from forgetaudit.audits.weighing import weigh
+from forgetaudit.audits.weighing import Weighed
 from forgetaudit.audits.writing import Output, refuse_reshaped, refuse_taken, sources_of, stored_types
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.data.halves import halves
 from forgetaudit.engine.variants import Variant
 from forgetaudit.errors import UsageError
 from forgetaudit.models.evidence import is_adapter
-from forgetaudit.models.opening import Family
 from forgetaudit.progress import SILENT, Progress
-from forgetaudit.remedies.writing import refuse_unwritable
+from forgetaudit.remedies.writing import Sources, refuse_unwritable
 from forgetaudit.report.report import AuditReport
 
 __all__ = ["RepairPlan", "refuse", "repair"]
@@ -57,62 +57,47 @@ def repair(plan: RepairPlan, *, progress: Progress = SILENT) -> AuditReport:
     as asked.
     """
     refuse(plan)
-    clock, audit = Clock(), plan.audit
+    clock = Clock()
     with ExitStack() as files:
-        data = [open_data(one, audit.settings) for one in audit.data]
-        _refuse_unlabelled(data)
-        family = Family(audit)
-        base = files.enter_context(family.open_base())
-        tuned = files.enter_context(family.open_tuned(audit.tuned[0]))
-        output = Output.of(plan.out, audit.tuned[0], base, tuned, force=plan.force)
+        pair = open_pair("repair", plan.audit, files, progress)
+        output = Output.of(plan.out, pair.plan.tuned[0], pair.tuned, force=plan.force)
         clock.lap("open")
-        weighed = weigh(
-            "tuned",
-            base,
-            tuned,
-            audit.policy,
-            progress,
-            model_names=family.model_names,
-            vocabulary=family.vocabulary,
-        )
+        weighed = pair.weigh()
         if weighed.identical:
             raise UsageError(
                 "tuned is base, bit for bit: there is nothing to repair", hint="was the right file passed?"
             )
-        alignment = align_through_model(base, tuned, family.model_names)
-        sources = sources_of(family, base, tuned, alignment)
-        refuse_unwritable(sources)
         clock.lap("weights")
-        network = build_network(family.architecture, audit, base, {"tuned": tuned})
-        sources = replace(sources, slots=sources.slots or _same_names(tuned, network))
-        refuse_reshaped(alignment, sources, network)
-        _refuse_other_head(plan, network)
-        opened = Opened(
-            plan=plan,
-            family=family,
-            base=base,
-            tuned=tuned,
-            weighed=weighed,
-            network=network,
-            data=tuple(_halved(one, network, audit.settings.task) for one in data),
-            progress=progress,
-        )
+        opened, sources = _opened(plan, pair, weighed)
         clock.lap("model")
-        searched = _search(opened, stored_types(sources, network))
+        searched = _search(opened, stored_types(sources, opened.network))
         best = searched.candidates.choose()
         clock.lap("search")
         if best is None:
-            report = report_of(opened, searched, None, None, clock)
-        elif output is None:
-            report = _confirmed(opened, searched, best, searched.trials.variant(best.remedy), None, clock)
-        else:
-            report = output.written(
-                sources,
-                best.remedy,
-                lambda made: _read_back(opened, searched, best, made, clock),
-                progress,
-            )
-        return report
+            return report_of(opened, searched, None, None, clock)
+        if output is None:
+            made = searched.trials.variant(best.remedy)
+            return _confirmed(opened, searched, best, made, None, clock)
+        return output.written(
+            sources,
+            best.remedy,
+            lambda path: _read_back(opened, searched, best, path, clock),
+            progress,
+        )
+
+
+def _opened(plan: RepairPlan, pair: Pair, weighed: Weighed) -> tuple[Opened, Sources]:
+    """All that a repair works with; MismatchError, OutputError, UsageError for weights that cannot be mixed."""
+    names = pair.family.model_names
+    alignment = align_through_model(pair.base, pair.tuned, names)
+    sources = sources_of(pair.family, pair.base, pair.tuned, alignment)
+    refuse_unwritable(sources)
+    network = build_network(pair.family.architecture, plan.audit, pair.base, {"tuned": pair.tuned})
+    sources = replace(sources, slots=sources.slots or _same_names(pair.tuned, network))
+    refuse_reshaped(alignment, sources, network)
+    _refuse_other_head(plan, network)
+    data = tuple(_halved(one, network, plan.audit.settings.task) for one in pair.data)
+    return Opened(plan=plan, pair=pair, weighed=weighed, network=network, data=data), sources
 
 
 def _refuse_other_head(plan: RepairPlan, network: Network) -> None:
@@ -122,15 +107,6 @@ def _refuse_other_head(plan: RepairPlan, network: Network) -> None:
             details=["what the remedy would cost the target cannot be told from base's head"],
             hint="leave --target out, or pass a fine-tune that kept base's classes",
         )
-
-
-def _refuse_unlabelled(data: list[OpenedData]) -> None:
-    for one in data:
-        if not one.examples.labelled and not one.examples.of_text:
-            raise UsageError(
-                f"repair needs to know which answers are right, and {one.plan.name} has no labels",
-                hint="name the column that says it: --label-column NAME",
-            )
 
 
 def _same_names(tuned: Checkpoint, network: Network) -> dict[str, str]:
@@ -153,9 +129,9 @@ def _halved(data: OpenedData, network: Network, task: str | None) -> Halved:
 
 def _search(opened: Opened, stored: Mapping[str, torch.dtype]) -> Searched:
     plan, settings = opened.plan, opened.plan.audit.settings
-    known = [know(opened.network, one.search, settings, opened.progress) for one in opened.data]
+    known = [know(opened.network, one.search, settings, opened.pair.progress) for one in opened.data]
     source, target = known[0], known[1] if plan.target is not None else None
-    trials = Trials(opened.network, source, target, settings, opened.progress, stored=stored)
+    trials = Trials(opened.network, source, target, settings, opened.pair.progress, stored=stored)
     adapter = is_adapter(plan.audit.tuned[0])
     proposals = Proposals(trials=trials, keep_target=plan.keep_target, adapter=adapter)
     said = tuple(proposals.propose(plan.families))
@@ -166,10 +142,10 @@ def _search(opened: Opened, stored: Mapping[str, torch.dtype]) -> Searched:
 def _read_back(opened: Opened, searched: Searched, best: Tried, made: Path, clock: Clock) -> AuditReport:
     """The confirmation of what was written, by its own bytes."""
     clock.lap("write")
-    with opened.family.open_tuned(made) as written:
+    with opened.pair.family.open_tuned(made) as written:
         variant, _ = load_variant(
             opened.network,
-            opened.family.architecture,
+            opened.pair.family.architecture,
             opened.plan.audit,
             REPAIRED,
             written,
@@ -193,15 +169,7 @@ def _confirmed(
     )
     weighed = opened.weighed
     if written is not None:
-        weighed = weigh(
-            REPAIRED,
-            opened.base,
-            written,
-            opened.plan.audit.policy,
-            opened.progress,
-            model_names=opened.family.model_names,
-            vocabulary=opened.family.vocabulary,
-        )
+        weighed = opened.pair.weigh(REPAIRED, written)
     plan = replace(
         opened.plan.audit,
         names=("tuned", REPAIRED),
@@ -210,7 +178,7 @@ def _confirmed(
     )
     behaviours = [
         measure_behaviour(
-            network, one.confirm, plan, {"tuned": opened.weighed, REPAIRED: weighed}, opened.progress
+            network, one.confirm, plan, {"tuned": opened.weighed, REPAIRED: weighed}, opened.pair.progress
         )
         for one in opened.data
     ]

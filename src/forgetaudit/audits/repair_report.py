@@ -7,16 +7,14 @@ from pathlib import Path
 from forgetaudit.audits.behaviour import Behaviour
 from forgetaudit.audits.candidates import Asked, Candidates
 from forgetaudit.audits.confirming import confirmation, demands, not_chosen
-from forgetaudit.audits.inputs import OpenedData, describe_file
+from forgetaudit.audits.inputs import OpenedData
 from forgetaudit.audits.network import Network
+from forgetaudit.audits.pair import Pair
 from forgetaudit.audits.provenance import Clock, gate_settings, versions
 from forgetaudit.audits.search import limits_of
 from forgetaudit.audits.trials import Trials, Tried
 from forgetaudit.audits.weighing import Weighed, weight_section
-from forgetaudit.checkpoints.checkpoint import Checkpoint
-from forgetaudit.models.opening import Family
 from forgetaudit.plan import AuditPlan, DataPlan
-from forgetaudit.progress import Progress
 from forgetaudit.remedies.remedy import Remedy
 from forgetaudit.report.gate import judge
 from forgetaudit.report.inputs import Inputs, VariantName
@@ -70,13 +68,10 @@ class Opened:
     """All that a repair works with."""
 
     plan: RepairPlan
-    family: Family
-    base: Checkpoint
-    tuned: Checkpoint
+    pair: Pair
     weighed: Weighed
     network: Network
     data: tuple[Halved, ...]
-    progress: Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +94,7 @@ def report_of(
 ) -> AuditReport:
     """Of what was chosen, on the confirming half; of tuned, where nothing was. `from_files`: what was written."""
     audit, network = opened.plan.audit, opened.network
+    base, tuned = opened.pair.described()
     name = REPAIRED if best is not None else "tuned"
     why = Absent(not_measured="no remedy was chosen, so none was confirmed")
     source = why if behaviours is None else tuple(s for s in behaviours[0].source if s.variant == name)
@@ -115,8 +111,8 @@ def report_of(
         command="repair",
         verdict=verdict,
         inputs=Inputs(
-            base=describe_file("base", opened.base, audit.settings, named=audit.base),
-            tuned=(describe_file("tuned", opened.tuned, audit.settings, named=audit.tuned[0]),),
+            base=base,
+            tuned=(tuned,),
             model=network.described,
             data=tuple(one.whole.described() for one in opened.data),
             settings={

@@ -50,9 +50,7 @@ class Output:
     folder: Path | None
 
     @classmethod
-    def of(
-        cls, out: Path | None, path: Path, base: Checkpoint, tuned: Checkpoint, *, force: bool
-    ) -> "Output | None":
+    def of(cls, out: Path | None, path: Path, tuned: Checkpoint, *, force: bool) -> "Output | None":
         """None where nothing is to be written. OutputError for a full disk."""
         if out is None:
             return None
@@ -62,7 +60,6 @@ class Output:
         n_bytes = sum(file.stat().st_size for file in pattern.files)
         if folder is not None:
             n_bytes += sum(file.stat().st_size for file in beside(folder, tuned))
-        del base
         refuse_full(place, n_bytes)
         return cls(place=place, tuned=path, folder=folder)
 
