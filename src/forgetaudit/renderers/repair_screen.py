@@ -90,7 +90,7 @@ def _table(repair: RepairSection) -> Iterator[Line]:
     with_target = not isinstance(repair.target, Absent)
     yield [
         (f"{'tried':<{wide}}", "label"),
-        (f"{'source':<8}{'won back':<10}", "label"),
+        (f"{'source':<8}{'won back':<9}", "label"),
         (f"{'target':<8}{'loss':<14}" if with_target else "", "label"),
         ("taken back", "label"),
     ]
@@ -104,14 +104,14 @@ def _table(repair: RepairSection) -> Iterator[Line]:
 
 def _row(one: RepairCandidate, wide: int, *, with_target: bool, chosen: bool) -> Line:
     target = "·" if isinstance(one.target, Absent) else numbers.percent(one.target)
-    mark = "*" if one.on_front else " "
-    cells = f"{numbers.percent(one.accuracy):<8}{share_words(one.won_back):<10}"
+    marks = [*(("*",) if one.on_front else ()), *(("chosen",) if chosen else ())]
+    cells = f"{numbers.percent(one.accuracy):<8}{share_words(one.won_back):<9}"
     if with_target:
         cells += f"{target:<8}{span(one.target_loss):<14}"
     return [
         (f"{one.name:<{wide}}", "good" if chosen else ""),
         (cells, "good" if chosen else "" if one.allowed else "dim"),
-        (f"{numbers.unit(one.change)} {mark}{' chosen' if chosen else ''}", "dim"),
+        (" ".join([numbers.unit(one.change), *marks]), "dim"),
     ]
 
 
