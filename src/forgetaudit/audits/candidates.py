@@ -16,6 +16,7 @@ from forgetaudit.report.repair import RepairCandidate, RepairEnd
 
 __all__ = ["Asked", "Candidates"]
 
+_GOOD_CHANCE = 0.8
 _ABSENT = Absent(not_measured="no target data were passed (--target)")
 
 
@@ -43,23 +44,38 @@ class Candidates:
     def choose(self) -> Tried | None:
         """The best of those allowed: with a target what can be hoped to win back most, else what changes tuned least.
 
-        What lies on the verge of what may be lost is confirmed by the other half in one case of two. So a gain counts
-        as much as the chance that it will be confirmed.
+        What lies on the verge of what is asked is confirmed by the other half in one case of two. So a gain counts as
+        much as the chance that it will be confirmed, and of small changes those count that have a good one.
         """
         allowed = [one for one in self.tried if self.allows(one)]
         if not allowed:
             return None
-        if self.target is None:
-            return min(allowed, key=lambda one: (one.change, -one.source.accuracy.tuned))
-        return max(allowed, key=lambda one: (_gain(one) * self._chance(one), -one.change))
+        if self.target is not None:
+            return max(allowed, key=lambda one: (_gain(one) * self._chance(one), -one.change))
+        hopeful = [one for one in allowed if self._chance(one) >= _GOOD_CHANCE]
+        if not hopeful:
+            return max(allowed, key=self._chance)
+        return min(hopeful, key=lambda one: (one.change, -one.source.accuracy.tuned))
 
     def _chance(self, one: Tried) -> float:
-        """That the target's limit on another half as large is kept, too: normal, and only good for a choice."""
-        if one.target is None:
-            return 1.0
-        limit = limits_of(one.target, confidence=self.asked.confidence, sides=1)
-        error = (limit.high - limit.estimate) / z_quantile(self.asked.confidence, 1)
-        return NormalDist().cdf((self.asked.keep_target - limit.high) / (math.sqrt(2) * error))
+        """That another half as large confirms what is asked; normal, and only good for a choice."""
+        chance = 1.0
+        if self.asked.win_back is not None:
+            needed = self.asked.win_back * (one.source.accuracy.base - _right(self.source, "tuned"))
+            chance *= self._confirmed(one.gain, _gain(one) - needed, limit=False)
+        if one.target is not None:
+            within = self.asked.keep_target - (one.target.accuracy.base - one.target.accuracy.tuned)
+            chance *= self._confirmed(one.target, within, limit=True)
+        return chance
+
+    def _confirmed(self, section: SourceSection, margin: float, *, limit: bool) -> float:
+        """That the estimate on another half, or its one-sided limit, stays on its side of what lies `margin` away."""
+        z = z_quantile(self.asked.confidence, 1)
+        found = limits_of(section, confidence=self.asked.confidence, sides=1)
+        error = (found.high - found.estimate) / z
+        if limit:
+            margin -= z * error
+        return NormalDist().cdf(margin / (math.sqrt(2) * error))
 
     def allows(self, one: Tried) -> bool:
         """Whether the searching half bears out all that is asked."""
