@@ -21,7 +21,7 @@ from forgetaudit.plan import Settings
 from forgetaudit.progress import Progress
 from forgetaudit.remedies.rollback import combined
 
-__all__ = ["Mixture", "Mixtures", "evaluate"]
+__all__ = ["Mixture", "Mixtures", "evaluate", "fitting"]
 
 Mixture = frozenset[str]
 """The moved slots that are tuned's; the others are base's."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from forgetaudit.audits.network import Network
+from forgetaudit.audits.rollbacks import fitting
 from forgetaudit.audits.search import Known, answers_of, compared
 from forgetaudit.engine.variants import Variant, slots
 from forgetaudit.models.layers import Layer, find_layers
@@ -103,8 +104,9 @@ class Trials:
                 found += self._run([(one, self._edited(one, mixture)) for one in few])
             # What was made for these is let go before the next is made.
             del mixture
-        if together:
-            found += self._run(together)
+        most = fitting(self.network, self.source.data, self.settings) if together else 1
+        for start in range(0, len(together), most):
+            found += self._run(together[start : start + most])
         self.tried += found
         return found
 
