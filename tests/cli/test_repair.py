@@ -246,6 +246,22 @@ def test_no_data_and_identical_checkpoints_are_refused(forgetaudit: Any, workpla
     assert "tuned is base, bit for bit: there is nothing to repair" in run.err
 
 
+def test_weights_that_are_not_numbers_are_rolled_back(forgetaudit: Any, workplace: Path) -> None:
+    tuned = load_file(workplace / "tuned.safetensors")
+    broken = {
+        name: torch.full_like(value, torch.nan) if name.startswith("block2.conv") else value
+        for name, value in tuned.items()
+    }
+    save_file(broken, workplace / "broken.safetensors")
+    run = forgetaudit(
+        "repair", "base.safetensors", "broken.safetensors", "--data", "src_val", "--target", "target_val",
+        "--families", "rollback,mixture", "-o", "fixed.safetensors", "--output", "json=r.json", cwd=workplace,
+    )  # fmt: skip
+    assert run.code == 0, run.err
+    assert "rollback block2" in json.loads((workplace / "r.json").read_text())["repair"]["chosen"]
+    assert all(value.isfinite().all() for value in load_file(workplace / "fixed.safetensors").values())
+
+
 def test_one_that_lost_nothing_needs_no_repair(forgetaudit: Any, workplace: Path) -> None:
     run = forgetaudit(
         "repair",

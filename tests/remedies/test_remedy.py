@@ -94,3 +94,14 @@ def test_the_way_taken_back_is_none_for_tuned_and_all_for_base() -> None:
     assert change_of(remedy(weight=0.0, bias=0.0), norms, base, tuned) == 1
     assert change_of(remedy(weight=0.7, bias=0.7), norms, base, tuned) == pytest.approx(0.3)
     assert change_of(remedy(), {}, base, tuned) == 0
+
+
+def test_what_is_not_finite_counts_nowhere_in_the_way_taken_back() -> None:
+    model = nn.Linear(4, 4)
+    base = make_variant("base", model, model.state_dict())
+    state = {"weight": torch.full((4, 4), math.nan), "bias": model.bias.detach() + 1}
+    tuned = make_variant("tuned", model, state, like=base)
+    norms = moved_norms(base, tuned)
+    assert set(norms) == {"bias"}
+    assert change_of(remedy(weight=0.0), norms, base, tuned) == 0
+    assert change_of(remedy(weight=0.0, bias=0.5), norms, base, tuned) == pytest.approx(0.5)

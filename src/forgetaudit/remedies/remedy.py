@@ -149,7 +149,7 @@ def _as_slot(tensor: Tensor, like: Tensor) -> Tensor:
 
 
 def moved_norms(base: Variant, tuned: Variant) -> dict[str, float]:
-    """‖θ1 − θ0‖² of every slot that moved, shared tensors under their first slot only."""
+    """‖θ1 − θ0‖² of every slot that moved, shared tensors under their first slot only; none where it is not finite."""
     norms: dict[str, float] = {}
     seen: set[tuple[int, int]] = set()
     for slot, theirs in tuned.tensors.items():
@@ -157,10 +157,12 @@ def moved_norms(base: Variant, tuned: Variant) -> dict[str, float]:
         if ours is theirs or not theirs.is_floating_point() or (id(ours), id(theirs)) in seen:
             continue
         seen.add((id(ours), id(theirs)))
-        norms[slot] = sum(
+        square = sum(
             float((_exact(b) - _exact(a)).square().sum())
             for a, b in zip(_chunks(ours), _chunks(theirs), strict=True)
         )
+        if math.isfinite(square):
+            norms[slot] = square
     return norms
 
 
@@ -177,7 +179,7 @@ def _chunks(tensor: Tensor) -> Iterator[Tensor]:
 def change_of(remedy: Remedy, norms: Mapping[str, float], base: Variant, tuned: Variant) -> float:
     """How much of fine-tuning's way the remedy takes back: ‖θ − θ1‖ / ‖θ1 − θ0‖, 0 for tuned and 1 for base.
 
-    `norms` are those of `moved_norms`. Edits can lead further than base lies.
+    `norms` are those of `moved_norms`. Edits can lead further than base lies. What is not finite counts nowhere.
     """
     whole = sum(norms.values())
     if whole == 0:
@@ -188,5 +190,6 @@ def change_of(remedy: Remedy, norms: Mapping[str, float], base: Variant, tuned: 
     for slot in remedy.edits:
         theirs = tuned.tensors[slot]
         made = edited_tensor(remedy, slot, base.tensors[slot], theirs)
-        square += float((made - _exact(theirs)).square().sum())
+        further = float((made - _exact(theirs)).square().sum())
+        square += further if math.isfinite(further) else 0.0
     return math.sqrt(square / whole)

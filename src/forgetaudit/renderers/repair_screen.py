@@ -91,7 +91,7 @@ def _table(repair: RepairSection) -> Iterator[Line]:
     yield [
         (f"{'tried':<{wide}}", "label"),
         (f"{'source':<8}{'won back':<9}", "label"),
-        (f"{'target':<8}{'loss':<14}" if with_target else "", "label"),
+        (f"{'target':<8}{'loss':<15}" if with_target else "", "label"),
         ("taken back", "label"),
     ]
     for one in rows:
@@ -107,7 +107,7 @@ def _row(one: RepairCandidate, wide: int, *, with_target: bool, chosen: bool) ->
     marks = [*(("*",) if one.on_front else ()), *(("chosen",) if chosen else ())]
     cells = f"{numbers.percent(one.accuracy):<8}{share_words(one.won_back):<9}"
     if with_target:
-        cells += f"{target:<8}{span(one.target_loss):<14}"
+        cells += f"{target:<8}{span(one.target_loss):<15}"
     return [
         (f"{one.name:<{wide}}", "good" if chosen else ""),
         (cells, "good" if chosen else "" if one.allowed else "dim"),
