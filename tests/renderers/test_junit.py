@@ -105,3 +105,23 @@ def test_names_out_of_files_are_text() -> None:
         root = parsed(hostile.report((name,) * 5))
         assert printable(f"tuned on {name}") in {suite.attrib["name"] for suite in root}
         assert all(text.isprintable() for element in root.iter() for text in element.attrib.values())
+
+
+def test_what_was_asked_of_a_repair_are_cases(repaired: AuditReport) -> None:
+    assert repaired.repair is not None
+    suite = parsed(repaired).findall("testsuite")[-1]
+    assert [case.get("name") for case in suite] == [one.demand for one in repaired.repair.demands]
+    assert suite.get("failures") == "0"
+    unmet = tuple(one.model_copy(update={"met": False}) for one in repaired.repair.demands)
+    section = repaired.repair.model_copy(update={"demands": unmet, "met": False})
+    broken = parsed(repaired.model_copy(update={"repair": section}))
+    assert broken.get("failures") == str(len(unmet))
+    first = broken.findall("testsuite")[-1][0].find("failure")
+    assert first is not None
+    assert first.get("message") == unmet[0].reason
+
+
+def test_a_search_for_the_loss_says_whether_it_was_located(located: AuditReport) -> None:
+    said = parsed(located).find("testsuite/system-out")
+    assert said is not None
+    assert (said.text or "").startswith(("LOCATED", "NOT LOCATED"))

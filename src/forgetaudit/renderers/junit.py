@@ -2,7 +2,7 @@
 
 A suite for each fine-tune on each data set, a case for each rule. A rule that fails the audit is a failure, one that
 nothing could be judged by an error; a rule that nobody could decide is skipped, unless the policy calls that a failure,
-and a warning passes with its reason in system-out.
+and a warning passes with its reason in system-out. What was asked of a repair are cases of a suite of their own.
 """
 
 from collections.abc import Iterable
@@ -11,8 +11,9 @@ from xml.etree.ElementTree import Element, SubElement
 
 from forgetaudit.renderers.escapes import clipped, printable
 from forgetaudit.renderers.gate_tables import rule_amount
-from forgetaudit.renderers.headline import subjects, verdict_line
+from forgetaudit.renderers.headline import headlines, subjects, verdict_line
 from forgetaudit.report.parts import Absent
+from forgetaudit.report.repair import RepairSection
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import RuleResult
 
@@ -27,6 +28,8 @@ def junit(report: AuditReport) -> str:
     root = Element("testsuites", name=f"forgetaudit {_shown(report.command)}")
     for name, rules in _suites(report).items():
         root.append(_suite(report, name, rules))
+    if report.repair is not None:
+        root.append(_asked(report.repair))
     _count(root, root.iter("testcase"), with_skipped=False)
     ElementTree.indent(root)
     text = ElementTree.tostring(root, encoding="unicode")
@@ -72,8 +75,21 @@ def _suite(report: AuditReport, name: str, rules: list[RuleResult]) -> Element:
     return suite
 
 
+def _asked(repair: RepairSection) -> Element:
+    """A case for everything that was asked of a repair."""
+    suite = Element("testsuite", name="what was asked")
+    for demand in repair.demands:
+        case = _case(suite, "what was asked", demand.demand)
+        if not demand.met:
+            _problem(case, "failure", "not met", demand.reason)
+    _count(suite, suite.iter("testcase"), with_skipped=True)
+    return suite
+
+
 def _headlines(report: AuditReport, suite_name: str) -> list[str]:
     """The verdicts that the suite is of: one, or of a fine-tune's weights those on every data set."""
+    if report.locate or report.repair is not None:
+        return [_shown(line) for line in headlines(report)]
     told = []
     for subject in subjects(report):
         data = subject.source.data if subject.source else None
