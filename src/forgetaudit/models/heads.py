@@ -23,10 +23,8 @@ def find_linear_head(model: nn.Module, layers: Sequence[Layer]) -> str | NotMeas
         for path, module in model.get_submodule(heads[0]).named_modules()
         if next(module.children(), None) is None and next(module.parameters(), None) is not None
     ]
-    path, last = inside[-1]
+    path, last = inside[-1] if inside else (heads[0], model.get_submodule(heads[0]))
     # A subclass may do more than multiply.
-    return (
-        path
-        if type(last) is nn.Linear
-        else NotMeasured(f"the head ends in {type(last).__name__}, not in a Linear")
-    )
+    if type(last) is nn.Linear:
+        return path
+    return NotMeasured(f"the head ends in {type(last).__name__}, not in a Linear")
