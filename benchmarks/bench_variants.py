@@ -23,11 +23,11 @@ import torch
 from torch import Tensor, nn
 
 from bench_engine import batches_of, timed, tuned_from
-from forgetaudit.audits.blame import design_for, wanted_mixtures
 from forgetaudit.audits.ledger import Ledger
-from forgetaudit.audits.players import find_players, find_stretches
-from forgetaudit.audits.preview import NODES, Walk
-from forgetaudit.audits.scoreboard import Scoreboard
+from forgetaudit.audits.locate.blame import design_for, wanted_mixtures
+from forgetaudit.audits.locate.players import find_players, find_stretches
+from forgetaudit.audits.locate.preview import NODES, Walk
+from forgetaudit.audits.locate.scoreboard import Scoreboard
 from forgetaudit.data.batches import Batch
 from forgetaudit.engine.stream import Stream
 from forgetaudit.engine.variants import Variant, make_variant

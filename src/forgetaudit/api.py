@@ -83,8 +83,8 @@ def trace(
     order = order_of_run([one for path in several for one in checkpoints_in(Path(path))])
     every = [*([data] if isinstance(data, str) else data), *([target] if target else [])]
     plan = _plan(base, order.paths, every, model, config, planning.GateWords(max_drop=max_drop), settings)
-    from forgetaudit.audits.trace import TracePlan
-    from forgetaudit.audits.trace import trace as audit
+    from forgetaudit.audits.trace.run import TracePlan
+    from forgetaudit.audits.trace.run import trace as audit
 
     of_target = plan.data[-1] if target else None
     return audit(
@@ -112,8 +112,8 @@ def locate(
     AuditError where it cannot be told.
     """
     plan = _plan(base, (Path(tuned),), data, model, config, planning.GateWords(), settings)
-    from forgetaudit.audits.locate import LocatePlan
-    from forgetaudit.audits.locate import locate as audit
+    from forgetaudit.audits.locate.run import LocatePlan
+    from forgetaudit.audits.locate.run import locate as audit
 
     return audit(LocatePlan(audit=plan, permutations=permutations, preview=preview), progress=progress)
 
@@ -146,8 +146,8 @@ def repair(
     chosen, most_lost, least_won = planning.RepairWords(
         target=target is not None, keep_target=keep_target, win_back=win_back, families=families
     ).asked()
-    from forgetaudit.audits.repair import RepairPlan
-    from forgetaudit.audits.repair import repair as audit
+    from forgetaudit.audits.repair.run import RepairPlan
+    from forgetaudit.audits.repair.run import repair as audit
 
     asked = RepairPlan(
         audit=replace(plan, show_samples=False),

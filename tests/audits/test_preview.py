@@ -12,8 +12,8 @@ from tests.reference.slopes import loss_of, share
 from torch import Tensor, nn
 
 from forgetaudit.audits import preview
-from forgetaudit.audits.players import Player, find_players
-from forgetaudit.audits.preview import Block, Walk, apart, points, preview_section
+from forgetaudit.audits.locate.players import Player, find_players
+from forgetaudit.audits.locate.preview import Block, Walk, apart, points, preview_section
 from forgetaudit.data.batches import Batch
 from forgetaudit.engine.gradients import Gradients
 from forgetaudit.engine.variants import make_variant

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from forgetaudit.audits.scoreboard import Answered, Scoreboard, paired_drop, paired_increase, variance_of_mean
+from forgetaudit.audits.locate.scoreboard import (
+    Answered,
+    Scoreboard,
+    paired_drop,
+    paired_increase,
+    variance_of_mean,
+)
 from forgetaudit.data.batches import Batch
 from forgetaudit.inference.paired import tango
 from forgetaudit.tasks.task import Outcomes

@@ -127,7 +127,7 @@ def test_where_no_loss_is_proved_no_part_is_pointed_at(folder: Path) -> None:
 def test_what_misses_the_rise_says_so(
     folder: Path, forgetaudit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forgetaudit.audits.preview.NODES", 1)
+    monkeypatch.setattr("forgetaudit.audits.locate.preview.NODES", 1)
     done = forgetaudit(
         "locate", "base.safetensors", "tuned.safetensors", "--data", "src_val", "--preview", cwd=folder
     )

@@ -54,8 +54,8 @@ def locate(
     plan = replace(running, layers=parts).plan(base, (tuned,), data or (), settled, Policy())
     refuse_inputs(requests, (*plan.inputs(), *settled.files))
     # The heavy imports wake up here, not for --help.
-    from forgetaudit.audits.locate import LocatePlan, refuse
-    from forgetaudit.audits.locate import locate as audit
+    from forgetaudit.audits.locate.run import LocatePlan, refuse
+    from forgetaudit.audits.locate.run import locate as audit
 
     asked = LocatePlan(audit=plan, permutations=permutations, preview=preview)
     refuse(asked)

@@ -83,8 +83,8 @@ def repair(
     )
     chosen, most_lost, least_won = words.asked()
     # The heavy imports wake up here, not for --help.
-    from forgetaudit.audits.repair import RepairPlan, refuse
-    from forgetaudit.audits.repair import repair as audit
+    from forgetaudit.audits.repair.run import RepairPlan, refuse
+    from forgetaudit.audits.repair.run import repair as audit
 
     asked = RepairPlan(
         audit=plan,

@@ -58,8 +58,8 @@ def trace(
     )
     refuse_inputs(requests, (*plan.inputs(), *settled.files))
     # The heavy imports wake up here, not for --help.
-    from forgetaudit.audits.trace import TracePlan, refuse
-    from forgetaudit.audits.trace import trace as audit
+    from forgetaudit.audits.trace.run import TracePlan, refuse
+    from forgetaudit.audits.trace.run import trace as audit
 
     asked = TracePlan(
         audit=plan, order=order, target=plan.data[-1] if target else None, learned=_learned(learned or ())

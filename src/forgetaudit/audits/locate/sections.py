@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from forgetaudit.audits.answers import find_unusable, source_section
-from forgetaudit.audits.blame import CONFIDENCE, Blame, design_for, wanted_mixtures
 from forgetaudit.audits.inputs import OpenedData
 from forgetaudit.audits.ledger import Ledger, Watcher
+from forgetaudit.audits.locate.blame import CONFIDENCE, Blame, design_for, wanted_mixtures
+from forgetaudit.audits.locate.players import Player, find_stretches
+from forgetaudit.audits.locate.preview import NODES, Walk, preview_section
+from forgetaudit.audits.locate.rollbacks import Mixture, Mixtures, evaluate
+from forgetaudit.audits.locate.scoreboard import paired_increase
 from forgetaudit.audits.network import Network
-from forgetaudit.audits.players import Player, find_stretches
-from forgetaudit.audits.preview import NODES, Walk, preview_section
-from forgetaudit.audits.rollbacks import Mixture, Mixtures, evaluate
-from forgetaudit.audits.scoreboard import paired_increase
 from forgetaudit.audits.weighing import Weighed
 from forgetaudit.engine.variants import slots
 from forgetaudit.errors import DataError

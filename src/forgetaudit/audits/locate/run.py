@@ -5,11 +5,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from forgetaudit.audits.inputs import OpenedData
-from forgetaudit.audits.locating import Work, previewed, rolled_back
+from forgetaudit.audits.locate.players import Player, find_players
+from forgetaudit.audits.locate.preview import refuse_without_loss
+from forgetaudit.audits.locate.sections import Work, previewed, rolled_back
 from forgetaudit.audits.network import Network, build_network
 from forgetaudit.audits.pair import Pair, open_pair
-from forgetaudit.audits.players import Player, find_players
-from forgetaudit.audits.preview import refuse_without_loss
 from forgetaudit.audits.provenance import Clock, versions
 from forgetaudit.audits.weighing import Weighed, weight_section
 from forgetaudit.errors import MismatchError, UsageError

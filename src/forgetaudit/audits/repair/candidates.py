@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal
 
-from forgetaudit.audits.search import Known, compared, limits_of
-from forgetaudit.audits.trials import Tried
+from forgetaudit.audits.repair.search import Known, compared, limits_of
+from forgetaudit.audits.repair.trials import Tried
 from forgetaudit.inference.binomial import z_quantile
 from forgetaudit.inference.trajectory import pareto_front
 from forgetaudit.report.behaviour import SourceSection

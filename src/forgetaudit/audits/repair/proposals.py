@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from forgetaudit.audits.inputs import CLASSIFICATION
-from forgetaudit.audits.refitting import Examples, HeadFitting, restated, statistics_of
-from forgetaudit.audits.trials import Trials, Tried
+from forgetaudit.audits.repair.refitting import Examples, HeadFitting, restated, statistics_of
+from forgetaudit.audits.repair.trials import Trials, Tried
 from forgetaudit.models.heads import find_linear_head
 from forgetaudit.models.layers import Stage
 from forgetaudit.remedies import families, intruders

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from forgetaudit.audits.behaviour import Behaviour
-from forgetaudit.audits.candidates import Asked, Candidates
+from forgetaudit.audits.repair.candidates import Asked, Candidates
 from forgetaudit.inference.paired import tango
 from forgetaudit.report.behaviour import RivalSection, SourceSection
 from forgetaudit.report.parts import Absent, Estimate, Measured

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forgetaudit.audits.behaviour import Behaviour
-from forgetaudit.audits.candidates import Asked, Candidates
-from forgetaudit.audits.confirming import confirmation, demands, not_chosen
 from forgetaudit.audits.inputs import OpenedData
 from forgetaudit.audits.network import Network
 from forgetaudit.audits.pair import Pair
 from forgetaudit.audits.provenance import Clock, gate_settings, versions
-from forgetaudit.audits.search import limits_of
-from forgetaudit.audits.trials import Trials, Tried
+from forgetaudit.audits.repair.candidates import Asked, Candidates
+from forgetaudit.audits.repair.confirming import confirmation, demands, not_chosen
+from forgetaudit.audits.repair.search import limits_of
+from forgetaudit.audits.repair.trials import Trials, Tried
 from forgetaudit.audits.weighing import Weighed, weight_section
 from forgetaudit.plan import AuditPlan, DataPlan
 from forgetaudit.remedies.remedy import Remedy
@@ -35,7 +35,7 @@ class RepairPlan:
 
     `audit` has the source data, and the target's after them. `out` is where the result goes; None: nothing is written.
     At most `keep_target` of target accuracy may be lost, at least `win_back` of the lost points is to be won back:
-    see `forgetaudit.audits.candidates.Asked`.
+    see `forgetaudit.audits.repair.candidates.Asked`.
     """
 
     audit: AuditPlan

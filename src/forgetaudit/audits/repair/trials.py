@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from forgetaudit.audits.locate.rollbacks import fitting
 from forgetaudit.audits.network import Network
-from forgetaudit.audits.rollbacks import fitting
-from forgetaudit.audits.search import Known, answers_of, compared
+from forgetaudit.audits.repair.search import Known, answers_of, compared
 from forgetaudit.engine.variants import Variant, slots
 from forgetaudit.models.layers import Layer, find_layers
 from forgetaudit.plan import Settings

@@ -11,8 +11,8 @@ from torch.utils import _pytree as pytree
 from forgetaudit.audits.evaluating import make_stream, steps
 from forgetaudit.audits.inputs import OpenedData
 from forgetaudit.audits.ledger import Ledger, Watcher
+from forgetaudit.audits.locate.scoreboard import Answered, Scoreboard
 from forgetaudit.audits.network import Network
-from forgetaudit.audits.scoreboard import Answered, Scoreboard
 from forgetaudit.engine.passes import plainly
 from forgetaudit.engine.stream import Step
 from forgetaudit.engine.variants import Variant

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from forgetaudit.audits.compare import compare
-from forgetaudit.audits.curve import Curve, continual_measures, forecast, summary, trace_answers
-from forgetaudit.audits.way import measure_moves
+from forgetaudit.audits.trace.curve import Curve, continual_measures, forecast, summary, trace_answers
+from forgetaudit.audits.trace.way import measure_moves
 from forgetaudit.checkpoints.run_order import RunOrder
 from forgetaudit.errors import UsageError
 from forgetaudit.inference.trajectory import pareto_front

@@ -8,19 +8,19 @@ from pathlib import Path
 import torch
 
 from forgetaudit.audits.behaviour import measure_behaviour
-from forgetaudit.audits.candidates import Candidates
 from forgetaudit.audits.harness import is_of_harness
 from forgetaudit.audits.inputs import OpenedData
 from forgetaudit.audits.naming import align_through_model
 from forgetaudit.audits.network import Network, build_network, load_variant
 from forgetaudit.audits.pair import Pair, open_pair
-from forgetaudit.audits.proposals import Proposals
 from forgetaudit.audits.provenance import Clock
-from forgetaudit.audits.repair_report import REPAIRED, Halved, Opened, RepairPlan, Searched, report_of
-from forgetaudit.audits.search import know
-from forgetaudit.audits.trials import Trials, Tried
+from forgetaudit.audits.repair.candidates import Candidates
+from forgetaudit.audits.repair.proposals import Proposals
+from forgetaudit.audits.repair.report import REPAIRED, Halved, Opened, RepairPlan, Searched, report_of
+from forgetaudit.audits.repair.search import know
+from forgetaudit.audits.repair.trials import Trials, Tried
+from forgetaudit.audits.repair.writing import Output, refuse_reshaped, refuse_taken, sources_of, stored_types
 from forgetaudit.audits.weighing import Weighed
-from forgetaudit.audits.writing import Output, refuse_reshaped, refuse_taken, sources_of, stored_types
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.data.halves import halves
 from forgetaudit.engine.variants import Variant

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from forgetaudit.audits.inputs import OpenedData
+from forgetaudit.audits.locate.players import Player
 from forgetaudit.audits.network import Network
-from forgetaudit.audits.players import Player
 from forgetaudit.data.batches import Batch
 from forgetaudit.engine.gradients import Gradients
 from forgetaudit.engine.passes import is_out_of_memory, plainly

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from forgetaudit.audits.players import Player, Stretch
-from forgetaudit.audits.rollbacks import Mixture, Mixtures
-from forgetaudit.audits.scoreboard import Answered, paired_drop, paired_increase, variance_of_mean
+from forgetaudit.audits.locate.players import Player, Stretch
+from forgetaudit.audits.locate.rollbacks import Mixture, Mixtures
+from forgetaudit.audits.locate.scoreboard import Answered, paired_drop, paired_increase, variance_of_mean
 from forgetaudit.inference.shapley import ShapleyDesign, Share, exact_design, sampled_design, share_of
 from forgetaudit.report.locate import Effect, PlayerRow, ResetRow, Sums
 from forgetaudit.report.parts import Absent, Measured, estimate_from

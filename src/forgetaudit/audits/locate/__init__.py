@@ -1,0 +1,1 @@
+"""locate: which parts of the network carry the loss."""

@@ -1,0 +1,1 @@
+"""trace: the forgetting curve over the checkpoints of a run."""
