@@ -11,7 +11,7 @@ from tests.fixtures import networks
 from tests.reference.slopes import loss_of, share
 from torch import Tensor, nn
 
-from forgetaudit.audits import preview
+from forgetaudit.audits.locate import preview
 from forgetaudit.audits.locate.players import Player, find_players
 from forgetaudit.audits.locate.preview import Block, Walk, apart, points, preview_section
 from forgetaudit.data.batches import Batch
