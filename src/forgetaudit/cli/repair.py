@@ -69,7 +69,7 @@ def repair(
     gate: Annotated[Gate, Only("max_drop", "confidence")],
     telling: Annotated[Telling, Without("examples", "rehearsal", "no_samples")],
 ) -> None:
-    """What wins it back: mixtures, ramps and rollbacks, tried on one half of the data and confirmed on the other."""
+    """What wins it back: mixtures, rollbacks, new heads, tried on one half of the data and confirmed on the other."""
     requests, settled = telling.requests(), telling.settled()
     policy = planning.plan_policy(planning.GateWords(max_drop=gate.max_drop), settled)
     policy = planning.with_confidence(policy, gate.confidence)
