@@ -11,7 +11,7 @@ import pytest
 SRC = Path(__file__).parent.parent / "src" / "forgetaudit"
 
 ROWS = [
-    {"errors", "user_code", "values", "wording"},
+    {"errors", "gaps", "user_code", "values", "wording"},
     {"policy", "inference"},
     {"checkpoints", "data", "logs", "stats", "report", "plan", "plugins", "progress"},
     {"models", "tasks", "renderers", "config", "budget"},

@@ -83,7 +83,7 @@ def measure_behaviour(
     if not ledger.answers.n:
         raise DataError(
             f"{data.plan.name} holds nothing to ask",
-            details=data.task.decisions(),
+            details=[str(note) for note in data.task.decisions()],
             hint="pass examples that the task can ask something about",
         )
     ran = _Run(ledger=ledger, stream=stream, records=records)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from forgetaudit.audits.behaviour import Behaviour, measure_behaviour
 from forgetaudit.audits.budget import measure_budget
+from forgetaudit.audits.gaps import gap_findings
 from forgetaudit.audits.harness import Asked, is_of_harness, open_harness
 from forgetaudit.audits.inputs import OpenedData, describe_file, open_data
 from forgetaudit.audits.lost import refuse_unwritable, write_asked
@@ -124,7 +125,10 @@ def _report(
     )
     weights = tuple(weight_section(one, network) for one in weighed.values())
     variants = (VariantName(name="base"), *(_variant(name, plan, network) for name in plan.names))
-    verdict = judge(plan.policy, source=source, features=features, weights=weights, today=clock.today)
+    gaps = gap_findings(base, tuned, network, data)
+    verdict = judge(
+        plan.policy, source=source, features=features, weights=weights, gaps=gaps, today=clock.today
+    )
     known = {one.variant: one for one in budgets if isinstance(one, BudgetSection)}
     facts = [
         Facts(
@@ -164,7 +168,7 @@ def _report(
         noise=tuple(floor for behaviour in behaviours for floor in behaviour.noise),
         weights=weights,
         budget=tuple(one for one in budgets if one is not None),
-        findings=tuple(finding for one in facts for finding in find(one)),
+        findings=(*gaps, *(finding for one in facts for finding in find(one))),
         run=clock.laps(),
     )
 

@@ -26,5 +26,5 @@ def describe_file(name: str, checkpoint: Checkpoint, settings: Settings, *, name
         digest=Absent(not_measured=f"{found.reason} (--hash)")
         if isinstance(found, NotMeasured)
         else Digest(method="sha256", value=found),
-        notes=tuple(utf8(note) for note in checkpoint.notes),
+        notes=tuple(utf8(str(note)) for note in checkpoint.notes),
     )

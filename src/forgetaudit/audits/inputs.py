@@ -9,6 +9,7 @@ from forgetaudit.data.batches import Batch
 from forgetaudit.data.examples import Example, Examples
 from forgetaudit.data.readers import open_examples
 from forgetaudit.errors import DataError, UsageError
+from forgetaudit.gaps import Gap, Notes, gaps_in
 from forgetaudit.models.architecture import Preparation
 from forgetaudit.plan import DataPlan, Settings, utf8
 from forgetaudit.report.inputs import DataInput
@@ -97,19 +98,32 @@ class OpenedData:
         assert self.chosen is not None  # noqa: S101
         return self.chosen.name
 
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """What of these data was not read, or not as it stands; all of it is known after the run."""
+        notes: Notes = self.examples.decisions
+        if self.chosen is not None:
+            notes += self.chosen.task.decisions()
+        own = tuple(
+            replace(gap, variant=name)
+            for name, chosen in self.own.items()
+            for gap in gaps_in(chosen.task.decisions())
+        )
+        return tuple(replace(gap, data=self.plan.name) for gap in (*gaps_in(notes), *own))
+
     def described(self) -> DataInput:
         """For the report, after the run: what was read, and every decision on the way."""
         examples = self.examples
-        said = () if self.chosen is None else (self.chosen.decision, *self.chosen.task.decisions())
+        said = () if self.chosen is None else (self.chosen.decision, *map(str, self.chosen.task.decisions()))
         for name, chosen in self.own.items():
-            said += tuple(f"{name}: {text}" for text in chosen.task.decisions() if text not in said)
+            said += tuple(f"{name}: {text}" for text in map(str, chosen.task.decisions()) if text not in said)
         return DataInput(
             data=self.plan.name,
             where=utf8(self.plan.where),
             n=len(examples),
             fingerprint=examples.fingerprint,
             classes=examples.class_names,
-            decisions=tuple(utf8(text) for text in (self.plan.decision, *examples.decisions, *said)),
+            decisions=tuple(utf8(str(text)) for text in (self.plan.decision, *examples.decisions, *said)),
         )
 
 

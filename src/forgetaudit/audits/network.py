@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.engine.variants import Variant, make_variant
 from forgetaudit.errors import UsageError
+from forgetaudit.gaps import Gap, gaps_in
 from forgetaudit.models.architecture import Architecture, Graft, Preparation
 from forgetaudit.models.layers import Layer, Stage, select_layers
 from forgetaudit.models.loading import LoadedState
@@ -19,6 +20,8 @@ from forgetaudit.report.inputs import ModelInput
 
 __all__ = ["Network", "build_network", "load_variant"]
 
+BASE = "base"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
@@ -26,7 +29,7 @@ class Network:
 
     `preparation` makes raw inputs into arguments, `own_preparations` those of variants that are given inputs of their
     own (--preprocess each), `class_names` are the labels in the order of the scores, `task` is
-    what it was made for.
+    what it was made for. `gaps` are tensors that are not run, and what else of the files the network does not hold.
     """
 
     skeleton: nn.Module
@@ -42,6 +45,7 @@ class Network:
     dtype: torch.dtype
     threads: int
     base_names: Mapping[str, str]
+    gaps: tuple[Gap, ...] = ()
 
     @contextmanager
     def limited_threads(self) -> Iterator[None]:
@@ -71,8 +75,8 @@ def build_network(
     built = architecture.build(base, dtype=dtype, device=device, seed=plan.settings.seed)
     layers = select_layers(built.model, plan.settings.layers)
     _check_named_layers(plan, layers)
-    loaded = {"base": built.base}
-    variants = [make_variant("base", built.model, built.base.state)]
+    loaded = {BASE: built.base}
+    variants = [make_variant(BASE, built.model, built.base.state)]
     graft = _graft(plan.settings.head, _head_tensors(built.model, layers), built.base.state)
     for name, checkpoint in tuned.items():
         loaded[name] = architecture.load(built.model, checkpoint, dtype=dtype, device=device, graft=graft)
@@ -96,6 +100,11 @@ def build_network(
         dtype=dtype,
         threads=plan.settings.threads or torch.get_num_threads(),
         base_names=built.base.model_names,
+        gaps=tuple(
+            replace(gap, variant=None if name == BASE else name)
+            for name, state in loaded.items()
+            for gap in gaps_in(state.notes)
+        ),
     )
 
 

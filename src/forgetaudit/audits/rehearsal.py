@@ -33,7 +33,7 @@ def rehearse(plan: AuditPlan) -> Iterator[Row]:
         for name, path, checkpoint in zip(plan.names, plan.tuned, tuned, strict=True):
             yield "tuned", f"{path} (as {name}): {_told(checkpoint)}"
             alignment = align_through_model(base, checkpoint, family.model_names)
-            yield from (("", note) for note in (*checkpoint.notes, *alignment.steps))
+            yield from (("", str(note)) for note in (*checkpoint.notes, *alignment.steps))
         if not plan.data:
             yield "data", "none: only the weights would be compared"
         else:
@@ -59,7 +59,7 @@ def _what_runs(
         yield "inputs", outline.preparation.said
     for opened in data:
         yield "data", f"{opened.plan.name}: {opened.plan.decision}"
-        yield from (("", decision) for decision in opened.examples.decisions)
+        yield from (("", str(decision)) for decision in opened.examples.decisions)
         yield "task", _task(plan, architecture, outline, opened)
     for asked in harnesses:
         yield "data", f"{asked.plan.name}: {asked.plan.decision}, {counted(len(plan.tuned) + 1, 'variant')}"
@@ -79,7 +79,7 @@ def _task(plan: AuditPlan, architecture: Architecture, outline: Outline | None, 
     preparation = Preparation() if outline is None else outline.preparation
     setting = opened.setting(architecture.name, architecture.task, architecture.class_names, preparation)
     chosen = make_task(plan.settings.task, setting)
-    return "; ".join([chosen.decision.removeprefix("task "), *chosen.task.decisions()])
+    return "; ".join([chosen.decision.removeprefix("task "), *map(str, chosen.task.decisions())])
 
 
 def _layers(plan: AuditPlan, outline: Outline | None, name: str) -> str:

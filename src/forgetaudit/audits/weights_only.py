@@ -8,6 +8,7 @@ from forgetaudit.audits.adapter_weights import is_lora, weigh_lora, weigh_withou
 from forgetaudit.audits.budget import measure_budget
 from forgetaudit.audits.files import describe_file
 from forgetaudit.audits.forensics import examine
+from forgetaudit.audits.gaps import gap_findings
 from forgetaudit.audits.provenance import Clock, gate_settings, versions
 from forgetaudit.audits.weighing import weigh, weight_section
 from forgetaudit.budget.plan import BudgetPlan
@@ -23,6 +24,7 @@ from forgetaudit.report.gate import judge
 from forgetaudit.report.inputs import FileInput, Inputs, VariantName
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
+from forgetaudit.report.verdict import Finding
 from forgetaudit.report.weights import WeightSection
 
 __all__ = ["compare_weights", "measure_adapter"]
@@ -63,7 +65,8 @@ def compare_weights(
             ],
         )
         clock.lap("digest")
-    return _report(plan, inputs, sections, clock, tuple(opened.budgets))
+        gaps = gap_findings(opened.base, opened.tuned)
+    return _report(plan, inputs, sections, clock, gaps, tuple(opened.budgets))
 
 
 def measure_adapter(plan: AuditPlan) -> AuditReport:
@@ -81,7 +84,9 @@ def measure_adapter(plan: AuditPlan) -> AuditReport:
         digest=Absent(not_measured="no base was passed"),
     )
     clock.lap("weights")
-    return _report(plan, _inputs(plan, nothing, [described]), sections, clock)
+    return _report(
+        plan, _inputs(plan, nothing, [described]), sections, clock, gap_findings(adapter, {name: adapter})
+    )
 
 
 class _Opened:
@@ -145,10 +150,11 @@ def _report(
     inputs: Inputs,
     sections: tuple[WeightSection, ...],
     clock: Clock,
+    gaps: tuple[Finding, ...],
     budgets: tuple[BudgetSection | BudgetAbsent, ...] = (),
 ) -> AuditReport:
     absent = Absent(not_measured=_NOT_ASKED)
-    verdict = judge(plan.policy, source=absent, features=absent, weights=sections)
+    verdict = judge(plan.policy, source=absent, features=absent, weights=sections, gaps=gaps)
     variants = tuple(VariantName(name=name) for name in plan.names)
     known = {one.variant: one for one in budgets if isinstance(one, BudgetSection)}
     facts = [
@@ -171,6 +177,6 @@ def _report(
         features=absent,
         weights=sections,
         budget=budgets,
-        findings=tuple(finding for one in facts for finding in find(one)),
+        findings=(*gaps, *(finding for one in facts for finding in find(one))),
         run=clock.laps(),
     )

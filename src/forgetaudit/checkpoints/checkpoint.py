@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from forgetaudit.gaps import Notes
+
 __all__ = ["DTYPE_BITS", "Checkpoint", "Shape", "TensorInfo"]
 
 Shape = tuple[int, ...]
@@ -87,7 +89,7 @@ class Checkpoint(Protocol):
         ...
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def notes(self) -> Notes:
         """Decisions made while opening."""
         ...
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from forgetaudit.checkpoints.sentence_modules import MODULES, read_modules
 from forgetaudit.errors import UnreadableCheckpoint, listing
+from forgetaudit.gaps import Notes
 
 __all__ = ["Chosen", "weights_in"]
 
@@ -27,7 +28,7 @@ class Chosen:
     """The file to open, and what a user should know of the choice."""
 
     path: Path
-    notes: tuple[str, ...]
+    notes: Notes
 
 
 def weights_in(directory: Path) -> Chosen:

@@ -13,6 +13,7 @@ from forgetaudit.checkpoints.checkpoint import DTYPE_BITS, Shape, TensorInfo
 from forgetaudit.checkpoints.inert_pickle import Name, Record, read_inert
 from forgetaudit.checkpoints.regular_file import RegularFile
 from forgetaudit.errors import UnreadableCheckpoint, UnsafeCheckpoint, listing
+from forgetaudit.gaps import Notes
 
 __all__ = ["INDEX", "DistributedCheckpoint"]
 
@@ -50,7 +51,7 @@ class DistributedCheckpoint:
 
     format = "torch.distributed.checkpoint"
 
-    def __init__(self, path: Path, notes: tuple[str, ...] = ()) -> None:
+    def __init__(self, path: Path, notes: Notes = ()) -> None:
         self.path = path / INDEX
         self.metadata: dict[str, str] = {}
         index = _index(self.path)

@@ -11,6 +11,7 @@ from forgetaudit.checkpoints.safetensors_file import SafetensorsFile
 from forgetaudit.checkpoints.sharded import ShardedCheckpoint
 from forgetaudit.checkpoints.torch_file import TorchFile
 from forgetaudit.errors import UnreadableCheckpoint
+from forgetaudit.gaps import Notes
 
 __all__ = ["open_checkpoint"]
 
@@ -37,7 +38,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
     return _open_file(path, ())
 
 
-def _open_file(path: Path, notes: tuple[str, ...]) -> Checkpoint:
+def _open_file(path: Path, notes: Notes) -> Checkpoint:
     match recognise(path):
         case Kind.INDEX:
             return ShardedCheckpoint(path, notes)

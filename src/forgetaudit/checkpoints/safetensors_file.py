@@ -6,6 +6,7 @@ from typing import Self
 
 from forgetaudit.checkpoints.header import read_header
 from forgetaudit.checkpoints.regular_file import RegularFile
+from forgetaudit.gaps import Notes
 
 __all__ = ["SafetensorsFile"]
 
@@ -15,7 +16,7 @@ class SafetensorsFile:
 
     format = "safetensors"
 
-    def __init__(self, path: Path, notes: tuple[str, ...] = ()) -> None:
+    def __init__(self, path: Path, notes: Notes = ()) -> None:
         self.path = path
         self.files: tuple[Path, ...] = (path,)
         self.notes = notes

@@ -12,6 +12,7 @@ from forgetaudit.checkpoints.regular_file import RegularFile
 from forgetaudit.checkpoints.single import open_single
 from forgetaudit.checkpoints.strict_json import parse_object
 from forgetaudit.errors import UnreadableCheckpoint, UnsafeCheckpoint, listing
+from forgetaudit.gaps import Gap, Notes
 
 __all__ = ["ShardedCheckpoint"]
 
@@ -27,7 +28,7 @@ class ShardedCheckpoint:
     Shards must lie beside the index: names with a folder, a drive or `..` are refused before any file is touched.
     """
 
-    def __init__(self, path: Path, notes: tuple[str, ...] = ()) -> None:
+    def __init__(self, path: Path, notes: Notes = ()) -> None:
         self.path = path
         index = _read_index(path)
         self._shard_of = _weight_map(index, path)
@@ -63,13 +64,13 @@ class ShardedCheckpoint:
     ) -> None:
         self.close()
 
-    def _survey(self, shards: list[str]) -> tuple[dict[str, TensorInfo], tuple[str, ...]]:
+    def _survey(self, shards: list[str]) -> tuple[dict[str, TensorInfo], Notes]:
         tensors: dict[str, TensorInfo] = {}
-        notes: list[str] = []
+        notes: list[str | Gap] = []
         unnamed: list[str] = []
         for shard in shards:
             found = self._shard(shard)
-            notes += [f"{shard}: {note}" for note in found.notes]
+            notes += [note if isinstance(note, Gap) else f"{shard}: {note}" for note in found.notes]
             self._check_complete(shard, found)
             for name, info in found.tensors.items():
                 if self._shard_of.get(name) == shard:

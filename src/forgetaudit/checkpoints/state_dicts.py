@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forgetaudit.errors import UnreadableCheckpoint, listing
+from forgetaudit.gaps import Gap, Notes
 
 __all__ = ["StateDict", "find_state_dict"]
 
@@ -32,7 +33,7 @@ class StateDict:
     """The weights found, by name, and the decisions that led to them."""
 
     tensors: Mapping[str, object]
-    notes: tuple[str, ...]
+    notes: Notes
 
 
 def find_state_dict(loaded: object, is_tensor: IsTensor, path: Path) -> StateDict:
@@ -41,7 +42,7 @@ def find_state_dict(loaded: object, is_tensor: IsTensor, path: Path) -> StateDic
     Raises UnreadableCheckpoint where there is none, or several and nothing says which.
     """
     trail: list[str] = []
-    notes: list[str] = []
+    notes: list[str | Gap] = []
     found = _as_mapping(loaded, path)
     while (key := _next_key(found, is_tensor, path, notes)) is not None:
         trail.append(key)
@@ -66,7 +67,7 @@ def _as_mapping(loaded: object, path: Path) -> Mapping[object, object]:
 
 
 def _next_key(
-    found: Mapping[object, object], is_tensor: IsTensor, path: Path, notes: list[str]
+    found: Mapping[object, object], is_tensor: IsTensor, path: Path, notes: list[str | Gap]
 ) -> str | None:
     """The key to descend into; None where the weights are here."""
     sets = [key for key, value in found.items() if isinstance(key, str) and _holds_tensors(value, is_tensor)]

@@ -14,6 +14,7 @@ from forgetaudit.checkpoints.regular_file import RegularFile
 from forgetaudit.checkpoints.state_dicts import find_state_dict
 from forgetaudit.checkpoints.torch_archive import check_archive
 from forgetaudit.errors import CheckpointError, UnreadableCheckpoint, UnsafeCheckpoint, listing
+from forgetaudit.gaps import Notes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +31,7 @@ class TorchFile:
 
     format = "torch file"
 
-    def __init__(self, path: Path, notes: tuple[str, ...] = ()) -> None:
+    def __init__(self, path: Path, notes: Notes = ()) -> None:
         check_archive(path)
         self.path = path
         self.files: tuple[Path, ...] = (path,)
@@ -71,7 +72,7 @@ class TorchFile:
         self.close()
 
 
-def _named_tensors(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+def _named_tensors(path: Path) -> tuple[dict[str, Tensor], Notes]:
     from torch import Tensor
 
     found = find_state_dict(_load(path), lambda value: isinstance(value, Tensor), path)

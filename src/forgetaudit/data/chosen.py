@@ -12,6 +12,7 @@ from forgetaudit.data.labels import Labels, names_beside, read_labels
 from forgetaudit.data.questions import read_questions
 from forgetaudit.data.sources import Source
 from forgetaudit.errors import DataError
+from forgetaudit.gaps import Gap
 
 __all__ = ["Choice", "chosen_examples"]
 
@@ -28,7 +29,7 @@ class Choice:
     shuffled: bool = False
 
 
-def chosen_examples(source: Source, where: str, decisions: list[str], choice: Choice) -> Examples:
+def chosen_examples(source: Source, where: str, decisions: Sequence[str | Gap], choice: Choice) -> Examples:
     """The examples in the rows of `source`; `decisions` are those that led to it. DataError where nothing fits."""
     if not len(source):
         raise DataError(f"{where} is empty", hint="pass data with at least one example")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from forgetaudit.errors import DataError, UsageError
+from forgetaudit.gaps import Notes
 
 __all__ = ["Choices", "Example", "Examples", "Input", "content_hash", "sample"]
 
@@ -58,7 +59,7 @@ class Examples:
         *,
         labels: Sequence[int] | None,
         class_names: tuple[str, ...] | None,
-        decisions: tuple[str, ...],
+        decisions: Notes,
         of_text: bool = False,
         of_choices: bool = False,
         groups: Sequence[str] | None = None,

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from forgetaudit.checkpoints.checkpoint import Checkpoint, TensorInfo
 from forgetaudit.errors import MismatchError, ModelError, listing
+from forgetaudit.gaps import Notes
 from forgetaudit.models.adapter_files import (
     adapter_config,
     open_adapter_weights,
@@ -56,7 +57,7 @@ class AdaptedCheckpoint:
         self._names = self._file_names()
         self.touched = frozenset(self._names)
         self.tensors = self._all_tensors()
-        self.notes = (said_of_base(path, base), self._said(weights.notes))
+        self.notes: Notes = (said_of_base(path, base), *weights.notes, self._said())
         self._merged: tuple[Touched, dict[str, Tensor]] | None = None
         self._last: tuple[str, memoryview] | None = None
 
@@ -138,10 +139,9 @@ class AdaptedCheckpoint:
             )
         return tensors
 
-    def _said(self, notes: tuple[str, ...]) -> str:
+    def _said(self) -> str:
         n = len(self.touched)
-        merged = f"audited merged: {n} tensors merged in float32 as PEFT merges them, all others are base's"
-        return "; ".join([*notes, merged])
+        return f"audited merged: {n} tensors merged in float32 as PEFT merges them, all others are base's"
 
 
 def _resized(model: nn.Module, given: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.errors import MismatchError, listing
+from forgetaudit.gaps import Notes
 from forgetaudit.models.architecture import Graft
 from forgetaudit.models.loading import (
     LoadedState,
@@ -30,7 +31,7 @@ def fill(
     device: torch.device,
     graft: Graft | None,
     shared: Mapping[str, Tensor] = MappingProxyType({}),
-    notes: tuple[str, ...] = (),
+    notes: Notes = (),
 ) -> LoadedState:
     """Every parameter and buffer; floating ones in `dtype`. Names that are tied share one tensor.
 

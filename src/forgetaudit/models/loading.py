@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from forgetaudit.checkpoints.align import NameAlignment, align_names
 from forgetaudit.checkpoints.checkpoint import Checkpoint, Shape
 from forgetaudit.errors import MismatchError, listing
+from forgetaudit.gaps import Notes
 
 __all__ = [
     "Graft",
@@ -33,7 +34,7 @@ class LoadedState:
     model_names: Mapping[str, str]
     grafted: tuple[str, ...]
     steps: tuple[str, ...]
-    notes: tuple[str, ...] = ()
+    notes: Notes = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

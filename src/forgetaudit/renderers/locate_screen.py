@@ -9,7 +9,7 @@ from forgetaudit.renderers.lines import LABEL, Line, evenly
 from forgetaudit.renderers.locate_words import located_line
 from forgetaudit.renderers.phrases import asked, files_compared
 from forgetaudit.renderers.preview_lines import preview_lines
-from forgetaudit.renderers.screen import finding_lines, provenance_line
+from forgetaudit.renderers.screen import finding_lines, gap_lines, provenance_line
 from forgetaudit.report.locate import LocateSection, Sums
 from forgetaudit.report.parts import Absent, Measured
 from forgetaudit.report.report import AuditReport
@@ -24,6 +24,7 @@ def locate_screen(report: AuditReport, exit_note: str = "") -> Iterator[Line]:
         on = f"   {section.data} · {asked(subject.source)}" if subject.source else ""
         yield [("forgetaudit locate  ", "bold"), (f"{files_compared(report, 'tuned')}{on}", "")]
         yield located_line(section)
+        yield from gap_lines(report, subject)
         yield []
         if section.preview is not None:
             yield from preview_lines(section.preview)

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 from forgetaudit.renderers import numbers
 from forgetaudit.renderers.drop_words import span
+from forgetaudit.renderers.headline import subjects
 from forgetaudit.renderers.lines import LABEL, Line
 from forgetaudit.renderers.phrases import files_compared
 from forgetaudit.renderers.repair_words import front_words, repair_headline, share_words, shown_remedies
-from forgetaudit.renderers.screen import provenance_line
+from forgetaudit.renderers.screen import gap_lines, provenance_line
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.repair import RepairCandidate, RepairConfirmation, RepairSection
 from forgetaudit.report.report import AuditReport
@@ -36,6 +37,8 @@ def repair_screen(report: AuditReport, exit_note: str = "") -> Iterator[Line]:
         (("REPAIRED", "good") if repair.met else ("NOT REPAIRED", "bad")),
         ("  " + repair_headline(report), ""),
     ]
+    for subject in subjects(report):
+        yield from gap_lines(report, subject)
     yield []
     if not isinstance(repair.confirmed, Absent):
         yield from _confirmed(repair.confirmed)

@@ -13,6 +13,7 @@ from forgetaudit.renderers.phrases import (
     asked,
     best_advice,
     files_compared,
+    findings_of,
     nats,
     perplexity,
     rival_words,
@@ -23,7 +24,7 @@ from forgetaudit.report.parts import Absent, Estimate, Measured
 from forgetaudit.report.report import AuditReport
 from forgetaudit.wording import counted
 
-__all__ = ["decisions", "finding_lines", "provenance_line", "rule_lines", "screen"]
+__all__ = ["decisions", "finding_lines", "gap_lines", "provenance_line", "rule_lines", "screen"]
 
 
 def screen(report: AuditReport, exit_note: str = "") -> Iterator[Line]:
@@ -31,6 +32,7 @@ def screen(report: AuditReport, exit_note: str = "") -> Iterator[Line]:
     for subject in subjects(report):
         yield _title(report, subject)
         yield verdict_line(report, subject)
+        yield from gap_lines(report, subject)
         yield []
         yield from _behaviour(report, subject)
         if subject.weights is not None:
@@ -228,15 +230,24 @@ def rule_lines(report: AuditReport, subject: Subject) -> Iterator[Line]:
         yield []
 
 
+def gap_lines(report: AuditReport, subject: Subject) -> Iterator[Line]:
+    """What was handed over and is not in the numbers, right under the verdict: nothing unread goes unsaid."""
+    data = subject.source.data if subject.source else None
+    for gap in findings_of(report, subject.variant, data):
+        if gap.holds is not None:
+            yield [("note  ", "warn" if gap.holds == "nothing" else "bad"), (gap.title, "")]
+
+
 def finding_lines(report: AuditReport, subject: Subject) -> Iterator[Line]:
     """What is known of why, and what to try."""
     data = subject.source.data if subject.source else None
-    mine = [f for f in report.findings if f.variant == subject.variant and f.data in (None, data)]
-    told = [f for f in mine if f.id not in SAID_ELSEWHERE]
+    mine = findings_of(report, subject.variant, data)
+    told = [f for f in mine if f.id not in SAID_ELSEWHERE and f.holds is None]
     for finding in told:
         style = {"high": "bad", "medium": "warn"}.get(finding.severity, "")
         yield [("why   ", style), (finding.title, "")]
-    for advice in best_advice(told or mine):
+    gaps = [f for f in mine if f.holds is not None]
+    for advice in best_advice([*gaps, *told] or mine):
         yield [("try   ", "dim"), (advice, "")]
     for number, (command, what) in enumerate(next_steps(report, subject)):
         yield [("      " if number else "try   ", "dim"), (f"{command}   {what}", "")]

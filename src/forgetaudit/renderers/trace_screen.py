@@ -8,7 +8,7 @@ from forgetaudit.renderers.headline import subjects, verdict_line
 from forgetaudit.renderers.lines import LABEL, Line
 from forgetaudit.renderers.phrases import asked
 from forgetaudit.renderers.plot import Dot, plot
-from forgetaudit.renderers.screen import finding_lines, provenance_line, rule_lines
+from forgetaudit.renderers.screen import finding_lines, gap_lines, provenance_line, rule_lines
 from forgetaudit.renderers.trace_layers import layer_lines
 from forgetaudit.renderers.trace_words import (
     accuracy_ends,
@@ -42,6 +42,7 @@ def trace_screen(report: AuditReport, exit_note: str = "") -> Iterator[Line]:
         on = f"   {subject.source.data} · {asked(subject.source)}" if subject.source else ""
         yield [("forgetaudit trace  ", "bold"), (f"{run_words(report, trace)}{on}", "")]
         yield verdict_line(report, subject)
+        yield from gap_lines(report, subject)
         yield []
         if subject.source is not None:
             yield from _curve(trace, subject.source.data)

@@ -8,6 +8,7 @@ from forgetaudit.renderers.budget_lines import budget_lines
 from forgetaudit.renderers.headline import Subject, rule_words, rules_of, subjects, verdict_line
 from forgetaudit.renderers.lines import LABEL, Line
 from forgetaudit.renderers.phrases import best_advice, files_compared, findings_of
+from forgetaudit.renderers.screen import gap_lines
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.weights import LayerWeights, TensorRow, WeightSection, WeightTotal
@@ -26,6 +27,7 @@ def weights_screen(report: AuditReport, exit_note: str = "", *, by: By = "layer"
     for subject in subjects(report):
         yield [("forgetaudit weights  ", "bold"), (files_compared(report, subject.variant), "")]
         yield verdict_line(report, subject)
+        yield from gap_lines(report, subject)
         yield []
         if subject.weights is not None:
             yield from _table(subject.weights, by)
@@ -144,7 +146,8 @@ def _rules(report: AuditReport, subject: Subject) -> Iterator[Line]:
 
 def _findings(report: AuditReport, subject: Subject) -> Iterator[Line]:
     found = findings_of(report, subject.variant, None)
-    yield from _told([finding.title for finding in found], "found ", [f.severity for f in found])
+    told = [finding for finding in found if finding.holds is None]
+    yield from _told([finding.title for finding in told], "found ", [f.severity for f in told])
     yield from _told(best_advice(found), "try   ", [])
     if found:
         yield []

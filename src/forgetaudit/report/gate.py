@@ -2,7 +2,8 @@
 
 With margin δ, estimate d and one-sided limits L, U: PASS if n ≥ min-samples and U < δ. FAIL if d > δ and L > 0
 (`likely`), or if L > δ (`proven`), at any n. Else INCONCLUSIVE. Exact and diagnostic values are compared plainly.
-A rule on something that was not measured is inconclusive, never passed.
+A rule on something that was not measured is inconclusive, never passed, and so is a rule on numbers that do not
+speak of everything that was handed over: see `gaps`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,7 +27,7 @@ from forgetaudit.report.rules.geometry import (
 from forgetaudit.report.rules.log_loss import judge_log_loss
 from forgetaudit.report.rules.shares import judge_disagreement, judge_forgotten, judge_without_labels
 from forgetaudit.report.rules.waiving import Judge, Waived, judge_waived, states_of
-from forgetaudit.report.verdict import Outcome, RuleResult, Verdict
+from forgetaudit.report.verdict import Finding, Outcome, RuleResult, Verdict
 from forgetaudit.report.weights import WeightSection
 
 __all__ = ["FAILED", "INCONCLUSIVE", "PASSED", "REFUSED", "judge"]
@@ -54,11 +55,13 @@ def judge(
     source: Sections,
     features: FeatureSections,
     weights: WeightSections,
+    gaps: Sequence[Finding] = (),
     variants: Sequence[str] = (),
     today: date | None = None,
 ) -> Verdict:
     """Every rule for every variant (and data set), and the exit code: 2 beats 1 beats 3 beats 0.
 
+    `gaps` are findings on what was not read, run or compared, each of one variant; others among them are ignored.
     `variants` can be left out where there are weights: their names are the variants' then. Waivers end, so the day
     counts: `today` in UTC, by default the machine's.
     """
@@ -66,23 +69,42 @@ def judge(
     measured = _Measured(source=source, features=features, weights=weights, variants=names)
     day = today or datetime.now(UTC).date()
     damage = {} if isinstance(weights, Absent) else {section.variant: section.damage for section in weights}
-    judged = [found for rule in policy.rules for found in _results(rule, policy, measured, day)]
-    results = tuple(_held_back(found.result, damage.get(found.result.variant)) for found in judged)
+    by_rule = [(rule, found) for rule in policy.rules for found in _results(rule, policy, measured, day)]
+    results = tuple(
+        _held_back(found.result, damage.get(found.result.variant) or _gap_under(rule, found.result, gaps))
+        for rule, found in by_rule
+    )
     refused = not isinstance(source, Absent) and any(section.unusable for section in source)
     outcome = _outcome(results, refused=refused)
     return Verdict(
         outcome=outcome,
         exit_code=_exit_code(outcome, policy),
         rules=results,
-        waivers=states_of(policy.waivers, judged, day),
+        waivers=states_of(policy.waivers, [found for _, found in by_rule], day),
     )
 
 
-def _held_back(result: RuleResult, damage: str | None) -> RuleResult:
-    """Damaged weights pass nothing: where the numbers look right, the rule does not measure what is wrong."""
-    if damage is None or result.outcome not in ("pass", "waived"):
+def _held_back(result: RuleResult, why: str | None) -> RuleResult:
+    """Damaged weights pass nothing: where the numbers look right, the rule does not measure what is wrong.
+
+    Nor does a rule pass over what was not read, run or compared.
+    """
+    if why is None or result.outcome not in ("pass", "waived"):
         return result
-    return result.model_copy(update={"outcome": "inconclusive", "reason": damage})
+    return result.model_copy(update={"outcome": "inconclusive", "reason": why})
+
+
+def _gap_under(rule: Rule, result: RuleResult, gaps: Sequence[Finding]) -> str | None:
+    """What the rule's numbers do not speak of, of its variant and data; None where they speak of everything."""
+    kind = "weights" if rule.kind.is_of_weights else "behaviour"
+    for gap in gaps:
+        if (
+            gap.holds in (kind, "everything")
+            and gap.variant == result.variant
+            and (gap.data is None or result.data is None or gap.data == result.data)
+        ):
+            return f"cannot pass: {gap.title}"
+    return None
 
 
 def _outcome(results: Sequence[RuleResult], *, refused: bool) -> Outcome:

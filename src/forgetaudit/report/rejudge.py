@@ -24,6 +24,7 @@ def judge_report(report: AuditReport, policy: Policy, *, today: date) -> Verdict
         source=report.source,
         features=report.features,
         weights=report.weights,
+        gaps=report.findings,
         variants=[variant.name for variant in report.variants[1:]],
         today=today,
     )

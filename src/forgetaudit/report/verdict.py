@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
+from forgetaudit.gaps import Holds
 from forgetaudit.policy import Level, Rule
 from forgetaudit.report.parts import Part
 from forgetaudit.values import Sides
@@ -90,7 +91,11 @@ class Verdict(Part):
 
 
 class Finding(Part):
-    """Something a person should know: severity (how bad) and confidence (how sure) are separate."""
+    """Something a person should know: severity (how bad) and confidence (how sure) are separate.
+
+    `holds` marks something that was handed over and not read, run or compared, and names the rules that cannot pass
+    because of it; None: the finding is about what was.
+    """
 
     id: Ident
     title: str
@@ -101,6 +106,7 @@ class Finding(Part):
     evidence: dict[str, Any] = Field(default_factory=dict)
     advice: str
     docs: str
+    holds: Holds | None = None
 
 
 def broken(rule: Rule) -> RuleOutcome:

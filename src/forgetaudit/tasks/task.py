@@ -10,6 +10,7 @@ from torch import Tensor
 
 from forgetaudit.data.batches import Batch
 from forgetaudit.data.examples import Example
+from forgetaudit.gaps import Notes
 
 __all__ = ["Encode", "Outcomes", "Sentences", "Setting", "Settled", "Task", "Tokens"]
 
@@ -110,7 +111,7 @@ class Setting:
     of_text: bool = False
     of_choices: bool = False
     labelled: bool = True
-    decisions: tuple[str, ...] = ()
+    decisions: Notes = ()
     class_names: tuple[str, ...] | None = None
     labels_present: frozenset[int] = frozenset()
     model_class_names: tuple[str, ...] | None = None
@@ -150,6 +151,6 @@ class Task(Protocol):
         """What `outputs`, as the model returned them for `batch`, are worth; ModelError where they are none."""
         ...
 
-    def decisions(self) -> tuple[str, ...]:
-        """Sentences on what was done to the examples so far, for the report: converted, cut."""
+    def decisions(self) -> Notes:
+        """What was done to the examples so far, for the report: converted, cut; as a gap where a reader has to know."""
         ...

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from forgetaudit.audits.gaps import gap_findings
 from forgetaudit.audits.inputs import OpenedData
 from forgetaudit.audits.locate.players import Player, find_players
 from forgetaudit.audits.locate.preview import refuse_without_loss
@@ -127,7 +128,7 @@ def _report(
         features=Absent(not_measured="locate reads no features"),
         weights=(weight_section(work.weighed, network),),
         locate=sections,
-        findings=tuple(locate_findings(sections)),
+        findings=(*gap_findings(pair.base, {"tuned": pair.tuned}, network, data), *locate_findings(sections)),
         run=clock.laps(),
     )
 

@@ -1,6 +1,6 @@
 """The chosen remedy on the half that it was not chosen on, and what was asked of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from forgetaudit.audits.behaviour import Behaviour
 from forgetaudit.audits.repair.candidates import Asked, Candidates
@@ -8,9 +8,10 @@ from forgetaudit.inference.paired import tango
 from forgetaudit.report.behaviour import RivalSection, SourceSection
 from forgetaudit.report.parts import Absent, Estimate, Measured
 from forgetaudit.report.repair import RepairConfirmation, RepairDemand
+from forgetaudit.report.verdict import Finding
 from forgetaudit.wording import points
 
-__all__ = ["confirmation", "demands", "not_chosen"]
+__all__ = ["confirmation", "demands", "not_chosen", "unanswered"]
 
 TUNED, REPAIRED = "tuned", "repaired"
 NO_TARGET = "no target data were passed (--target)"
@@ -44,6 +45,15 @@ def demands(
 ) -> tuple[RepairDemand, ...]:
     """Each thing that was asked, with what the confirming half says of it. `outcome` is that of the rules."""
     return tuple(_demands(behaviours, asked, target, outcome))
+
+
+def unanswered(gaps: Sequence[Finding]) -> tuple[RepairDemand, ...]:
+    """What the numbers do not speak of: a repair chosen by them is none of what was passed."""
+    return tuple(
+        RepairDemand(demand="measure all that was passed", met=False, reason=gap.title)
+        for gap in gaps
+        if gap.holds in ("behaviour", "everything")
+    )
 
 
 def not_chosen(candidates: Candidates, lost: Measured) -> tuple[RepairDemand, ...]:

@@ -1,16 +1,17 @@
 """A repair in the report's form: the audit of the remedy that was chosen, and what was tried."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from forgetaudit.audits.behaviour import Behaviour
+from forgetaudit.audits.gaps import gap_findings
 from forgetaudit.audits.inputs import OpenedData
 from forgetaudit.audits.network import Network
 from forgetaudit.audits.pair import Pair
 from forgetaudit.audits.provenance import Clock, gate_settings, versions
 from forgetaudit.audits.repair.candidates import Asked, Candidates
-from forgetaudit.audits.repair.confirming import confirmation, demands, not_chosen
+from forgetaudit.audits.repair.confirming import confirmation, demands, not_chosen, unanswered
 from forgetaudit.audits.repair.search import limits_of
 from forgetaudit.audits.repair.trials import Trials, Tried
 from forgetaudit.audits.weighing import Weighed, weight_section
@@ -21,6 +22,7 @@ from forgetaudit.report.inputs import Inputs, VariantName
 from forgetaudit.report.parts import Absent, estimate_from
 from forgetaudit.report.repair import RepairConfirmation, RepairDemand, RepairSection
 from forgetaudit.report.report import AuditReport
+from forgetaudit.report.verdict import Finding
 
 __all__ = ["NO_TARGET", "REPAIRED", "Halved", "Opened", "RepairPlan", "Searched", "report_of"]
 
@@ -104,8 +106,18 @@ def report_of(
         if best is None or from_files
         else Absent(not_measured="the remedy was not written")
     )
+    data = [half for one in opened.data for half in (one.whole, one.search, one.confirm)]
+    gaps = gap_findings(
+        opened.pair.base, {"tuned": opened.pair.tuned}, network, data, renamed={"tuned": name}
+    )
     verdict = judge(
-        audit.policy, source=source, features=features, weights=weights, variants=[name], today=clock.today
+        audit.policy,
+        source=source,
+        features=features,
+        weights=weights,
+        gaps=gaps,
+        variants=[name],
+        today=clock.today,
     )
     return AuditReport(
         command="repair",
@@ -132,8 +144,10 @@ def report_of(
         source=source,
         features=features,
         weights=weights,
-        repair=_section(opened, searched, best, behaviours, from_files=from_files, failed=verdict.outcome),
-        findings=(),
+        repair=_section(
+            opened, searched, best, behaviours, gaps, from_files=from_files, failed=verdict.outcome
+        ),
+        findings=gaps,
         run=clock.laps(),
     )
 
@@ -143,6 +157,7 @@ def _section(
     searched: Searched,
     best: Tried | None,
     behaviours: list[Behaviour] | None,
+    gaps: Sequence[Finding],
     *,
     from_files: bool,
     failed: str,
@@ -156,7 +171,10 @@ def _section(
         confirmed, judged = Absent(not_measured="no remedy was chosen"), not_chosen(candidates, lost)
     else:
         confirmed = confirmation(behaviours, target, from_files=from_files)
-        judged = demands(behaviours, candidates.asked, target, outcome=failed)
+        judged = (
+            *demands(behaviours, candidates.asked, target, outcome=failed),
+            *unanswered(gaps),
+        )
     met = all(one.met for one in judged)
     return RepairSection(
         families=plan.families,
