@@ -101,7 +101,7 @@ def test_empty_and_long_contexts_spaces_and_single_tokens_are_read_as_lm_eval_re
     expected = LM_EVAL["likelihoods"][name]["odd"]
     assert same(likelihoods(found), expected["log_likelihoods"])
     assert np.concatenate([o.correct for _, o in found]).tolist() == expected["acc"]
-    assert task.decisions()[-1] == (
+    assert str(task.decisions()[-1]) == (
         "2 of 7 questions were longer than the 128 tokens that the model reads, and lost their beginning"
     )
 

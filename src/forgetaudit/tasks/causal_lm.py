@@ -9,10 +9,12 @@ from torch import Tensor
 
 from forgetaudit.data.batches import Batch
 from forgetaudit.data.examples import Example
+from forgetaudit.gaps import Notes
 from forgetaudit.tasks.language import check_language
 from forgetaudit.tasks.task import Outcomes, Setting, Task, Tokens
 from forgetaudit.tasks.token_rows import TokenRow, as_batch, in_parts, texts_of
 from forgetaudit.tasks.token_scores import score_tokens, token_kl, token_loss
+from forgetaudit.tasks.unread import nothing_to_ask
 from forgetaudit.tasks.windows import Window, strided
 
 __all__ = ["CausalLM", "causal_lm"]
@@ -75,7 +77,7 @@ class CausalLM:
         """`kl`: KL(base‖tuned) over the next token, in nats, at every token that is asked."""
         return {"kl": token_kl(base, tuned, batch, ahead=1)}
 
-    def decisions(self) -> tuple[str, ...]:
+    def decisions(self) -> Notes:
         """What was `said` beforehand, and how the texts that came were read."""
         told = [*self._said, "every token of a text is asked but the first, given those before it"]
         if self._n_long:
@@ -84,16 +86,12 @@ class CausalLM:
                 f"{self._n_long:,} of {self._n_seen:,} texts are longer than {self._limit()}: read in windows that "
                 f"overlap by {overlap:,}, every token asked once"
             )
-        if self._n_short:
-            told.append(
-                f"{self._n_short:,} of {self._n_seen:,} texts have fewer than 2 tokens: nothing to ask"
-            )
         if self._n_started:
             told.append(
                 f"{self._n_started:,} of {self._n_seen:,} texts begin with the start token that the tokenizer "
                 "adds: not doubled"
             )
-        return tuple(told)
+        return (*told, *nothing_to_ask(self._n_short, self._n_seen, fewest=2))
 
     def _limit(self) -> str:
         if self._context == self._tokens.longest:

@@ -14,10 +14,12 @@ from torch import Tensor
 
 from forgetaudit.data.batches import Batch
 from forgetaudit.data.examples import Example
+from forgetaudit.gaps import Notes
 from forgetaudit.stats.neighbours import Ranking, overlap, rank_documents
 from forgetaudit.tasks.embedding_outputs import MASK, MeanOfTokens, embeddings_in
 from forgetaudit.tasks.task import Encode, Outcomes, Sentences, Settled
 from forgetaudit.tasks.text_pairs import TextPairs
+from forgetaudit.tasks.unread import texts_cut
 
 __all__ = ["Embedding"]
 
@@ -55,7 +57,7 @@ class Embedding:
         self._pairs = TextPairs()
         self._kept: dict[str, dict[str, Tensor]] = {}
         self._n_cut = 0
-        self._told: tuple[str, ...] = ()
+        self._told: Notes = ()
 
     def collate(self, examples: list[Example]) -> Batch:
         """The texts that have not been seen yet, each a row; perhaps none. `mask` is the attention mask.
@@ -100,15 +102,14 @@ class Embedding:
         self._pairs, self._kept, self._n_cut = TextPairs(), {}, 0
         return Settled(asked=asked, outcomes=outcomes, soft=soft)
 
-    def decisions(self) -> tuple[str, ...]:
+    def decisions(self) -> Notes:
         """What was `said` beforehand, what was searched, how it is scored, and how many texts were cut."""
         return (*self._said, *self._told)
 
-    def _tell(self) -> tuple[str, ...]:
+    def _tell(self) -> Notes:
         n_queries, n_documents = self._pairs.n_queries, self._pairs.n_documents
         longest = getattr(self._encode, "longest", None)
         limit = "the model reads" if longest is None else f"the {longest:,} tokens that the model reads"
-        cut = f"{self._n_cut:,} of {n_queries + n_documents:,} texts were longer than {limit}, and cut"
         similarity = self._sentences.similarity
         return (
             f"{n_queries:,} queries, each searched for among all {n_documents:,} different documents",
@@ -116,7 +117,7 @@ class Embedding:
             f"{similarity}; ties count as wrong",
             f"log loss is that of a softmax over all documents, of {SCALE[similarity]:g} times the {similarity}, "
             "as sentence-transformers' losses have it",
-            *([cut] if self._n_cut else []),
+            *texts_cut(self._n_cut, n_queries + n_documents, limit),
         )
 
     def _new_texts(self, example: Example) -> Iterator[tuple[str, str]]:

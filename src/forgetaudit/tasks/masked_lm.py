@@ -10,10 +10,12 @@ from torch import Tensor
 from forgetaudit.data.batches import Batch
 from forgetaudit.data.examples import Example
 from forgetaudit.errors import ModelError
+from forgetaudit.gaps import Notes
 from forgetaudit.tasks.language import check_language
 from forgetaudit.tasks.task import Outcomes, Setting, Task, Tokens
 from forgetaudit.tasks.token_rows import TokenRow, as_batch, in_parts, texts_of
 from forgetaudit.tasks.token_scores import score_tokens, token_kl, token_loss
+from forgetaudit.tasks.unread import nothing_to_ask
 from forgetaudit.tasks.windows import Window, cut
 
 __all__ = ["MaskedLM", "masked_lm"]
@@ -80,7 +82,7 @@ class MaskedLM:
         """`kl`: KL(base‖tuned) over the hidden token, in nats, at every one."""
         return {"kl": token_kl(base, tuned, batch, ahead=0)}
 
-    def decisions(self) -> tuple[str, ...]:
+    def decisions(self) -> Notes:
         """What was `said` beforehand, and how the texts that came were read."""
         told = [
             *self._said,
@@ -92,11 +94,7 @@ class MaskedLM:
                 f"{self._n_long:,} of {self._n_seen:,} texts are longer than the {self._tokens.longest:,} tokens "
                 f"that the model reads: read in {self._n_pieces:,} pieces"
             )
-        if self._n_short:
-            told.append(
-                f"{self._n_short:,} of {self._n_seen:,} texts have fewer than {FIRST + 1} tokens: nothing to ask"
-            )
-        return tuple(told)
+        return (*told, *nothing_to_ask(self._n_short, self._n_seen, fewest=FIRST + 1))
 
     def _row(
         self, example: str, number: int, ids: list[int], piece: Window, before: list[int], after: list[int]

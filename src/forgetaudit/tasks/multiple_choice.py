@@ -12,10 +12,12 @@ from torch import Tensor
 from forgetaudit.data.batches import Batch
 from forgetaudit.data.examples import Choices, Example
 from forgetaudit.errors import DataError
+from forgetaudit.gaps import Notes
 from forgetaudit.tasks.choice_encoding import Question, encode_questions
 from forgetaudit.tasks.choice_likelihoods import ABSENT, ChoiceLikelihoods
 from forgetaudit.tasks.scoring import labels_of, score_classes
 from forgetaudit.tasks.task import Outcomes, Setting, Tokens
+from forgetaudit.tasks.unread import texts_cut
 
 __all__ = ["MultipleChoice", "multiple_choice", "multiple_choice_normalised"]
 
@@ -85,20 +87,18 @@ class MultipleChoice:
             scores={told: right[told].astype(np.float64)},
         )
 
-    def decisions(self) -> tuple[str, ...]:
+    def decisions(self) -> Notes:
         """By what a choice is judged, how the model was run, and how many questions were too long for it."""
         by = (
             "log-likelihood per character (lm-eval's acc_norm)"
             if self._normalised
             else "log-likelihood (lm-eval's acc)"
         )
-        cut = (
-            f"{self._n_cut:,} of {self._n_seen:,} questions were longer than the {self._tokens.longest:,} tokens "
-            "that the model reads, and lost their beginning"
-        )
+        limit = f"the {self._tokens.longest:,} tokens that the model reads"
+        cut = texts_cut(self._n_cut, self._n_seen, limit, noun="question", lost="lost their beginning")
         judged = f"a choice is judged by its {by}, after one space"
         run = self._likelihoods.said
-        return (judged, *([run] if run else []), *([cut] if self._n_cut else []))
+        return (judged, *([run] if run else []), *cut)
 
 
 def multiple_choice(setting: Setting) -> MultipleChoice:

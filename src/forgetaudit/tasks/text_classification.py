@@ -8,8 +8,10 @@ from torch import Tensor
 from forgetaudit.data.batches import Batch
 from forgetaudit.data.examples import Example
 from forgetaudit.errors import DataError, ModelError
+from forgetaudit.gaps import Notes
 from forgetaudit.tasks.scoring import class_loss, labels_of, score_classes, told_shape
 from forgetaudit.tasks.task import Encode, Outcomes
+from forgetaudit.tasks.unread import texts_cut
 
 __all__ = ["TextClassification"]
 
@@ -64,12 +66,11 @@ class TextClassification:
         """The log loss of all rows, in nats, differentiable: the sum of what `score` gives."""
         return class_loss(outputs, batch)
 
-    def decisions(self) -> tuple[str, ...]:
+    def decisions(self) -> Notes:
         """What was `said` beforehand, and how many of the texts that came were longer than the model reads."""
         longest = getattr(self._encode, "longest", None)
         limit = "the model reads" if longest is None else f"the {longest:,} tokens that the model reads"
-        said = f"{self._n_cut:,} of {self._n_seen:,} texts were longer than {limit}, and cut"
-        return (*self._said, said) if self._n_cut else self._said
+        return (*self._said, *texts_cut(self._n_cut, self._n_seen, limit))
 
     def _count_cut(self) -> int:
         return int(getattr(self._encode, "n_truncated", 0))
