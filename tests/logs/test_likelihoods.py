@@ -78,3 +78,14 @@ def test_mutual_information_asks_twice_and_only_the_first_half_counts() -> None:
     )
     assert n_options_of(line, Kind.MULTIPLE_CHOICE) == 2
     assert log_loss_of(line, Kind.MULTIPLE_CHOICE) == 4.0
+
+
+@pytest.mark.parametrize("metrics", [3, None, "acc", {"a": 1}, [["a"]]])
+def test_metrics_that_are_no_list_hide_nothing(metrics: Any) -> None:
+    line = written.choice_line(0, chosen=0) | {"metrics": metrics}
+    assert n_options_of(line, Kind.MULTIPLE_CHOICE) == 4
+
+
+def test_a_target_of_thousands_of_digits_is_no_index() -> None:
+    line = written.choice_line(0, chosen=0) | {"target": "9" * 5000}
+    assert log_loss_of(line, Kind.MULTIPLE_CHOICE) is None

@@ -90,6 +90,22 @@ def test_a_metric_that_is_not_finite_everywhere_is_not_used(choose: Any) -> None
     assert "acc is NaN or infinite on 2 lines" in said
 
 
+@pytest.mark.parametrize("value", [-1e308, 10**400, "-1e308", "9" * 5000])
+def test_a_metric_too_large_to_be_summed_counts_as_infinite(choose: Any, value: Any) -> None:
+    said = refusal(DataError, choose, {"acc": value}, {"acc": 1.0})
+    assert "acc is NaN or infinite on 2 lines (numbers beyond 1e+100 count as infinite)" in said
+
+
+@pytest.mark.parametrize("length", [0, -20, 1e-300, float("nan"), 1e308])
+def test_a_perplexity_over_no_length_is_not_used(tmp_path: Path, length: float) -> None:
+    lines = [written.rolling_line(i, -60.0, 20) for i in range(3)]
+    for line in lines:
+        line["word_perplexity"] = [-60.0, length]
+    log = read_log(written.write(tmp_path / "x.jsonl", lines), lambda n: None)
+    pairs = pair_answers(log, log, "none")
+    assert choose_metric(pairs, log.filters["none"].metrics, None).metric.name == "byte_perplexity"
+
+
 def test_a_metric_that_some_lines_lack_is_not_used(choose: Any) -> None:
     chosen = choose({"acc": 1.0, "hard_acc": 1.0}, {"acc": 1.0})
     assert chosen.others == ()

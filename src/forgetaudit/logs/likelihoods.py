@@ -6,22 +6,26 @@ from typing import Any
 
 from forgetaudit.logs.answers import Kind
 
-__all__ = ["kind_of", "log_loss_of", "n_options_of", "number"]
+__all__ = ["LARGEST", "kind_of", "log_loss_of", "n_options_of", "number"]
+
+# No score and no log-likelihood is larger, and squares of larger ones overflow when they are summed.
+LARGEST = 1e100
 
 # lm-eval gives these as [index of the right choice, …], for a score of the whole set.
 _NAME_THE_GOLD = ("f1", "mcc", "brier_score", "likelihood")
 
 
 def number(value: object) -> float | None:
-    """A number, also one that was written as a string; None for anything else."""
-    if isinstance(value, bool | int | float):
-        return float(value)
-    if not isinstance(value, str):
+    """A number, also one that was written as a string; None for anything else, infinity for one beyond 1e100."""
+    if not isinstance(value, bool | int | float | str):
         return None
     try:
-        return float(value)
+        found = float(value)
+    except OverflowError:
+        return math.inf
     except ValueError:
-        return {"True": 1.0, "False": 0.0}.get(value)
+        return {"True": 1.0, "False": 0.0}.get(str(value))
+    return math.copysign(math.inf, found) if abs(found) > LARGEST else found
 
 
 def kind_of(line: Mapping[str, Any]) -> Kind:
@@ -63,7 +67,8 @@ def _choices(line: Mapping[str, Any]) -> list[float]:
     """
     found = [number(response[0]) for response in _first_of_each(line)]
     choices = [math.nan if value is None else value for value in found]
-    twice = "acc_mutual_info" in line.get("metrics", line) and len(choices) % 2 == 0
+    metrics = line.get("metrics")
+    twice = "acc_mutual_info" in (metrics if isinstance(metrics, list) else line) and len(choices) % 2 == 0
     return choices[: len(choices) // 2] if twice else choices
 
 
@@ -72,10 +77,11 @@ def _gold(line: Mapping[str, Any], n: int) -> int | None:
     for name in _NAME_THE_GOLD:
         pair = line.get(name)
         if isinstance(pair, list) and pair and isinstance(pair[0], int) and 0 <= pair[0] < n:
-            return pair[0]
+            return int(pair[0])
     target = str(line.get("target", ""))
     if target.isdecimal():
-        return int(target) if int(target) < n else None
+        # A number of more digits than n is larger than n; thousands of digits are more than int() takes.
+        return int(target) if len(target) <= len(str(n)) and int(target) < n else None
     texts = [str(request.get("arg_1", "")).strip() for request in _requests(line)[:n]]
     return texts.index(target.strip()) if texts.count(target.strip()) == 1 else None
 

@@ -39,8 +39,8 @@ def read_lines(path: Path, fingerprint: Fingerprint, advance: Callable[[int], No
 
     DataError where there is no such file, or it holds anything else.
     """
-    _check(path)
     try:
+        _check(path)
         with path.open("rb") as file:
             for number, raw in enumerate(file, start=1):
                 fingerprint.add(raw)

@@ -1,5 +1,6 @@
 """Read what `lm_eval --log_samples` writes: one JSON object a document and filter."""
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -98,6 +99,8 @@ def _score(name: str, value: object) -> Score:
         log_likelihood, n_units = number(value[0]), number(value[1])
         if log_likelihood is None or n_units is None:
             return None
+        if not n_units >= 0:
+            n_units = math.nan
         return PerUnit(log_likelihood=log_likelihood, n_units=n_units)
     return number(value)
 

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 from forgetaudit.errors import DataError, UsageError
 from forgetaudit.logs.answers import Answer, PerUnit, Score
+from forgetaudit.logs.likelihoods import LARGEST
 from forgetaudit.logs.pairing import Pair
 
 __all__ = ["ChosenMetric", "Metric", "choose_metric", "usable_metrics"]
@@ -81,12 +82,19 @@ def _why_not(name: str, answers: Sequence[tuple[Answer, Answer]], values: Sequen
         return f"{name} is no number for each document: it is computed over the whole set"
     if len({type(value) for value in values}) > 1:
         return f"{name} is a number for some documents only"
-    bad = sum(not math.isfinite(_plain(value)) for value in values if value is not None)
-    return f"{name} is NaN or infinite on {bad} lines" if bad else None
+    bad = sum(not _is_finite(value) for value in values if value is not None)
+    if bad:
+        return f"{name} is NaN or infinite on {bad} lines (numbers beyond {LARGEST:g} count as infinite)"
+    lengths = [value.n_units for value in values if isinstance(value, PerUnit)]
+    if lengths and min(map(math.fsum, (lengths[: len(answers)], lengths[len(answers) :]))) < 1:
+        return f"{name} is divided by a length, and the lengths add up to less than 1"
+    return None
 
 
-def _plain(value: float | PerUnit) -> float:
-    return value.log_likelihood if isinstance(value, PerUnit) else value
+def _is_finite(value: float | PerUnit) -> bool:
+    if isinstance(value, PerUnit):
+        return math.isfinite(value.log_likelihood) and math.isfinite(value.n_units)
+    return math.isfinite(value)
 
 
 def _check_wanted(wanted: str, usable: dict[str, Metric], reasons: dict[str, str]) -> None:
