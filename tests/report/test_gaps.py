@@ -13,8 +13,11 @@ from forgetaudit.audits.gaps import gap_findings
 from forgetaudit.audits.repair.confirming import unanswered
 from forgetaudit.gaps import Gap, Holds
 from forgetaudit.policy import Policy, Rule, RuleKind
+from forgetaudit.renderers.github import github
+from forgetaudit.renderers.junit import junit
 from forgetaudit.renderers.markdown import markdown
 from forgetaudit.renderers.terminal import render
+from forgetaudit.report.behaviour import Unusable
 from forgetaudit.report.findings import IDENTS
 from forgetaudit.report.gate import judge
 from forgetaudit.report.rejudge import judge_report
@@ -108,6 +111,25 @@ def test_it_stands_right_under_the_verdict_and_in_the_comment() -> None:
     assert screen[1].startswith("INCONCLUSIVE")
     assert screen[screen.index("") - 1] == "note  1 tensor was not run: lm_head.weight"
     assert "1 tensor was not run" in markdown(report)
+
+
+def test_ci_is_told_of_it_too() -> None:
+    report = judged(*findings(gap("behaviour")))
+    assert "::warning title=tensors-not-run::1 tensor was not run: lm_head.weight" in github(report)
+    assert "note  1 tensor was not run: lm_head.weight" in junit(report)
+
+
+def test_what_holds_nothing_back_does_not_take_the_place_of_better_advice() -> None:
+    refused = builders.source(0, 0, 1000, unusable=Unusable(id="base-at-chance", reason="base is at chance"))
+    (note,) = findings(gap("nothing"))
+    parts: dict[str, Any] = {"source": (refused,), "weights": (builders.weights(),)}
+    worst = Finding(
+        id="base-at-chance", title="base is at chance", severity="high", confidence="high", variant="tuned",
+        advice="check the data", docs="docs/findings.md#base-at-chance",
+    )  # fmt: skip
+    verdict = judge(Policy(rules=RULES), features=(), gaps=(note,), **parts)
+    screen = render(builders.report(verdict, findings=(worst, note), **parts))
+    assert screen.index("check the data") < screen.index("merge it")
 
 
 def test_a_saved_report_is_judged_with_its_gaps() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from forgetaudit.audits.behaviour import Behaviour, measure_behaviour
 from forgetaudit.audits.budget import measure_budget
-from forgetaudit.audits.gaps import gap_findings
+from forgetaudit.audits.gaps import gap_findings, of_variant
 from forgetaudit.audits.harness import Asked, is_of_harness, open_harness
 from forgetaudit.audits.inputs import OpenedData, describe_file, open_data
 from forgetaudit.audits.lost import refuse_unwritable, write_asked
@@ -142,6 +142,7 @@ def _report(
             else tuple(f for f in features if f.variant == variant.name),
             verdict=verdict,
             budget=known.get(variant.name),
+            gaps=of_variant(gaps, variant.name),
         )
         for variant, section in zip(variants[1:], weights, strict=True)
     ]
@@ -168,7 +169,7 @@ def _report(
         noise=tuple(floor for behaviour in behaviours for floor in behaviour.noise),
         weights=weights,
         budget=tuple(one for one in budgets if one is not None),
-        findings=(*gaps, *(finding for one in facts for finding in find(one))),
+        findings=tuple(finding for one in facts for finding in find(one)),
         run=clock.laps(),
     )
 

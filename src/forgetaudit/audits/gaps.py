@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from forgetaudit.audits.inputs import OpenedData
     from forgetaudit.audits.network import Network
 
-__all__ = ["gap_findings"]
+__all__ = ["gap_findings", "of_variant"]
 
 
 def gap_findings(
@@ -37,6 +37,11 @@ def gap_findings(
             if name in names:
                 found.setdefault((names[name], gap.what, gap.data), _finding(gap, names[name]))
     return tuple(found.values())
+
+
+def of_variant(findings: Sequence[Finding], variant: str) -> tuple[Finding, ...]:
+    """Those on one tuned checkpoint."""
+    return tuple(finding for finding in findings if finding.variant == variant)
 
 
 def _gaps(

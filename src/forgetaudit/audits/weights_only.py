@@ -8,7 +8,7 @@ from forgetaudit.audits.adapter_weights import is_lora, weigh_lora, weigh_withou
 from forgetaudit.audits.budget import measure_budget
 from forgetaudit.audits.files import describe_file
 from forgetaudit.audits.forensics import examine
-from forgetaudit.audits.gaps import gap_findings
+from forgetaudit.audits.gaps import gap_findings, of_variant
 from forgetaudit.audits.provenance import Clock, gate_settings, versions
 from forgetaudit.audits.weighing import weigh, weight_section
 from forgetaudit.budget.plan import BudgetPlan
@@ -165,6 +165,7 @@ def _report(
             features=(),
             verdict=verdict,
             budget=known.get(variant.name),
+            gaps=of_variant(gaps, variant.name),
         )
         for variant, section in zip(variants, sections, strict=True)
     ]
@@ -177,6 +178,6 @@ def _report(
         features=absent,
         weights=sections,
         budget=budgets,
-        findings=(*gaps, *(finding for one in facts for finding in find(one))),
+        findings=tuple(finding for one in facts for finding in find(one)),
         run=clock.laps(),
     )

@@ -72,6 +72,9 @@ def _annotations(report: AuditReport, policy: PolicyFile | None) -> Iterator[tup
                 "warning",
                 _line("warning", f"waiver of {waiver.rule}", _waiver(waiver), _place(policy, waiver.rule)),
             )
+    for gap in (finding for finding in report.findings if finding.holds is not None):
+        level = "notice" if gap.holds == "nothing" else "warning"
+        yield level, _line(level, gap.id, gap.title, "")
     refused = report.verdict.outcome == "refused"
     for said in headlines(report):
         level = "error" if refused and "REFUSED" in said else "notice"

@@ -243,11 +243,11 @@ def finding_lines(report: AuditReport, subject: Subject) -> Iterator[Line]:
     data = subject.source.data if subject.source else None
     mine = findings_of(report, subject.variant, data)
     told = [f for f in mine if f.id not in SAID_ELSEWHERE and f.holds is None]
+    telling = [*(f for f in mine if f.holds not in (None, "nothing")), *told]
     for finding in told:
         style = {"high": "bad", "medium": "warn"}.get(finding.severity, "")
         yield [("why   ", style), (finding.title, "")]
-    gaps = [f for f in mine if f.holds is not None]
-    for advice in best_advice([*gaps, *told] or mine):
+    for advice in best_advice(telling or mine):
         yield [("try   ", "dim"), (advice, "")]
     for number, (command, what) in enumerate(next_steps(report, subject)):
         yield [("      " if number else "try   ", "dim"), (f"{command}   {what}", "")]

@@ -18,7 +18,7 @@ class Facts:
     """Everything of one variant that the detectors look at.
 
     One source section a data set, and a feature section where features were read. Where only the logs of another
-    evaluator were compared, there are no weights.
+    evaluator were compared, there are no weights. `gaps` are what the numbers do not speak of.
     """
 
     variant: VariantName
@@ -27,6 +27,7 @@ class Facts:
     features: tuple[FeatureSection, ...]
     verdict: Verdict
     budget: BudgetSection | None = None
+    gaps: tuple[Finding, ...] = ()
 
 
 def finding(

@@ -20,7 +20,8 @@ _ORDER: tuple[Severity, ...] = ("high", "medium", "low", "info")
 
 def find(facts: Facts) -> tuple[Finding, ...]:
     """All findings on one variant, the worst first."""
-    found = [finding for detect in (*BEHAVIOUR_DETECTORS, *GATE_DETECTORS) for finding in detect(facts)]
+    found = [*facts.gaps]
+    found += [finding for detect in (*BEHAVIOUR_DETECTORS, *GATE_DETECTORS) for finding in detect(facts)]
     if facts.weights is not None:
         found += [
             finding
