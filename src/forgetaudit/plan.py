@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from forgetaudit.errors import UsageError
 from forgetaudit.policy import MOST_EXAMPLES, Policy, whole_limit
@@ -14,6 +14,7 @@ __all__ = ["AuditPlan", "DataPlan", "ModelPlan", "Settings", "texts", "utf8"]
 POOLS = ("mean", "flatten")
 HEADS = ("auto", "own", "base")
 PREPROCESS = ("base", "each")
+WEIGHTS = ("ema", "raw")
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 # What torch takes as a seed.
 LARGEST_SEED = 2**64 - 1
@@ -80,6 +81,7 @@ class Settings:
     head: str = "auto"
     preprocess: str = "base"
     limit: int | None = None
+    weights: Literal["ema", "raw"] | None = None
     batch_size: int = 64
     device: str | None = None
     dtype: str | None = None
@@ -93,6 +95,8 @@ class Settings:
         _refuse_unknown("pool", self.pool, POOLS)
         _refuse_unknown("head", self.head, HEADS)
         _refuse_unknown("preprocess", self.preprocess, PREPROCESS)
+        if self.weights is not None:
+            _refuse_unknown("weights", self.weights, WEIGHTS)
         if self.dtype is not None:
             _refuse_unknown("dtype", self.dtype, DTYPES)
         object.__setattr__(self, "layers", texts(self.layers, "layers"))

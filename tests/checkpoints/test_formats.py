@@ -149,7 +149,9 @@ def test_safetensors_wins_over_a_stale_bin_beside_it_and_says_so(tmp_path):
     torch.save({"a": torch.zeros(2)}, tmp_path / "pytorch_model.bin")
     with open_checkpoint(tmp_path) as checkpoint:
         assert whole(checkpoint, "a") == np.ones(2, dtype=np.float32).tobytes()
-        assert checkpoint.notes == ("model.safetensors was read, and not pytorch_model.bin beside it",)
+        (note,) = checkpoint.notes
+        assert note.ident == "other-weights-beside"
+        assert "model.safetensors was read, and not pytorch_model.bin beside it" in note.what
 
 
 def test_the_only_weight_file_of_a_directory_is_taken_and_said(tmp_path):

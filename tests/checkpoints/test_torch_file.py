@@ -91,7 +91,7 @@ OPTIMIZER = {"state": {0: {"exp_avg": torch.zeros(2)}}, "param_groups": [{"lr": 
             {"state_dict": WEIGHTS, "state_dict_ema": WEIGHTS},
             (
                 "the weights stand under 'state_dict'",
-                "'state_dict_ema' holds averaged weights (EMA); the raw ones under 'state_dict' were taken",
+                "the raw weights under 'state_dict' were read, and not the averaged weights (EMA) under 'state_dict_ema'",
             ),
         ),
         (
@@ -109,7 +109,7 @@ OPTIMIZER = {"state": {0: {"exp_avg": torch.zeros(2)}}, "param_groups": [{"lr": 
 def test_the_weights_of_a_training_checkpoint_are_found_and_said(tmp_path, held, notes):
     with open_checkpoint(saved(tmp_path, held)) as checkpoint:
         assert {"layer.weight", "layer.bias"} <= checkpoint.tensors.keys()
-        assert checkpoint.notes == notes
+        assert tuple(map(str, checkpoint.notes)) == notes
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from forgetaudit.audits.behaviour import Behaviour, measure_behaviour
 from forgetaudit.audits.budget import measure_budget
+from forgetaudit.audits.files import refuse_idle_choice
 from forgetaudit.audits.gaps import gap_findings, of_variant
 from forgetaudit.audits.harness import Asked, is_of_harness, open_harness
 from forgetaudit.audits.inputs import OpenedData, describe_file, open_data
@@ -63,6 +64,7 @@ def compare(plan: AuditPlan, *, progress: Progress = SILENT) -> tuple[AuditRepor
             name: files.enter_context(family.open_tuned(path))
             for name, path in zip(plan.names, plan.tuned, strict=True)
         }
+        refuse_idle_choice(plan.settings.weights, (base, *tuned.values()))
         clock.lap("open")
         weighed = {
             name: weigh(

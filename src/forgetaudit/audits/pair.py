@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from forgetaudit.audits.files import refuse_idle_choice
 from forgetaudit.audits.inputs import OpenedData, describe_file, open_data
 from forgetaudit.audits.weighing import Weighed, weigh
 from forgetaudit.checkpoints.checkpoint import Checkpoint
@@ -57,11 +58,14 @@ def open_pair(command: str, plan: AuditPlan, files: ExitStack, progress: Progres
                 hint="name the column that says it: --label-column NAME",
             )
     family = Family(plan)
+    base = files.enter_context(family.open_base())
+    tuned = files.enter_context(family.open_tuned(plan.tuned[0]))
+    refuse_idle_choice(plan.settings.weights, (base, tuned))
     return Pair(
         plan=plan,
         data=data,
         family=family,
-        base=files.enter_context(family.open_base()),
-        tuned=files.enter_context(family.open_tuned(plan.tuned[0])),
+        base=base,
+        tuned=tuned,
         progress=progress,
     )

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from forgetaudit.audits.adapter_weights import is_lora, weigh_lora, weigh_without_base
 from forgetaudit.audits.budget import measure_budget
-from forgetaudit.audits.files import describe_file
+from forgetaudit.audits.files import describe_file, refuse_idle_choice
 from forgetaudit.audits.forensics import examine
 from forgetaudit.audits.gaps import gap_findings, of_variant
 from forgetaudit.audits.provenance import Clock, gate_settings, versions
@@ -107,14 +108,15 @@ class _Opened:
             self.base = files.enter_context(family.open_base())
             open_tuned = family.open_tuned
         else:
-            self.base = files.enter_context(open_checkpoint(plan.base))
-            open_tuned = open_checkpoint
+            open_tuned = partial(open_checkpoint, weights=plan.settings.weights)
+            self.base = files.enter_context(open_tuned(plan.base))
         self.tuned: dict[str, Checkpoint] = {
             name: files.enter_context(
                 open_adapter_weights(path) if path in self._factored else open_tuned(path)
             )
             for name, path in zip(plan.names, plan.tuned, strict=True)
         }
+        refuse_idle_choice(plan.settings.weights, (self.base, *self.tuned.values()))
 
     def section(
         self, name: str, path: Path, progress: Progress, *, steps: Sequence[Path], spectrum: bool

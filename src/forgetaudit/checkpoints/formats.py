@@ -4,11 +4,13 @@ import difflib
 from pathlib import Path
 
 from forgetaudit.checkpoints.checkpoint import Checkpoint
-from forgetaudit.checkpoints.directory import weights_in
+from forgetaudit.checkpoints.directory import part_of_several, weights_in
 from forgetaudit.checkpoints.distributed import INDEX, DistributedCheckpoint
 from forgetaudit.checkpoints.evidence import Kind, recognise
+from forgetaudit.checkpoints.run_folders import refuse_rank_file
 from forgetaudit.checkpoints.safetensors_file import SafetensorsFile
 from forgetaudit.checkpoints.sharded import ShardedCheckpoint
+from forgetaudit.checkpoints.state_dicts import WeightSet
 from forgetaudit.checkpoints.torch_file import TorchFile
 from forgetaudit.errors import UnreadableCheckpoint
 from forgetaudit.gaps import Notes
@@ -16,9 +18,11 @@ from forgetaudit.gaps import Notes
 __all__ = ["open_checkpoint"]
 
 
-def open_checkpoint(path: Path) -> Checkpoint:
+def open_checkpoint(path: Path, *, weights: WeightSet | None = None, notes: Notes = ()) -> Checkpoint:
     """Open a safetensors file, a shard index, a torch file, a directory with one of them, or a distributed checkpoint.
 
+    `weights` says which set is meant where a training checkpoint holds raw weights and averaged ones; `notes` are
+    what the caller knows of the choice.
     Close it after use. The bytes decide, not the name. Opening runs no code of the file. Raises UnreadableCheckpoint
     where it is no checkpoint or a damaged one, UnsafeCheckpoint where reading it would run code or leave its folder.
     """
@@ -34,16 +38,17 @@ def open_checkpoint(path: Path) -> Checkpoint:
         if (path / INDEX).exists() and not any(path.glob("*.safetensors")):
             return DistributedCheckpoint(path)
         chosen = weights_in(path)
-        return _open_file(chosen.path, chosen.notes)
-    return _open_file(path, ())
+        return _open_file(chosen.path, (*notes, *chosen.notes), weights)
+    refuse_rank_file(path)
+    return _open_file(path, (*notes, *part_of_several(path)), weights)
 
 
-def _open_file(path: Path, notes: Notes) -> Checkpoint:
+def _open_file(path: Path, notes: Notes, weights: WeightSet | None) -> Checkpoint:
     match recognise(path):
         case Kind.INDEX:
             return ShardedCheckpoint(path, notes)
         case Kind.TORCH:
-            return TorchFile(path, notes)
+            return TorchFile(path, notes, weights=weights)
         case Kind.SAFETENSORS:
             return SafetensorsFile(path, notes)
 

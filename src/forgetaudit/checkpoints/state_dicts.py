@@ -1,16 +1,19 @@
 """Where in a training checkpoint the weights stand."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from forgetaudit.errors import UnreadableCheckpoint, listing
 from forgetaudit.gaps import Gap, Notes
 
-__all__ = ["StateDict", "find_state_dict"]
+__all__ = ["StateDict", "WeightSet", "find_state_dict"]
 
 IsTensor = Callable[[object], bool]
+# Of a training checkpoint that holds both: the averaged weights, or those that training goes on with.
+WeightSet = Literal["ema", "raw"]
 
 _RAW = (
     "state_dict",
@@ -23,8 +26,12 @@ _RAW = (
     "weights",
     "params",
 )
-# "ema" as a word of its own: model_ema, ema_state_dict, but not schema.
-_EMA = re.compile(r"(^|[_.\-])ema([_.\-]|$)")
+# "ema" as a word of its own: model_ema, ema_state_dict, ema2, but not schema.
+_EMA = re.compile(r"(^|[_.\-])(ema\d*|swa|averaged|avg|shadow)([_.\-]|$)", re.IGNORECASE)
+# What training keeps beside weights; some of it holds tensors by name, too.
+_BOOKKEEPING = re.compile(
+    r"optim|sched|scaler|rng|random|callback|loop|metric|amp|hyper|arg|conf|meter|stats|train"
+)
 _MAX_DEPTH = 4
 
 
@@ -36,15 +43,17 @@ class StateDict:
     notes: Notes
 
 
-def find_state_dict(loaded: object, is_tensor: IsTensor, path: Path) -> StateDict:
-    """The one set of named tensors in what a torch file held.
+def find_state_dict(
+    loaded: object, is_tensor: IsTensor, path: Path, weights: WeightSet | None = None
+) -> StateDict:
+    """The one set of named tensors in what a torch file held; of raw and averaged ones, the raw unless `weights` says.
 
     Raises UnreadableCheckpoint where there is none, or several and nothing says which.
     """
     trail: list[str] = []
     notes: list[str | Gap] = []
     found = _as_mapping(loaded, path)
-    while (key := _next_key(found, is_tensor, path, notes)) is not None:
+    while (key := _next_key(found, is_tensor, path, notes, weights)) is not None:
         trail.append(key)
         found = _as_mapping(found[key], path)
     if trail:
@@ -67,17 +76,26 @@ def _as_mapping(loaded: object, path: Path) -> Mapping[object, object]:
 
 
 def _next_key(
-    found: Mapping[object, object], is_tensor: IsTensor, path: Path, notes: list[str | Gap]
+    found: Mapping[object, object],
+    is_tensor: IsTensor,
+    path: Path,
+    notes: list[str | Gap],
+    weights: WeightSet | None,
 ) -> str | None:
     """The key to descend into; None where the weights are here."""
     sets = [key for key, value in found.items() if isinstance(key, str) and _holds_tensors(value, is_tensor)]
     raw = [key for key in sets if key in _RAW]
-    averaged = [key for key in sets if _EMA.search(key)]
+    averaged = [key for key in sets if _EMA.search(key) and key not in raw]
+    here = not raw and any(is_tensor(value) and getattr(value, "ndim", 1) for value in found.values())
+    if averaged and (here or len(raw) == 1):
+        if weights == "ema" and len(averaged) > 1:
+            raise _none_or_several(path, averaged, list(found))
+        chosen = averaged[0] if weights == "ema" else None if here else raw[0]
+        notes.append(_two_sets(None if here else raw[0], averaged, taken=weights or "raw"))
+        notes += _other_sets([key for key in sets if key not in (*raw, *averaged)], found, chosen)
+        return chosen
     if len(raw) == 1:
-        if averaged:
-            notes.append(
-                f"{averaged[0]!r} holds averaged weights (EMA); the raw ones under {raw[0]!r} were taken"
-            )
+        notes += _other_sets([key for key in sets if key != raw[0]], found, raw[0])
         return raw[0]
     if not raw and len(averaged) == 1:
         notes.append(f"only averaged weights (EMA) are in the file: {averaged[0]!r}")
@@ -88,6 +106,43 @@ def _next_key(
     if len(candidates) == 1:
         return candidates[0]
     raise _none_or_several(path, candidates, list(found))
+
+
+def _two_sets(raw: str | None, averaged: Sequence[str], *, taken: WeightSet) -> Gap:
+    """`raw` is None where the raw weights stand at the top of the file, beside the averaged ones."""
+    names = {"raw": _under(raw), "ema": f"under {', '.join(map(repr, averaged))}"}
+    said = {"raw": "raw weights", "ema": "averaged weights (EMA)"}
+    left: WeightSet = "raw" if taken == "ema" else "ema"
+    return Gap(
+        ident="raw-or-averaged",
+        what=f"the {said[taken]} {names[taken]} were read, and not the {said[left]} {names[left]}",
+        advice=f"pass --weights {left} where the others are meant; averaged weights are what most recipes publish",
+        holds="nothing",
+        evidence={"read": taken, "raw": raw, "averaged": list(averaged)},
+    )
+
+
+def _under(key: str | None) -> str:
+    return "at the top of the file" if key is None else f"under {key!r}"
+
+
+def _other_sets(keys: Sequence[str], found: Mapping[object, object], chosen: str | None) -> list[Gap]:
+    """Weights of something else, such as a head or a teacher: nobody compares them."""
+    others = [
+        key for key in keys if not _is_bookkeeping(key, found[key]) and not _BOOKKEEPING.search(key.lower())
+    ]
+    if not others:
+        return []
+    return [
+        Gap(
+            ident="other-sets-of-weights",
+            what=f"the weights {_under(chosen)} were read, and not those under {', '.join(map(repr, others[:3]))}"
+            + (f", … {len(others) - 3} more" if len(others) > 3 else ""),
+            advice="compare the others by themselves: torch.save(checkpoint['NAME'], FILE)",
+            holds="weights",
+            evidence={"read": chosen, "not_read": others},
+        )
+    ]
 
 
 def _holds_tensors(value: object, is_tensor: IsTensor, depth: int = 0) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from forgetaudit.checkpoints.checkpoint import Shape, TensorInfo
 from forgetaudit.checkpoints.regular_file import RegularFile
-from forgetaudit.checkpoints.state_dicts import find_state_dict
+from forgetaudit.checkpoints.state_dicts import WeightSet, find_state_dict
 from forgetaudit.checkpoints.torch_archive import check_archive
 from forgetaudit.errors import CheckpointError, UnreadableCheckpoint, UnsafeCheckpoint, listing
 from forgetaudit.gaps import Notes
@@ -31,14 +31,14 @@ class TorchFile:
 
     format = "torch file"
 
-    def __init__(self, path: Path, notes: Notes = ()) -> None:
+    def __init__(self, path: Path, notes: Notes = (), *, weights: WeightSet | None = None) -> None:
         check_archive(path)
         self.path = path
         self.files: tuple[Path, ...] = (path,)
         self.metadata: dict[str, str] = {}
         self._file = RegularFile(path)
         try:
-            self._tensors, decisions = _named_tensors(path)
+            self._tensors, decisions = _named_tensors(path, weights)
         except BaseException:
             self._file.close()
             raise
@@ -72,10 +72,10 @@ class TorchFile:
         self.close()
 
 
-def _named_tensors(path: Path) -> tuple[dict[str, Tensor], Notes]:
+def _named_tensors(path: Path, weights: WeightSet | None) -> tuple[dict[str, Tensor], Notes]:
     from torch import Tensor
 
-    found = find_state_dict(_load(path), lambda value: isinstance(value, Tensor), path)
+    found = find_state_dict(_load(path), lambda value: isinstance(value, Tensor), path, weights)
     tensors = {name: value for name, value in found.tensors.items() if isinstance(value, Tensor)}
     for name, tensor in tensors.items():
         _check(name, tensor, path)

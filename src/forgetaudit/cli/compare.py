@@ -22,8 +22,8 @@ from forgetaudit.report.accepted import beside_accepted
 
 __all__ = ["compare"]
 
-# Whole files are hashed without data, too.
-_NEED_DATA = {field.name for field in fields(Running)} - {"hash_whole"}
+# Whole files are hashed, and one of two sets of weights is read, without data, too.
+_NEED_DATA = {field.name for field in fields(Running)} - {"hash_whole", "weights"}
 _NEED_DATA |= {"examples", "rehearsal", "no_samples"}
 
 

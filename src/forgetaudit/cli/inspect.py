@@ -4,11 +4,12 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from forgetaudit import planning
+from forgetaudit.audits.files import refuse_idle_choice
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.checkpoints.formats import open_checkpoint
 from forgetaudit.cli import console
@@ -22,14 +23,24 @@ from forgetaudit.renderers.numbers import size
 __all__ = ["inspect"]
 
 Path_ = Annotated[Path, typer.Argument(metavar="CKPT", help="A checkpoint.", show_default=False)]
+Weights = Annotated[
+    Literal["ema", "raw"] | None,
+    typer.Option(
+        "--weights", help="Which weights of a training checkpoint that holds both: averaged (EMA) or raw."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON, every tensor included.")]
 AllTensors = Annotated[bool, typer.Option("--verbose", "-v", help="Also list every tensor.")]
 
 
-def inspect(path: Path_, as_json: AsJson = False, verbose: AllTensors = False) -> None:
+def inspect(
+    path: Path_, as_json: AsJson = False, verbose: AllTensors = False, weights: Weights = None
+) -> None:
     """What a checkpoint is: format, tensors, types, and how its network would be built. Runs no code of it."""
     adapter = is_adapter(path)
-    with open_adapter_weights(path) if adapter else open_checkpoint(path) as checkpoint:
+    opened = open_adapter_weights(path) if adapter else open_checkpoint(path, weights=weights)
+    with opened as checkpoint:
+        refuse_idle_choice(weights, [checkpoint])
         facts = _facts(checkpoint)
         facts["model"] = _adapter(path) if adapter else _model(path, checkpoint)
     if as_json:
@@ -52,7 +63,7 @@ def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
         "elements_by_dtype": dict(elements.most_common()),
         "quantised": quantisation_of(checkpoint),
         "metadata": dict(checkpoint.metadata),
-        "notes": list(checkpoint.notes),
+        "notes": [str(note) for note in checkpoint.notes],
         "tensors": [
             {"name": info.name, "dtype": info.dtype, "shape": list(info.shape)}
             for info in checkpoint.tensors.values()

@@ -60,6 +60,14 @@ Head = Annotated[
     Literal["auto", "own", "base"],
     typer.Option("--head", help="auto: base's head where tuned's does not fit.", rich_help_panel=_PANEL),
 ]
+Weights = Annotated[
+    Literal["ema", "raw"] | None,
+    typer.Option(
+        "--weights",
+        help="Which weights of a training checkpoint that holds both: averaged (EMA) or raw; raw otherwise.",
+        rich_help_panel=_PANEL,
+    ),
+]
 Preprocess = Annotated[
     Literal["base", "each"],
     typer.Option(
@@ -144,6 +152,7 @@ class Running:
     layers: Layers = None
     pool: Pool = "mean"
     head: Head = "auto"
+    weights: Weights = None
     preprocess: Preprocess = "base"
     limit: Limit = None
     group_by: GroupBy = None
@@ -180,6 +189,7 @@ class Running:
             layers=tuple(self.layers or ()),
             pool=self.pool,
             head=self.head,
+            weights=self.weights,
             preprocess=self.preprocess,
             limit=self.limit,
             group_by=self.group_by,

@@ -39,6 +39,13 @@ Spectrum = Annotated[
     bool,
     typer.Option("--spectrum", help="Also the spectrum of every changed matrix: ranks, intruder dimensions."),
 ]
+Which = Annotated[
+    Literal["ema", "raw"] | None,
+    typer.Option(
+        "--weights",
+        help="Which weights of a training checkpoint that holds both: averaged (EMA) or raw; raw otherwise.",
+    ),
+]
 Whole = Annotated[bool, typer.Option("--hash", help="Hash checkpoints of over 1 GB, too.")]
 
 
@@ -48,6 +55,7 @@ def weights(
     tuned: options.EveryTuned = None,
     by: By = "layer",
     hash_whole: Whole = False,
+    which: Which = None,
     steps: Steps = None,
     spectrum: Spectrum = False,
     *,
@@ -62,13 +70,13 @@ def weights(
     of_weights = tuple(rule for rule in policy.rules if rule.kind in (RuleKind.DISTANCE, RuleKind.FROZEN))
     alone = not tuned
     if alone:
-        _refuse_alone(base, more_asked=bool(steps or spectrum or budget.is_asked))
+        _refuse_alone(base, more_asked=bool(steps or spectrum or which or budget.is_asked))
     tuned = tuned or [base]
     plan = AuditPlan(
         base=base,
         tuned=tuple(tuned),
         names=planning.variant_names(base, tuned),
-        settings=Settings(hash_whole=hash_whole),
+        settings=Settings(hash_whole=hash_whole, weights=which),
         policy=replace(policy, rules=of_weights),
         config=settled.name,
     )
@@ -95,6 +103,6 @@ def _refuse_alone(base: Path, *, more_asked: bool) -> None:
         )
     if more_asked:
         raise UsageError(
-            "--steps, --spectrum and what tells of the run need BASE and TUNED",
+            "--steps, --spectrum, --weights and what tells of the run need BASE and TUNED",
             hint="pass the adapter's base, too",
         )

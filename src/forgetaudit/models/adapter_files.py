@@ -1,6 +1,6 @@
 """A PEFT adapter's own files: its config and its tensors, checked before any library sees them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.checkpoints.digest import digest
 from forgetaudit.checkpoints.formats import open_checkpoint
 from forgetaudit.errors import MismatchError, ModelError, UnreadableCheckpoint
+from forgetaudit.gaps import Gap
 from forgetaudit.models.sidecars import folder_of, read_sidecar
 
 __all__ = ["adapter_config", "find_base", "open_adapter_weights", "said_of_base", "told_settings"]
@@ -68,15 +69,33 @@ def adapter_config(path: Path) -> dict[str, Any]:
 
 
 def open_adapter_weights(path: Path) -> Checkpoint:
-    """The adapter's own tensors, through our reader."""
+    """The adapter's own tensors, through our reader; what else the folder holds is a gap."""
     folder = folder_of(path)
-    for name in _WEIGHTS:
-        if (folder / name).exists():
-            return open_checkpoint(folder / name)
+    found = [name for name in _WEIGHTS if (folder / name).exists()]
+    if found:
+        return open_checkpoint(folder / found[0], notes=_beside(folder, found))
     raise UnreadableCheckpoint(
         f"{folder} holds a PEFT adapter without weights",
         details=[f"neither {' nor '.join(_WEIGHTS)} is there"],
         hint="copy or download the folder again",
+    )
+
+
+def _beside(folder: Path, found: Sequence[str]) -> tuple[Gap, ...]:
+    """Another file of the same adapter, and further adapters in folders of their own, as PEFT saves them."""
+    adapters = sorted(one.parent.name for one in folder.glob(f"*/{CONFIG}"))
+    others = [*found[1:], *(f"the adapter {name}" for name in adapters)]
+    if not others:
+        return ()
+    more = f", … {len(others) - 3} more" if len(others) > 3 else ""
+    return (
+        Gap(
+            ident="other-weights-beside",
+            what=f"{found[0]} was read, and not {', '.join(others[:3])}{more} beside it",
+            advice="name the folder or the file of the one that is meant; merge several first if they act together",
+            holds="nothing",
+            evidence={"read": found[0], "not_read": others},
+        ),
     )
 
 

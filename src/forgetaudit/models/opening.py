@@ -37,14 +37,17 @@ class Family:
         """BASE; of an adapter, the base that its config names with the adapter on it, found on this machine only."""
         path = self._plan.base
         if not is_adapter(path):
-            self._root = open_checkpoint(path)
+            self._root = self._opened(path)
             return self._root
-        self._root = open_checkpoint(self._root_path())
+        self._root = self._opened(self._root_path())
         return self._adapted(path, closes_base=True)
 
     def open_tuned(self, path: Path) -> Checkpoint:
         """One TUNED; an adapter lies on BASE's weights."""
-        return self._adapted(path, closes_base=False) if is_adapter(path) else open_checkpoint(path)
+        return self._adapted(path, closes_base=False) if is_adapter(path) else self._opened(path)
+
+    def _opened(self, path: Path) -> Checkpoint:
+        return open_checkpoint(path, weights=self._plan.settings.weights)
 
     def model_names(self, checkpoint: Checkpoint) -> Mapping[str, str]:
         """The network's own spelling of the names in a file; empty where there is none to be had."""

@@ -11,13 +11,22 @@ from forgetaudit.wording import counted, some
 __all__ = ["WEIGHT_DETECTORS"]
 
 
+# Gaps where the other of two sets of weights may be the one that was trained.
+_CHOICES = ("other-weights-beside", "raw-or-averaged", "other-sets-of-weights", "module-not-read")
+
+
 def identical(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
     if weights.identical:
+        # What was trained may lie in what was not read.
+        unread = [gap for gap in facts.gaps if gap.id in _CHOICES]
         yield finding(
             facts,
             "identical",
-            f"tuned is base: {counted(len(weights.tensors), 'tensor')}, every one bit-identical",
-            "check that the right file was passed as TUNED, and that training saved its result",
+            f"tuned is base: {counted(len(weights.tensors), 'tensor')}, every one bit-identical"
+            + "".join(f"; but {gap.title}" for gap in unread[:1]),
+            unread[0].advice
+            if unread
+            else "check that the right file was passed as TUNED, and that training saved its result",
             severity="medium",
         )
 
