@@ -11,6 +11,7 @@ from forgetaudit.audits.lost import MOST_SHOWN, lost_examples
 from forgetaudit.audits.network import Network
 from forgetaudit.audits.noise import BaseAnswers, measure_noise
 from forgetaudit.audits.records import Records
+from forgetaudit.audits.standing_alone import find_dependence
 from forgetaudit.audits.stopping import decided, refuse_stopping
 from forgetaudit.audits.weighing import Weighed
 from forgetaudit.engine.stream import Stream
@@ -25,6 +26,7 @@ from forgetaudit.report.behaviour import (
     RivalSection,
     ScoreSection,
     SourceSection,
+    Unusable,
 )
 from forgetaudit.report.parts import Absent, Estimate, Measured
 from forgetaudit.stats.cka import linear_cka
@@ -53,6 +55,7 @@ class _Run:
     ledger: Ledger
     stream: Stream
     records: Records
+    dependence: Unusable | None
 
 
 def measure_behaviour(
@@ -74,7 +77,10 @@ def measure_behaviour(
         labelled=data.labelled,
         watchers=[records.take_in, *([base_answers.take_in] if settings.noise_floor else [])],
     )
-    for step in steps(stream, network, data, progress, batch_size=settings.batch_size):
+    dependence: Unusable | None = None
+    for number, step in enumerate(steps(stream, network, data, progress, batch_size=settings.batch_size)):
+        if number == 0:
+            dependence = find_dependence(step, network, data, settings, network.variants)
         ledger.take_in(step)
         if settings.stop_early and decided(ledger, plan.policy):
             progress.note(f"decided after {ledger.answers.n:,} of {len(data.examples):,} examples")
@@ -86,7 +92,7 @@ def measure_behaviour(
             details=[str(note) for note in data.task.decisions()],
             hint="pass examples that the task can ask something about",
         )
-    ran = _Run(ledger=ledger, stream=stream, records=records)
+    ran = _Run(ledger=ledger, stream=stream, records=records, dependence=dependence)
     return _read_off(ran, network, data, plan, weighed, _noise(network, data, plan, base_answers, progress))
 
 
@@ -107,7 +113,7 @@ def _read_off(
     noise: tuple[NoiseFloor, ...],
 ) -> Behaviour:
     settings, ledger = plan.settings, ran.ledger
-    unusable = find_unusable(ledger, data)
+    unusable = ran.dependence or find_unusable(ledger, data)
     return Behaviour(
         source=tuple(
             source_section(

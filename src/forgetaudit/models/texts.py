@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from forgetaudit.errors import MismatchError, ModelError, listing
 from forgetaudit.models.extras import import_extra
+from forgetaudit.models.padding import find_padding, finds_ends_by_id, positions_of
 from forgetaudit.models.quiet import quiet_transformers
 from forgetaudit.models.sentence_files import SentenceFiles
 from forgetaudit.models.sidecars import read_sidecar
@@ -28,8 +29,12 @@ TOKENIZER_FILES = (
 class TextPreparation:
     """Texts, or pairs of texts → the model's arguments: input_ids and attention_mask, padded right to the longest.
 
+    Rows are filled up with the id that the network itself knows padding by, whatever the tokenizer's is.
+
     Only what the model was made for is passed: token_type_ids only where its config has more than one type, because
-    a GPT-2 adds an embedding for them without a word. `n_truncated` counts the texts that were cut to `longest`.
+    a GPT-2 adds an embedding for them without a word. `n_truncated` counts the texts that were cut to `longest`,
+    `n_shortened` those that end in the token that had to be chosen for padding, which the network overlooks there.
+    `mask` says which tokens of the last rows are real, also where the network takes no mask.
     `files` of a sentence-transformers folder may say that fewer tokens are read, or lower case.
     """
 
@@ -44,8 +49,11 @@ class TextPreparation:
         self._folder = folder
         self._lower_case = files is not None and files.lower_case
         self.tokenizer = _tokenizer(folder)
-        self.longest = _longest(self.tokenizer, config, None if files is None else files.longest)
-        self.n_truncated = 0
+        self.longest = positions_of(
+            model, _longest(self.tokenizer, config, None if files is None else files.longest)
+        )
+        self.n_truncated = self.n_shortened = 0
+        self.mask: Tensor | None = None
         takes = set(inspect.signature(model.forward).parameters)
         with_types = int(getattr(config, "type_vocab_size", 0) or 0) > 1
         self._passed = takes - (set() if with_types else {"token_type_ids"})
@@ -67,10 +75,24 @@ class TextPreparation:
             columns = [[text.lower() for text in column] for column in columns]
         with quiet_transformers():
             encoded = self.tokenizer(
-                *columns, padding=True, truncation=True, max_length=self.longest, return_tensors="pt"
+                *columns,
+                padding=True,
+                truncation=True,
+                max_length=self.longest,
+                return_tensors="pt",
+                return_attention_mask=True,
             )
             self._count_truncated(columns, encoded["attention_mask"])
+        self._fill(encoded["input_ids"], encoded["attention_mask"])
+        self.mask = encoded["attention_mask"].clone()
         return {name: tensor.clone() for name, tensor in encoded.items() if name in self._passed}
+
+    def _fill(self, ids: Tensor, mask: Tensor) -> None:
+        """Put the network's own padding behind every text."""
+        ids[mask == 0] = self._padding.id
+        if self._padding.chosen and self._by_id and ids.numel():
+            last = ids.gather(1, (mask.sum(dim=1, keepdim=True) - 1).clamp(min=0))
+            self.n_shortened += int((last == self._padding.id).sum())
 
     def _count_truncated(self, columns: Sequence[list[str]], mask: Tensor) -> None:
         """Only texts that fill the context can have been cut; those are read again without a limit."""
@@ -84,15 +106,11 @@ class TextPreparation:
         said = f"{whose} tokenizer, at most {self.longest:,} tokens"
         # The attention mask and a causal model's last token are right with it in every architecture.
         self.tokenizer.padding_side = "right"
+        self._padding, self._by_id = find_padding(self.tokenizer, model), finds_ends_by_id(model)
         if self.tokenizer.pad_token_id is None:
+            # Of no effect on what the network sees: see _fill.
             self.tokenizer.pad_token = self.tokenizer.eos_token or self.tokenizer.unk_token
-            said += f", padded with {self.tokenizer.pad_token}"
-        # How a causal classifier finds the last token of each text.
-        whole: Any = model.config
-        for config in (whole, getattr(whole, "text_config", None)):
-            if config is not None and getattr(config, "pad_token_id", None) is None:
-                config.pad_token_id = self.tokenizer.pad_token_id
-        return said
+        return said + self._padding.said
 
 
 def tokenizer_differences(
@@ -195,15 +213,9 @@ def _tokenizer(folder: Path) -> Any:
 
 
 def _longest(tokenizer: Any, config: Any, asked: int | None) -> int:
-    """The fewest of what is asked for, else what the tokenizer allows, and the positions that the network has."""
+    """The fewest of what is asked for, else what the tokenizer allows, and the positions that the config names."""
     allowed = getattr(tokenizer, "model_max_length", None) if asked is None else asked
     limits = [allowed, getattr(config, "max_position_embeddings", None)]
-    if limits[1] is not None and getattr(config, "model_type", "") in _OFFSET_POSITIONS:
-        limits[1] -= _OFFSET_POSITIONS[config.model_type]
     # Tokenizers without a limit say 10^30.
     known = [int(limit) for limit in limits if limit is not None and limit < 10**9]
     return min(known, default=512)
-
-
-# Their first positions stand for padding.
-_OFFSET_POSITIONS = {"roberta": 2, "xlm-roberta": 2, "camembert": 2, "longformer": 2}

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from forgetaudit.models.padding import find_padding
 from forgetaudit.models.quiet import quiet_transformers
 
 __all__ = ["TokenReader"]
@@ -22,10 +23,7 @@ class TokenReader:
         self.special = frozenset(int(number) for number in tokenizer.all_special_ids)
         self.mask: int | None = tokenizer.mask_token_id
         self.start = _start(tokenizer)
-        self.pad = next(
-            (int(n) for n in (tokenizer.pad_token_id, tokenizer.eos_token_id) if n is not None),
-            0,
-        )
+        self.pad = find_padding(tokenizer, model).id
 
     def read(self, texts: Sequence[str], *, special_tokens: bool) -> list[list[int]]:
         """The ids of each text, whole, however long; with what the tokenizer puts around a text, or without."""

@@ -116,7 +116,7 @@ class SoftMeasure(Part):
 class Unusable(Part):
     """Why behaviour on these data judges nothing. `id` is also the finding's."""
 
-    id: Literal["base-at-chance", "labels-do-not-fit"]
+    id: Literal["base-at-chance", "labels-do-not-fit", "depends-on-batch"]
     reason: str
 
 

@@ -17,6 +17,9 @@ _MITIGATION = (
 )
 
 
+_MEND = "mask the padding and keep layers in eval mode, or pass --batch-size 1"
+
+
 def unusable_data(facts: Facts) -> Iterator[Finding]:
     for section in facts.source:
         if section.unusable:
@@ -24,7 +27,8 @@ def unusable_data(facts: Facts) -> Iterator[Finding]:
                 facts,
                 section.unusable.id,
                 section.unusable.reason,
-                f"check {_what_can_be_wrong(facts)}: nothing can be said about forgetting",
+                f"{_MEND if section.unusable.id == 'depends-on-batch' else f'check {_what_can_be_wrong(facts)}'}: "
+                "nothing can be said about forgetting",
                 severity="high",
                 confidence="high",
                 data=section.data,

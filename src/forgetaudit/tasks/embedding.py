@@ -74,7 +74,12 @@ class Embedding:
         n_cut_before = int(getattr(self._encode, "n_truncated", 0))
         encoded = {name: tensor.clone() for name, tensor in self._encode(list(texts)).items()}
         self._n_cut += int(getattr(self._encode, "n_truncated", 0)) - n_cut_before
-        return Batch(ids=tuple(rows), kwargs=encoded, mask=encoded.get(MASK), groups=groups)
+        return Batch(
+            ids=tuple(rows),
+            kwargs=encoded,
+            mask=encoded.get(MASK, getattr(self._encode, "mask", None)),
+            groups=groups,
+        )
 
     def score(self, outputs: Any, batch: Batch) -> Outcomes:  # noqa: ARG002
         """No batch can be judged by itself: see `keep` and `settle`."""

@@ -11,7 +11,7 @@ from forgetaudit.errors import DataError, ModelError
 from forgetaudit.gaps import Notes
 from forgetaudit.tasks.scoring import class_loss, labels_of, score_classes, told_shape
 from forgetaudit.tasks.task import Encode, Outcomes
-from forgetaudit.tasks.unread import texts_cut
+from forgetaudit.tasks.unread import ends_overlooked, texts_cut
 
 __all__ = ["TextClassification"]
 
@@ -38,7 +38,7 @@ class TextClassification:
         self._encode = encode
         self._label_map = label_map
         self._n_seen = 0
-        self._n_cut = 0
+        self._n_cut = self._n_shortened = 0
 
     def collate(self, examples: list[Example]) -> Batch:
         """Arguments by name, each (n, t), t the longest text's; `mask` is the attention mask.
@@ -46,16 +46,17 @@ class TextClassification:
         DataError where an example is no text; ModelError where `encode` gives something else than (n, t).
         """
         # One tokenizer may serve several data sets, in turns.
-        n_cut_before = self._count_cut()
+        n_cut_before, n_shortened_before = self._count_cut(), self._count_shortened()
         encoded = {name: tensor.clone() for name, tensor in self._encode(_texts(examples)).items()}
         self._n_cut += self._count_cut() - n_cut_before
+        self._n_shortened += self._count_shortened() - n_shortened_before
         _refuse_misshapen(encoded, len(examples))
         self._n_seen += len(examples)
         return Batch(
             ids=tuple(example.id for example in examples),
             kwargs=encoded,
             labels=labels_of(examples, self._label_map),
-            mask=encoded.get(MASK),
+            mask=encoded.get(MASK, getattr(self._encode, "mask", None)),
         )
 
     def score(self, outputs: Any, batch: Batch) -> Outcomes:
@@ -70,7 +71,14 @@ class TextClassification:
         """What was `said` beforehand, and how many of the texts that came were longer than the model reads."""
         longest = getattr(self._encode, "longest", None)
         limit = "the model reads" if longest is None else f"the {longest:,} tokens that the model reads"
-        return (*self._said, *texts_cut(self._n_cut, self._n_seen, limit))
+        return (
+            *self._said,
+            *texts_cut(self._n_cut, self._n_seen, limit),
+            *ends_overlooked(self._n_shortened, self._n_seen),
+        )
+
+    def _count_shortened(self) -> int:
+        return int(getattr(self._encode, "n_shortened", 0))
 
     def _count_cut(self) -> int:
         return int(getattr(self._encode, "n_truncated", 0))

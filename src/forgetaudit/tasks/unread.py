@@ -3,7 +3,7 @@
 from forgetaudit.gaps import Gap
 from forgetaudit.wording import counted
 
-__all__ = ["nothing_to_ask", "texts_cut"]
+__all__ = ["ends_overlooked", "nothing_to_ask", "texts_cut"]
 
 
 def texts_cut(
@@ -34,5 +34,21 @@ def nothing_to_ask(n_left: int, n_seen: int, fewest: int) -> tuple[Gap, ...]:
             advice="leave empty texts out of the data, or check that the right column was read",
             holds="nothing",
             evidence={"n_left": n_left, "n_seen": n_seen},
+        ),
+    )
+
+
+def ends_overlooked(n_shortened: int, n_seen: int) -> tuple[Gap, ...]:
+    """None where no text ends in the token that rows are padded with."""
+    if not n_shortened:
+        return ()
+    return (
+        Gap(
+            ident="ends-overlooked",
+            what=f"{n_shortened:,} of {counted(n_seen, 'text')} end in the token that rows are padded with: "
+            "the network takes that end for padding",
+            advice="set pad_token_id in base's config.json to a token that ends no text",
+            holds="behaviour",
+            evidence={"n_shortened": n_shortened, "n_seen": n_seen},
         ),
     )

@@ -13,6 +13,7 @@ from forgetaudit.audits.inputs import OpenedData
 from forgetaudit.audits.ledger import Ledger, Watcher
 from forgetaudit.audits.locate.scoreboard import Answered, Scoreboard
 from forgetaudit.audits.network import Network
+from forgetaudit.audits.standing_alone import refuse_dependence
 from forgetaudit.engine.passes import plainly
 from forgetaudit.engine.stream import Step
 from forgetaudit.engine.variants import Variant
@@ -95,7 +96,10 @@ class _Run:
         """Into a ledger of base and `tuned`, and what all answered."""
         board, looked = Scoreboard(), len(variants) == 2 and not watchers
         ledger = Ledger(tuned, self.data.task, self.settings.seed, [board.take_in, *watchers])
-        for step in self._steps(variants):
+        look_alone = refuse_dependence(self.network, self.data, self.settings, tuple(variants[:2]))
+        for number, step in enumerate(self._steps(variants)):
+            if number == 0:
+                look_alone(step)
             ledger.take_in(step)
             if not looked and ledger.answers.n >= EXAMPLES_BEFORE_A_LOOK:
                 looked = True
@@ -159,6 +163,8 @@ def fitting(network: Network, data: OpenedData, settings: Settings) -> int:
     try:
         with network.limited_threads(), torch.random.fork_rng(), torch.no_grad():
             getattr(own.task, "forward", plainly)(network.skeleton, *batch.args, **batch.kwargs)
+    except Exception:  # what a network raises on one example, the run itself says in words
+        return FEWEST_AT_ONCE
     finally:
         for hook in hooks:
             hook.remove()

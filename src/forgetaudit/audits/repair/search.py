@@ -11,6 +11,7 @@ from forgetaudit.audits.evaluating import make_stream, steps
 from forgetaudit.audits.inputs import OpenedData
 from forgetaudit.audits.ledger import Tally
 from forgetaudit.audits.network import Network
+from forgetaudit.audits.standing_alone import refuse_dependence
 from forgetaudit.data.batches import Batch, placed
 from forgetaudit.engine.variants import Variant
 from forgetaudit.inference.intervals import drop_interval
@@ -34,7 +35,9 @@ class Known:
 
 def know(network: Network, data: OpenedData, settings: Settings, progress: Progress) -> Known:
     """One pass of base and tuned."""
-    batch, outcomes = _asked(network, network.variants[:2], data, settings, progress, title="base and tuned")
+    batch, outcomes = _asked(
+        network, network.variants[:2], data, settings, progress, title="base and tuned", first=True
+    )
     return Known(data=data, batch=batch, outcomes=outcomes)
 
 
@@ -79,6 +82,7 @@ def _asked(
     progress: Progress,
     *,
     title: str,
+    first: bool = False,
 ) -> tuple[Batch, Mapping[str, Outcomes]]:
     # One variant has nothing to share, and what it could share would have to be found out first.
     alone = replace(settings, reuse=settings.reuse and len(variants) > 1)
@@ -86,7 +90,12 @@ def _asked(
     keep: Callable[[Mapping[str, object], Batch], None] | None = getattr(data.task, "keep", None)
     batches: list[Batch] = []
     found: dict[str, list[Outcomes]] = {variant.name: [] for variant in variants}
-    for step in steps(stream, network, data, progress, batch_size=settings.batch_size, title=title):
+    look_alone = refuse_dependence(network, data, settings, tuple(variants))
+    for number, step in enumerate(
+        steps(stream, network, data, progress, batch_size=settings.batch_size, title=title)
+    ):
+        if number == 0 and first:
+            look_alone(step)
         if keep is not None:
             keep(step.outputs, step.batch)
             continue
