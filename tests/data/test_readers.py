@@ -14,6 +14,7 @@ from PIL import Image
 from forgetaudit.data.examples import Examples
 from forgetaudit.data.readers import examples_of, open_examples
 from forgetaudit.errors import DataError
+from forgetaudit.gaps import gaps_in
 
 
 def pixels(examples: Examples) -> list[bytes]:
@@ -423,3 +424,95 @@ def test_the_hub_offline_is_refused_in_our_words_and_torch_is_not_needed(tmp_pat
 def test_a_place_at_the_hub_needs_a_name(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="hf:// names no data set of the Hub"):
         open_examples("hf://", directory=tmp_path)
+
+
+def test_a_link_that_leads_nowhere_is_an_error_and_no_smaller_data_set(class_folders: Path) -> None:
+    for number in range(7):
+        (class_folders / "3" / f"gone-{number}.png").symlink_to(class_folders / "nowhere.png")
+    with pytest.raises(DataError) as refusal:
+        open_examples(".", directory=class_folders)
+    assert refusal.value.fact == "7 of 10 files of folders cannot be read"
+    assert "3/gone-0.png (a link that leads nowhere)" in refusal.value.details[0]
+
+
+def test_a_folder_named_as_an_image_and_an_empty_file_are_errors(class_folders: Path) -> None:
+    (class_folders / "3" / "a.jpg").mkdir()
+    with pytest.raises(DataError, match=r"3/a\.jpg \(a folder\)"):
+        open_examples(".", directory=class_folders)
+    (class_folders / "3" / "a.jpg").rmdir()
+    (class_folders / "3" / "a.jpg").touch()
+    with pytest.raises(DataError, match=r"3/a\.jpg \(empty\)"):
+        open_examples(".", directory=class_folders)
+
+
+def test_images_of_a_kind_that_is_not_read_are_errors(class_folders: Path) -> None:
+    for name in ("a.heic", "b.JPG2", "c"):
+        (class_folders / "3" / name).write_bytes(b"image")
+    with pytest.raises(DataError, match="3 files of folders are of no kind of image that is read"):
+        open_examples(".", directory=class_folders)
+
+
+def test_what_lies_beside_images_is_counted_and_hidden_images_stand_on_the_first_screen(
+    class_folders: Path,
+) -> None:
+    for name in (".DS_Store", "Thumbs.db", "notes.txt"):
+        (class_folders / "3" / name).write_bytes(b"x")
+    found = open_examples(".", directory=class_folders)
+    assert len(found) == 24
+    assert "not read, as they are no images: .DS_Store, Thumbs.db, notes.txt" in found.decisions
+    assert gaps_in(found.decisions) == ()
+    (class_folders / "3" / ".kept-back.png").write_bytes(b"x")
+    gap = gaps_in(open_examples(".", directory=class_folders).decisions)[0]
+    assert (gap.ident, gap.what) == (
+        "files-not-read",
+        "hidden images of folders were not read: .kept-back.png",
+    )
+
+
+def test_a_truncated_image_is_refused_with_its_file(class_folders: Path) -> None:
+    stored = (class_folders / "3" / "3.png").read_bytes()
+    (class_folders / "3" / "3.png").write_bytes(stored[:-30])
+    with pytest.raises(DataError, match=r"3\.png"):
+        list(open_examples(".", directory=class_folders))
+
+
+def test_images_beside_the_class_folders_of_a_split_are_refused(
+    class_folders: Path, scans: list[Image.Image]
+) -> None:
+    root = class_folders.parent
+    class_folders.rename(root / "val")
+    (root / "data").mkdir()
+    (root / "val").rename(root / "data" / "val")
+    scans[0].save(root / "data" / "val" / "loose.png")
+    with pytest.raises(DataError, match="val holds 1 image beside 10 folders of images"):
+        open_examples("data", directory=root)
+
+
+def test_a_missing_part_packed_data_and_a_dead_link_are_no_smaller_data_set(
+    tmp_path: Path, scans: list[Image.Image], digits: list[int]
+) -> None:
+    write_rows(tmp_path / "test-00000-of-00003.jsonl", scans[:2], digits[:2])
+    write_rows(tmp_path / "test-00002-of-00003.jsonl", scans[2:3], digits[2:3])
+    with pytest.raises(DataError, match="holds 2 of the 3 parts of test"):
+        open_examples(".", directory=tmp_path)
+    (tmp_path / "test-00001-of-00003.jsonl").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"00001-of-00003\.jsonl \(a link that leads nowhere\)"):
+        open_examples(".", directory=tmp_path)
+    (tmp_path / "test-00001-of-00003.jsonl").unlink()
+    write_rows(tmp_path / "test-00001-of-00003.jsonl", scans[3:4], digits[3:4])
+    assert len(open_examples(".", directory=tmp_path)) == 4
+    (tmp_path / "more.jsonl.gz").write_bytes(b"x")
+    with pytest.raises(DataError, match="holds 1 packed file beside its data"):
+        open_examples(".", directory=tmp_path)
+
+
+def test_a_folder_of_data_beside_the_data_stands_on_the_first_screen(
+    tmp_path: Path, scans: list[Image.Image], digits: list[int]
+) -> None:
+    write_rows(tmp_path / "val.jsonl", scans[:2], digits[:2])
+    (tmp_path / "old").mkdir()
+    write_rows(tmp_path / "old" / "val.jsonl", scans[:2], digits[:2])
+    (tmp_path / "README.md").write_text("about")
+    found = open_examples(".", directory=tmp_path)
+    assert [gap.what for gap in gaps_in(found.decisions)] == ["folders of . were not read: old"]
+    assert "not read, as they are no data: README.md" in found.decisions

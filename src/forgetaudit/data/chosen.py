@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
-from forgetaudit.data.columns import Column, Kind, choose_columns
+from forgetaudit.data.columns import Column, Kind, choose_columns, refuse_unread
 from forgetaudit.data.examples import Examples, Input, sample
 from forgetaudit.data.labels import Labels, names_beside, read_labels
 from forgetaudit.data.questions import read_questions
@@ -66,10 +66,11 @@ def _groups(source: Source, name: str | None) -> tuple[Sequence[str] | None, lis
         raise DataError(
             f"there is no column {name} to group by", hint=f"{hint}the columns are {', '.join(known)}"
         )
-    kind = next(column.kind for column in source.columns if column.name == name)
-    if kind in (Kind.IMAGE, Kind.ARRAY):
+    column = next(column for column in source.columns if column.name == name)
+    refuse_unread(column, "--group-by")
+    if column.kind in (Kind.IMAGE, Kind.ARRAY):
         raise DataError(
-            f"column {name} holds {kind.value}, which name no groups",
+            f"column {name} holds {column.kind.value}, which name no groups",
             hint="pass a column of names or whole numbers",
         )
     values = [str(value) for value in source.values(name)]

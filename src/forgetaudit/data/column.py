@@ -24,7 +24,8 @@ class Column:
     """A column as its data set declares it.
 
     Where the type says so: `class_names`, an image's `mode`, the numpy name of an array's `dtype`. `named_by`
-    says where class names come from whose order was chosen here.
+    says where class names come from whose order was chosen here. `spelt`: its numbers were written as text, and can
+    be read as that. `unread` says why it cannot be read at all.
     """
 
     name: str
@@ -33,6 +34,8 @@ class Column:
     named_by: str | None = None
     mode: str | None = None
     dtype: str | None = None
+    spelt: bool = False
+    unread: str | None = None
 
     @property
     def plain_name(self) -> str:

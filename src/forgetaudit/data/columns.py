@@ -1,14 +1,15 @@
 """Which column is the input and which the label: by what they hold, then by their names; never by guessing."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 
 from forgetaudit.data.choice_columns import ANSWER_NAMES, choices_column, context_column, with_choices
 from forgetaudit.data.column import Column, Columns, Kind
-from forgetaudit.data.text_columns import TOKENISED, text_inputs
+from forgetaudit.data.text_columns import TEXT_NAMES, TOKENISED, text_inputs
 from forgetaudit.errors import DataError
 
-__all__ = ["Column", "Columns", "Kind", "choose_columns"]
+__all__ = ["Column", "Columns", "Kind", "choose_columns", "refuse_unread"]
 
 INPUT_NAMES = ("image", "img", "pixel_values", "x", "input", "inputs", "features")
 LABEL_NAMES = ("label", "labels", "target", "class", "y")
@@ -57,7 +58,7 @@ def _asked_inputs(columns: Sequence[Column], asked: str | None) -> tuple[str, ..
 
 
 def _named_inputs(columns: Sequence[Column], asked: Sequence[str]) -> tuple[tuple[Column, ...], str]:
-    inputs = tuple(_named(name, columns, "--input-column") for name in asked)
+    inputs = tuple(_as_text(_named(name, columns, "--input-column")) for name in asked)
     if any(column.kind is Kind.CHOICES for column in inputs):
         return with_choices(inputs), "asked for, a context with choices"
     unfit = next((column for column in inputs if column.kind not in INPUTS), None)
@@ -70,9 +71,19 @@ def _named_inputs(columns: Sequence[Column], asked: Sequence[str]) -> tuple[tupl
     return inputs, f"asked for, {kind}"
 
 
+def _as_text(column: Column) -> Column:
+    """Numbers that were written as text are that text where it is wanted."""
+    return replace(column, kind=Kind.TEXT) if column.spelt else column
+
+
 def _find_inputs(columns: Sequence[Column], label: Column | None) -> tuple[tuple[Column, ...], str]:
     """Images before all else. Text has no type of its own, so beside arrays only its name makes it a candidate."""
-    others = [column for column in columns if column is not label]
+    others = [
+        _as_text(column) if column.plain_name in TEXT_NAMES else column
+        for column in columns
+        if column is not label
+    ]
+    _refuse_unread_named(others, (*INPUT_NAMES, *TEXT_NAMES), "--input-column")
     image = _one_of([column for column in others if column.kind is Kind.IMAGE], INPUT_NAMES, "--input-column")
     if image is not None:
         return (image,), f"by type, {Kind.IMAGE.value}"
@@ -101,12 +112,13 @@ def _choose_label(
         if column.kind not in (Kind.CLASS, *UNTYPED):
             raise _unfit(column, "a label", "--label-column", "class labels, whole numbers or class names")
         return column, f"asked for, {column.kind.value}"
+    names = ANSWER_NAMES if of_choices else LABEL_NAMES
+    _refuse_unread_named(columns, names, "--label-column")
     typed = [column for column in columns if column.kind is Kind.CLASS]
     found = None if of_choices else _one_of(typed, LABEL_NAMES, "--label-column")
     if found is not None:
         return found, "by type, class labels"
     fitting = [column for column in columns if column.kind in (UNTYPED, (*UNTYPED, Kind.CLASS))[of_choices]]
-    names = ANSWER_NAMES if of_choices else LABEL_NAMES
     named = [column for column in fitting if _plain(column.name) in names]
     found = _one_of(named, (), "--label-column")
     return found, f"by name, {found.kind.value}" if found else ""
@@ -135,12 +147,29 @@ def _ambiguous(candidates: Sequence[Column], what: str, option: str) -> DataErro
 def _named(asked: str, columns: Sequence[Column], option: str) -> Column:
     found = next((column for column in columns if column.name == asked), None)
     if found is not None:
+        refuse_unread(found, option)
         return found
     near = get_close_matches(asked, [column.name for column in columns], n=1)
     hint = f"did you mean {option} {near[0]}?" if near else f"pass one of them as {option}"
     raise DataError(
         f"there is no column {asked} for {option}", details=[f"columns: {_names(columns)}"], hint=hint
     )
+
+
+def refuse_unread(column: Column, option: str) -> None:
+    """DataError where the column is one that cannot be read."""
+    if column.unread is not None:
+        raise DataError(
+            f"column {column.name} cannot be read: it {column.unread}",
+            hint=f"give it one plain type in every row, or name another column with {option}",
+        )
+
+
+def _refuse_unread_named(columns: Sequence[Column], names: Sequence[str], option: str) -> None:
+    """A column with a usual name that cannot be read is not passed over for another."""
+    for column in columns:
+        if column.plain_name in names:
+            refuse_unread(column, option)
 
 
 def _unfit(column: Column, role: str, option: str, fitting: str) -> DataError:

@@ -1,11 +1,23 @@
 """What a column of `datasets` holds, read off the plain description that is stored in dataset_info.json."""
 
+from __future__ import annotations
+
+import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from forgetaudit.data.columns import Column, Kind
+from forgetaudit.data.files import first_line
+from forgetaudit.gaps import Gap, Notes
 
-__all__ = ["described_column"]
+if TYPE_CHECKING:
+    import datasets
+
+__all__ = ["described_column", "with_features"]
+
+STORED = b"huggingface"
 
 SHAPED_ARRAYS = ("Array2D", "Array3D", "Array4D", "Array5D")
 LISTS = ("List", "LargeList", "Sequence")
@@ -31,6 +43,56 @@ def described_column(name: str, description: Any) -> Column:
             return Column(name=name, kind=_plain_kind(description["dtype"]))
         case _:
             return Column(name=name, kind=Kind.OTHER)
+
+
+def with_features(table: pa.Table, where: str) -> tuple[datasets.Dataset, dict[str, str], Notes]:
+    """The table as a `datasets.Dataset`, why each column that `datasets` has no type for is left out, and notes.
+
+    What the file says of its columns is believed where it can be read, else the columns are what arrow says.
+    """
+    import datasets
+
+    bare = pa.schema([field.remove_metadata() for field in table.schema])
+    unread = {field.name: f"holds {field.type}" for field in bare if not _has_feature(field)}
+    kept = table.drop_columns(list(unread))
+    try:
+        made = datasets.Dataset(kept, fingerprint="unused")
+        left_out = _declared(kept.schema) - {"", *unread} - _declared(made.data.schema)
+        why = "no file holds these columns" if left_out else ""
+    # What a newer or a damaged version of `datasets` wrote fails wherever it is looked at.
+    except Exception as error:
+        made, why = (
+            datasets.Dataset(kept.replace_schema_metadata(None), fingerprint="unused"),
+            first_line(error),
+        )
+    return made, unread, (_types_unread(where, why),) if why else ()
+
+
+def _has_feature(field: pa.Field) -> bool:
+    import datasets
+
+    try:
+        features = datasets.Features.from_arrow_schema(pa.schema([field]))
+        pa.table({field.name: pa.nulls(0, field.type)}).cast(features.arrow_schema)
+    except Exception:
+        return False
+    return True
+
+
+def _declared(schema: pa.Schema) -> set[str]:
+    """The columns that the stored description speaks of."""
+    stored = (schema.metadata or {}).get(STORED)
+    described = {} if stored is None else json.loads(stored).get("info", {}).get("features") or {}
+    return set(described)
+
+
+def _types_unread(where: str, why: str) -> Gap:
+    return Gap(
+        ident="column-types-not-read",
+        what=f"what {where} says of its columns was not used ({why:.80}): read by arrow types, without class names",
+        advice="write the file again with the `datasets` that is installed, or compare the classes by hand",
+        holds="nothing",
+    )
 
 
 def _stores_image(description: Any) -> bool:

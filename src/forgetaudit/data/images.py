@@ -1,5 +1,6 @@
 """Stored image bytes → decoded images, with the row in the message where they are not one."""
 
+import warnings
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +16,10 @@ IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"}
 )
 
+# Those that Pillow decodes itself: for an EPS it would start another program.
+FORMATS = (
+    "PNG", "JPEG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF", "TGA", "PCX", "ICO",
+)  # fmt: skip
 ORIENTATION_TAG = 0x0112
 
 
@@ -29,15 +34,23 @@ def decode_image(stored: Any, place: str, *, mode: str | None = None) -> Image.I
     if not stored:
         raise DataError(f"{place} holds no image", hint="leave the row out of the data set")
     try:
-        with Image.open(BytesIO(stored) if isinstance(stored, bytes) else Path(stored)) as image:
-            image.load()
-            upright = ImageOps.exif_transpose(image) if _is_turned(image) else image
-            return upright.convert(mode) if mode and upright.mode != mode else upright.copy()
-    # Pillow raises SyntaxError for a broken PNG chunk, and an Exception of its own for a decompression bomb.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return _decoded(BytesIO(stored) if isinstance(stored, bytes) else Path(stored), mode)
+    # Among what Pillow raises are SyntaxError, struct.error and an Exception of its own for a decompression bomb.
+    except Exception as error:
         details = [str(error)] if isinstance(stored, bytes) else [f"{stored}: {error}"]
         hint = "repair or remove this image"
         raise DataError(f"{place} holds no image that can be read", details=details, hint=hint) from error
+
+
+def _decoded(stored: BytesIO | Path, mode: str | None) -> Image.Image:
+    with warnings.catch_warnings():
+        # Pillow knows by its header how large an image will be, and warns before it takes the memory.
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        Image.init()
+        with Image.open(stored, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
+            image.load()
+            upright = ImageOps.exif_transpose(image) if _is_turned(image) else image
+            return upright.convert(mode) if mode and upright.mode != mode else upright.copy()
 
 
 def _is_turned(image: Image.Image) -> bool:

@@ -8,23 +8,29 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forgetaudit.data.arguments import HUB, missing
+from forgetaudit.data.arrays import read_arrays
 from forgetaudit.data.chosen import Choice, chosen_examples
+from forgetaudit.data.column import Column, Kind
 from forgetaudit.data.examples import Examples
-from forgetaudit.data.features import described_column
+from forgetaudit.data.features import described_column, with_features
+from forgetaudit.data.files import first_line
 from forgetaudit.data.folders import NO_SPLITS, Folder, look_into, read_image_folder
 from forgetaudit.data.sources import ArraySource, Source, TableSource
 from forgetaudit.data.splits import choose_split
-from forgetaudit.data.tables import TABLE_SUFFIXES, read_arrays, read_tables
+from forgetaudit.data.tables import TABLE_SUFFIXES, read_tables
 from forgetaudit.errors import DataError
+from forgetaudit.gaps import Gap
 
 if TYPE_CHECKING:
     import datasets
+    import pyarrow as pa
 
 __all__ = ["examples_of", "open_examples"]
 
@@ -73,7 +79,7 @@ def examples_of(
     return chosen_examples(_dataset_source(dataset, name), name, [], choice)
 
 
-def _open(where: str, directory: Path, split: str | None) -> tuple[Source, list[str]]:
+def _open(where: str, directory: Path, split: str | None) -> tuple[Source, list[str | Gap]]:
     """The rows, and sentences on what was decided to get at them."""
     if where.startswith(HUB):
         return _from_hub(where, split)
@@ -86,11 +92,11 @@ def _open(where: str, directory: Path, split: str | None) -> tuple[Source, list[
         return _from_folder(look_into(path, where), where, split)
     if split is not None:
         raise DataError(f"{where} is one file, without splits", hint=f"pass --data {where}, without :{split}")
-    return _from_files([path], where), []
+    return _from_files([path], where)
 
 
-def _from_folder(folder: Folder, where: str, split: str | None) -> tuple[Source, list[str]]:
-    decisions = []
+def _from_folder(folder: Folder, where: str, split: str | None) -> tuple[Source, list[str | Gap]]:
+    decisions: list[str | Gap] = []
     if NO_SPLITS in folder.splits and split is not None:
         raise DataError(f"{where} has no splits", hint=f"pass --data {where}, without :{split}")
     chosen = NO_SPLITS
@@ -99,30 +105,33 @@ def _from_folder(folder: Folder, where: str, split: str | None) -> tuple[Source,
         decisions.append(said)
     paths = folder.splits[chosen]
     if folder.kind == "images":
-        images, said = read_image_folder(paths[0])
-        return images, [*decisions, said]
+        images, said_of_images = read_image_folder(paths[0])
+        return images, [*decisions, *said_of_images]
     if len(paths) > 1:
         decisions.append(f"{len(paths)} files read as one: {paths[0].name} to {paths[-1].name}")
-    return _from_files(paths, where), decisions
+    source, notes = _from_files(paths, where)
+    return source, [*decisions, *folder.notes, *notes]
 
 
-def _from_files(paths: Sequence[Path], where: str) -> Source:
+def _from_files(paths: Sequence[Path], where: str) -> tuple[Source, list[str | Gap]]:
     suffix = paths[0].suffix.lower()
     if suffix == ".npz":
         if len(paths) > 1:
             raise DataError(
                 f"{where} holds {len(paths)} npz files", hint=f"pass --data {where}/{paths[0].name}"
             )
-        return ArraySource(read_arrays(paths[0]))
+        arrays, unread = read_arrays(paths[0])
+        return ArraySource(arrays, unread), []
     if suffix not in TABLE_SUFFIXES or not paths[0].is_file():
         known = ", ".join(sorted(kind.removeprefix(".") for kind in TABLE_SUFFIXES | {".npz"}))
         raise DataError(f"{where} is no kind of data file that is known", hint=f"pass one of {known}")
-    import datasets
+    rows = read_tables(paths)
+    dataset, untyped, notes = with_features(rows.table, where)
+    unread = {**rows.unread, **untyped}
+    return _dataset_source(dataset, where, rows.spelt, unread), [*rows.notes, *notes]
 
-    return _dataset_source(datasets.Dataset(read_tables(paths), fingerprint="unused"), where)
 
-
-def _from_saved(path: Path, where: str, split: str | None) -> tuple[Source, list[str]]:
+def _from_saved(path: Path, where: str, split: str | None) -> tuple[Source, list[str | Gap]]:
     import datasets
 
     if _holds_nothing(path):
@@ -130,7 +139,7 @@ def _from_saved(path: Path, where: str, split: str | None) -> tuple[Source, list
     try:
         saved = datasets.load_from_disk(str(path))
     except Exception as error:
-        details = [_first_line(error)]
+        details = [first_line(error)]
         hint = "save the data set again with save_to_disk"
         raise DataError(f"{where} cannot be read as a saved data set", details=details, hint=hint) from error
     # A data set that was saved alone may carry the name of the split it came from, or none.
@@ -152,7 +161,7 @@ def _holds_nothing(path: Path) -> bool:
         return False
 
 
-def _from_hub(where: str, split: str | None) -> tuple[Source, list[str]]:
+def _from_hub(where: str, split: str | None) -> tuple[Source, list[str | Gap]]:
     import datasets
 
     identifier, config = _hub_parts(where)
@@ -169,7 +178,7 @@ def _from_hub(where: str, split: str | None) -> tuple[Source, list[str]]:
         hint = "it is not in the cache, and HF_HUB_OFFLINE keeps it from being loaded" if offline else None
         raise DataError(
             f"{where} cannot be loaded from the Hub",
-            details=[_first_line(error)],
+            details=[first_line(error)],
             hint=hint or f"check the name, as {HUB}owner/name or {HUB}owner/name/config, and the network",
         ) from error
     return _dataset_source(loaded, where), [decision]
@@ -198,11 +207,15 @@ def _quiet() -> Iterator[None]:
             datasets.enable_progress_bars()
 
 
-def _dataset_source(dataset: datasets.Dataset, where: str) -> Source:
-    columns = tuple(described_column(name, feature) for name, feature in dataset.features.to_dict().items())
+def _dataset_source(
+    dataset: datasets.Dataset,
+    where: str,
+    spelt: pa.Table | None = None,
+    unread: Mapping[str, str] | None = None,
+) -> Source:
+    columns = [described_column(name, feature) for name, feature in dataset.features.to_dict().items()]
+    if spelt is not None:
+        columns = [replace(column, spelt=column.kind is not Kind.TEXT) for column in columns]
+    columns += [Column(name=name, kind=Kind.OTHER, unread=why) for name, why in (unread or {}).items()]
     # As arrow, rows come with their images still encoded.
-    return TableSource(rows=dataset.with_format("arrow"), where=where, columns=columns)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return TableSource(rows=dataset.with_format("arrow"), where=where, columns=tuple(columns), spelt=spelt)

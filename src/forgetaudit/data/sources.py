@@ -1,7 +1,7 @@
 """Where rows come from: a table, arrays, or a folder of images, all read through the same three methods."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,6 +30,10 @@ class Source(Protocol):
         """One plain value for every row: of a column that can hold labels."""
         ...
 
+    def texts(self, column: str) -> Sequence[str | None]:
+        """What every row has in a column of text; None where there is nothing."""
+        ...
+
     def read(self, column: Column, row: int) -> Input:
         """The image, array or text in one row; DataError naming the row where it is missing or damaged."""
         ...
@@ -37,11 +41,15 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSource:
-    """Rows of a `datasets.Dataset` in arrow format; `where` stands for it in messages."""
+    """Rows of a `datasets.Dataset` in arrow format; `where` stands for it in messages.
+
+    `spelt` are the texts of columns whose numbers were read out of text. Columns that cannot be read have no rows.
+    """
 
     rows: Any
     where: str
     columns: Sequence[Column]
+    spelt: Any = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -50,9 +58,16 @@ class TableSource:
         """The column as plain numbers or strings."""
         return list(self.rows.with_format(None)[column])
 
+    def texts(self, column: str) -> Sequence[str | None]:
+        """A column of text as it stands in the rows; of numbers that were written as text likewise."""
+        table = self.rows.select_columns([column])[:] if self.spelt is None else self.spelt
+        return list(table[column].to_pylist())
+
     def read(self, column: Column, row: int) -> Input:
         """The row's image, decoded, its text, or its array in the dtype that the column declares."""
         place = f"row {row} of {self.where}"
+        if column.kind is Kind.TEXT and self.spelt is not None:
+            return _text(self.spelt[column.name][row].as_py(), column, place)
         stored = self.rows[row].column(column.name)[0].as_py()
         if column.kind is Kind.IMAGE:
             return decode_image(stored, place, mode=column.mode)
@@ -69,14 +84,18 @@ class TableSource:
 
 @dataclass(frozen=True, slots=True)
 class ArraySource:
-    """Named arrays with one row per example each."""
+    """Named arrays with one row per example each; `unread` says why others are none."""
 
     arrays: Mapping[str, NDArray[np.generic]]
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def columns(self) -> Sequence[Column]:
         """Every array is a column."""
-        return [Column(name=name, kind=_kind(array)) for name, array in self.arrays.items()]
+        return [
+            *(Column(name=name, kind=_kind(array)) for name, array in self.arrays.items()),
+            *(Column(name=name, kind=Kind.OTHER, unread=why) for name, why in self.unread.items()),
+        ]
 
     def __len__(self) -> int:
         return min((len(array) for array in self.arrays.values()), default=0)
@@ -84,6 +103,10 @@ class ArraySource:
     def values(self, column: str) -> Sequence[Any]:
         """The column as plain numbers or strings."""
         return list(self.arrays[column].tolist())
+
+    def texts(self, column: str) -> Sequence[str | None]:
+        """An array of texts as plain strings."""
+        return [str(value) for value in self.arrays[column]]
 
     def read(self, column: Column, row: int) -> Input:
         """A copy of one row, so that nobody writes into the data."""
@@ -117,6 +140,10 @@ class ImageFolder:
     def values(self, column: str) -> Sequence[Any]:  # noqa: ARG002
         """The class of every file."""
         return self.classes or ()
+
+    def texts(self, column: str) -> Sequence[str | None]:  # noqa: ARG002
+        """A folder holds none."""
+        return ()
 
     def read(self, column: Column, row: int) -> Input:  # noqa: ARG002
         """The image in one file."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-__all__ = ["TOKENISED", "text_inputs"]
+__all__ = ["TEXT_NAMES", "TOKENISED", "text_inputs"]
 
 TEXT_NAMES = (
     "text", "sentence", "content", "review", "document", "utterance", "tweet", "comment", "question", "passage",
