@@ -127,7 +127,8 @@ class AdaptedCheckpoint:
         }
         tensors = {name: info for name, info in self.base.tensors.items() if name not in apart}
         for name, source in self._sources.items():
-            if source in apart:
+            # A head that was tied to an embedding stays base's where the adapter brings an embedding alone.
+            if source in apart or (name not in self._layers and source in self._names):
                 info = self.base.tensors[source]
                 tensors[name] = TensorInfo(
                     name=name, dtype=info.dtype, shape=info.shape, n_bytes=info.n_bytes

@@ -1,6 +1,6 @@
 """A checkpoint's tensors under the names of a network, by where its library puts them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.errors import MismatchError, listing
-from forgetaudit.gaps import Notes
+from forgetaudit.gaps import Gap, Notes
 from forgetaudit.models.architecture import Graft
 from forgetaudit.models.loading import (
     LoadedState,
@@ -18,6 +18,8 @@ from forgetaudit.models.loading import (
     told_shapes,
 )
 from forgetaudit.models.probing import Landing, Loader
+from forgetaudit.models.sentence_transformers import is_of_pooler
+from forgetaudit.models.unrun import unrun_tensors
 
 __all__ = ["fill", "hang"]
 
@@ -63,8 +65,19 @@ def fill(
         model_names=landing.model_names,
         grafted=tuple(name for name in dtypes if name in replaced),
         steps=(*landing.steps, *_renamed(landing, checkpoint)),
-        notes=notes,
+        notes=(*notes, *_unrun(landing, grafted=bool(replaced))),
     )
+
+
+def _unrun(landing: Landing, *, grafted: bool) -> Iterator[Gap]:
+    """What the loader took and the network does not hold, and what it refused where another head was grafted."""
+    ignored = getattr(landing.model, "_keys_to_ignore_on_load_unexpected", None) or ()
+    yield from unrun_tensors(landing.unused, tuple(ignored))
+    if grafted:
+        backbone = f"{getattr(landing.model, 'base_model_prefix', '')}."
+        inside = [name for name in landing.unexpected if name.startswith(backbone) and not is_of_pooler(name)]
+        yield from unrun_tensors(inside)
+        yield from unrun_tensors([n for n in landing.unexpected if n not in inside], of_other_head=True)
 
 
 def hang(model: nn.Module, state: Mapping[str, Tensor]) -> None:

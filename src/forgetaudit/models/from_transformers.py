@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from forgetaudit.checkpoints.checkpoint import Checkpoint
+from forgetaudit.gaps import Notes
 from forgetaudit.models.adapters import AdaptedCheckpoint
 from forgetaudit.models.architecture import Graft, Outline, Preparation, Skeleton
 from forgetaudit.models.chat_templates import template_differences
-from forgetaudit.models.config_differences import config_differences
+from forgetaudit.models.config_differences import config_differences, other_inputs
 from forgetaudit.models.evidence import Evidence, label_names
 from forgetaudit.models.filling import fill, hang
 from forgetaudit.models.images import ImagePreparation, processor_differences
 from forgetaudit.models.landing import find_landing
-from forgetaudit.models.library_classes import model_class, network_config, task_of, translated
+from forgetaudit.models.library_classes import model_class, network_config, task_of, tied_as, translated
 from forgetaudit.models.loading import LoadedState, refuse_other_head
 from forgetaudit.models.own_inputs import own_images, own_texts
-from forgetaudit.models.probing import Landing, Loaded
+from forgetaudit.models.probing import Landing, Loaded, Loader
 from forgetaudit.models.quantised import refuse_quantised
 from forgetaudit.models.quiet import quiet_transformers
 from forgetaudit.models.sentence_transformers import (
@@ -101,7 +103,7 @@ class TransformersArchitecture:
         loaded = fill(
             landing,
             seen,
-            self._load,
+            self._loader(checkpoint),
             dtype=dtype,
             device=device,
             graft=graft,
@@ -121,7 +123,7 @@ class TransformersArchitecture:
 
     def adapted(self, base: Checkpoint, path: Path, *, closes_base: bool = False) -> AdaptedCheckpoint:
         """The PEFT adapter at `path` on `base`, as a whole checkpoint."""
-        return AdaptedCheckpoint(base, path, find_landing(base, self._load), closes_base=closes_base)
+        return AdaptedCheckpoint(base, path, find_landing(base, self._loader(base)), closes_base=closes_base)
 
     def _shared(self, checkpoint: Checkpoint) -> Mapping[str, Tensor]:
         """Base's own tensors, by the network's names, where `checkpoint` is an adapter that leaves them alone."""
@@ -148,19 +150,32 @@ class TransformersArchitecture:
             checkpoint,
             landing,
             self._slots[self._base[0]],
-            self._load,
+            self._loader(checkpoint),
             last_token=max(ids, default=None),
             folder=self._found.folder,
         )
 
     def _landing(self, checkpoint: Checkpoint) -> Landing:
         if checkpoint not in self._landings:
-            landing = self._landings[checkpoint] = find_landing(checkpoint, self._load)
+            landing = self._landings[checkpoint] = find_landing(checkpoint, self._loader(checkpoint))
             # While what is tied is one tensor still.
             self._slots[checkpoint] = vocabulary_slots(landing.model)
         return self._landings[checkpoint]
 
-    def _load(self, tensors: dict[str, Tensor]) -> Loaded:
+    def _loader(self, checkpoint: Checkpoint) -> Loader:
+        """The library's loader for `checkpoint`: base's config, but heads are tied as its own config says."""
+        return partial(self._load, tied_as(self._config, self._own_config(checkpoint)))
+
+    def _own_config(self, checkpoint: Checkpoint) -> Any:
+        """The config beside a tuned checkpoint, as the class reads it; base's where there is none."""
+        folder = folder_of(checkpoint.path)
+        own = folder.resolve() == self._found.folder.resolve() or isinstance(checkpoint, AdaptedCheckpoint)
+        config = None if own else read_sidecar(folder, "config.json")
+        if config is None or config.get("model_type") != self._found.config.get("model_type"):
+            return self._config
+        return network_config(self._class, replace(self._found, config=config, folder=folder))
+
+    def _load(self, config: Any, tensors: dict[str, Tensor]) -> Loaded:
         """The library's loader on tensors at hand. It converts nothing: they come in the dtype that is asked for."""
         # Decided by the first file, which is base: a pooler that it lacks was not trained, and feeds no embedding.
         if self._arguments is None:
@@ -171,7 +186,7 @@ class TransformersArchitecture:
             try:
                 model, said = self._class.from_pretrained(
                     None,
-                    config=self._config,
+                    config=config,
                     state_dict=tensors,
                     output_loading_info=True,
                     ignore_mismatched_sizes=True,
@@ -207,7 +222,12 @@ class TransformersArchitecture:
             return own_texts(base, tuned, self._config, model)
         return own_images(base, tuned, self._config)
 
-    def _differences(self, checkpoint: Checkpoint) -> tuple[str, ...]:
+    def _as_read(self, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A config with the library's defaults and spellings."""
+        read: Mapping[str, Any] = network_config(self._class, replace(self._found, config=config)).to_dict()
+        return read
+
+    def _differences(self, checkpoint: Checkpoint) -> Notes:
         """What the files beside a tuned checkpoint say otherwise than base's, which are used for both."""
         folder = folder_of(checkpoint.path)
         if folder.resolve() == self._found.folder.resolve():
@@ -215,9 +235,9 @@ class TransformersArchitecture:
         own = self._own_inputs
         used = "each was given its own" if own else "base's was used for both"
         return (
-            *config_differences(self._found.config, read_sidecar(folder, "config.json")),
-            *processor_differences(self._found.folder, folder, used),
-            *tokenizer_differences(self._found.folder, folder, used, own=own),
+            *config_differences(self._found.config, read_sidecar(folder, "config.json"), self._as_read),
+            *other_inputs(processor_differences(self._found.folder, folder, used), own=own),
+            *other_inputs(tokenizer_differences(self._found.folder, folder, used, own=own), own=own),
             *template_differences(self._found.folder, folder),
             *(() if self._found.sentences is None else sentence_differences(self._found.sentences, folder)),
         )

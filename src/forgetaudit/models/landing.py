@@ -14,7 +14,7 @@ __all__ = ["find_landing"]
 def find_landing(checkpoint: Checkpoint, load: Loader) -> Landing:
     """Where the tensors land. Wrappers that the library does not know (`module.`) are removed, and it is told.
 
-    `sources` of the result speaks of the file's own names. What finds no place at all stays in `missing`,
+    `sources` and `unused` of the result speak of the file's own names. What finds no place at all stays in `missing`,
     `unexpected` and `mismatched`.
     """
     found = _try(checkpoint, {name: name for name in checkpoint.tensors}, load)
@@ -38,6 +38,7 @@ def _try(checkpoint: Checkpoint, names: Mapping[str, str], load: Loader) -> Land
         found,
         sources={ours: back[tried] for ours, tried in found.sources.items()},
         tried={name: tried for tried, name in back.items()},
+        unused=tuple(back[tried] for tried in found.unused),
     )
 
 

@@ -1,6 +1,7 @@
 """What transformers has to build a network from: the class that config.json names, its config, what it is for."""
 
 import contextlib
+import copy
 import importlib
 from typing import Any
 
@@ -98,6 +99,19 @@ def network_config(model_class: Any, evidence: Evidence) -> Any:
         raise translated(
             f"{evidence.folder / 'config.json'} is no config of {evidence.model}", error
         ) from error
+
+
+def tied_as(config: Any, other: Any) -> Any:
+    """A copy of `config` that ties the tensors that `other`, of the same class, ties; parts of both included."""
+    made = copy.deepcopy(config)
+    for mine, theirs in zip(_with_parts(made), _with_parts(other), strict=True):
+        if mine is not None and hasattr(theirs, "tie_word_embeddings"):
+            mine.tie_word_embeddings = theirs.tie_word_embeddings
+    return made
+
+
+def _with_parts(config: Any) -> list[Any]:
+    return [config, *(getattr(config, name, None) for name in getattr(config, "sub_configs", ()))]
 
 
 def translated(fact: str, error: Exception) -> ModelError:

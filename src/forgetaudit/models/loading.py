@@ -1,6 +1,6 @@
 """A checkpoint's tensors, put under the names that the network gives them. Strictly: parameters and buffers."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from forgetaudit.checkpoints.align import NameAlignment, align_names
 from forgetaudit.checkpoints.checkpoint import Checkpoint, Shape
 from forgetaudit.errors import MismatchError, listing
-from forgetaudit.gaps import Notes
+from forgetaudit.gaps import Gap, Notes
+from forgetaudit.models.unrun import unrun_tensors
+from forgetaudit.wording import some
 
 __all__ = [
     "Graft",
@@ -105,7 +107,32 @@ def load_state(
         model_names={theirs: ours for ours, theirs in alignment.pairs},
         grafted=tuple(grafted),
         steps=alignment.steps,
+        notes=(
+            *unrun_tensors(alignment.only_right, of_other_head=bool(grafted)),
+            *_untied(model, state, checkpoint),
+        ),
     )
+
+
+def _untied(model: nn.Module, state: Mapping[str, Tensor], checkpoint: Checkpoint) -> Iterator[Gap]:
+    """Where the network has one tensor under two names, and the file has two: they are run as the file has them."""
+    tensors = model.state_dict(keep_vars=True)
+    first: dict[int, str] = {}
+    apart = [
+        f"{first[id(tensor)]} and {name}"
+        for name, tensor in tensors.items()
+        if name in state
+        and first.setdefault(id(tensor), name) != name
+        and not torch.equal(state[first[id(tensor)]], state[name])
+    ]
+    if apart:
+        yield Gap(
+            ident="tied-tensors-differ",
+            what=f"the network ties {some(apart)}, and {checkpoint.path.name} holds different tensors: run untied",
+            advice="build the network that the weights were trained with: untied, or save the file from the tied one",
+            holds="behaviour",
+            evidence={"tensors": apart},
+        )
 
 
 def told_shapes(name: str, shape: Shape, checkpoint: Checkpoint, source: str | None) -> str:
