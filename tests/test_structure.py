@@ -12,7 +12,7 @@ SRC = Path(__file__).parent.parent / "src" / "forgetaudit"
 
 ROWS = [
     {"errors", "gaps", "user_code", "values", "wording"},
-    {"policy", "inference"},
+    {"policy", "inference", "paths", "temporaries"},
     {"checkpoints", "data", "logs", "stats", "report", "plan", "plugins", "progress"},
     {"models", "tasks", "renderers", "config", "budget"},
     {"engine", "weights"},

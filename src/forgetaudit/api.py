@@ -81,12 +81,12 @@ def trace(
     """
     several = [checkpoints] if isinstance(checkpoints, str | Path) else list(checkpoints)
     order = order_of_run([one for path in several for one in checkpoints_in(Path(path))])
-    every = [*([data] if isinstance(data, str) else data), *([target] if target else [])]
+    every = [*([data] if isinstance(data, str) else data), *([target] if target is not None else [])]
     plan = _plan(base, order.paths, every, model, config, planning.GateWords(max_drop=max_drop), settings)
     from forgetaudit.audits.trace.run import TracePlan
     from forgetaudit.audits.trace.run import trace as audit
 
-    of_target = plan.data[-1] if target else None
+    of_target = plan.data[-1] if target is not None else None
     return audit(
         TracePlan(audit=plan, order=order, target=of_target, learned=dict(learned or {})),
         progress=progress,
@@ -141,7 +141,7 @@ def repair(
     The report's section `repair` says what was tried, and its `met` whether all that was asked is met; if not, nothing
     is written. AuditError where it cannot be done.
     """
-    every = [data, *([target] if target else [])]
+    every = [data, *([target] if target is not None else [])]
     plan = _plan(base, (Path(tuned),), every, model, config, planning.GateWords(max_drop=max_drop), settings)
     chosen, most_lost, least_won = planning.RepairWords(
         target=target is not None, keep_target=keep_target, win_back=win_back, families=families
@@ -151,7 +151,7 @@ def repair(
 
     asked = RepairPlan(
         audit=replace(plan, show_samples=False),
-        target=plan.data[-1] if target else None,
+        target=plan.data[-1] if target is not None else None,
         out=None if out is None else Path(out),
         force=force,
         families=chosen,

@@ -1,6 +1,7 @@
 """init: a config that can be read, limits beside what was measured, a workflow that is one; nothing is overwritten."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -114,3 +115,54 @@ def test_the_action_runs_the_audit_and_ends_with_its_code(here: Path) -> None:
     assert ran.returncode == 1
     assert AuditReport.load(here / "out $(touch ran)" / "forgetaudit.json").verdict.outcome == "fail"
     assert not (here / "ran").exists()
+
+
+def test_init_that_was_killed_between_its_files_can_be_run_again(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init"]) == 0
+    whole = (here / "forgetaudit.toml").read_text(encoding="utf-8")
+    # As on another day.
+    (here / "forgetaudit.toml").write_text(re.sub(r"\d{4}-\d\d-\d\d", "2020-01-01", whole), encoding="utf-8")
+    (here / ".github" / "workflows" / "forgetaudit.yml").unlink()
+    capsys.readouterr()
+    assert main(["init"]) == 0
+    assert capsys.readouterr().out == "wrote .github/workflows/forgetaudit.yml\n"
+    assert "2020-01-01" in (here / "forgetaudit.toml").read_text(encoding="utf-8")
+    assert main(["init"]) == 2
+
+
+@pytest.mark.parametrize("ready", ["forgetaudit.toml", ".github/workflows/forgetaudit.yml"])
+def test_init_that_is_killed_while_it_writes_leaves_nothing_half_written_and_goes_on(
+    here: Path, ready: str
+) -> None:
+    """A real process is stopped for good (−9) as soon as a name appears, wherever it then is."""
+    whole = here / "whole"
+    whole.mkdir()
+    subprocess.run([sys.executable, "-m", "forgetaudit", "init"], cwd=whole, check=True, capture_output=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "forgetaudit", "init"],
+        cwd=here,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not (here / ready).exists() and process.poll() is None:
+        pass
+    process.kill()
+    process.wait()
+    assert main(["init"]) in (0, 2)
+    for name in ("forgetaudit.toml", ".github/workflows/forgetaudit.yml"):
+        assert (here / name).read_bytes() == (whole / name).read_bytes()
+    assert not list(here.rglob(".*unfinished*"))
+
+
+def test_a_file_in_the_way_of_the_workflow_leaves_no_config_behind(here: Path) -> None:
+    (here / ".github").write_text("")
+    assert main(["init"]) == 2
+    assert not (here / "forgetaudit.toml").exists()
+
+
+def test_a_config_of_the_users_own_is_not_taken_for_half_a_run(here: Path) -> None:
+    (here / "forgetaudit.toml").write_text("")
+    assert main(["init"]) == 2
+    assert not (here / ".github").exists()

@@ -76,8 +76,8 @@ def test_a_pipe_a_device_and_a_loop_are_refused_and_stay(forgetaudit: Any, workp
     os.mkfifo(workplace / "pipe")
     (workplace / "loop").symlink_to("loop")
     for where, said in (
-        ("pipe", "device or a pipe"),
-        ("/dev/null", "device or a pipe"),
+        ("pipe", "is a named pipe"),
+        ("/dev/null", "is a device"),
         ("loop", "cannot be"),
     ):
         run = forgetaudit(*WEIGHTS, "--output", f"json={where}", cwd=workplace)

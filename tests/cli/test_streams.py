@@ -56,7 +56,7 @@ def test_a_file_that_cannot_be_written_in_the_end_does_not_cost_the_screen(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("forgetaudit.cli.outputs.tempfile.mkstemp", full)
+    monkeypatch.setattr("forgetaudit.temporaries.tempfile.mkdtemp", full)
     run = forgetaudit(*WEIGHTS.split(), "--output", f"json={tmp_path / 'r.json'}")
     assert run.code == 2
     assert "base.safetensors → tuned.safetensors" in run.out

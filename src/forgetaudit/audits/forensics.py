@@ -9,6 +9,7 @@ import numpy as np
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.checkpoints.formats import open_checkpoint
 from forgetaudit.errors import UsageError
+from forgetaudit.paths import looked_up
 from forgetaudit.progress import Progress
 from forgetaudit.report.forensics import (
     Forensics,
@@ -77,7 +78,7 @@ def open_steps(patterns: Sequence[str]) -> tuple[Path, ...]:
     """The paths that shell patterns stand for, in the order of their numbers. UsageError where one matches nothing."""
     found: dict[Path, None] = {}
     for pattern in patterns:
-        here = Path(pattern)
+        here = looked_up(Path(pattern), "--steps")
         root = Path(here.anchor) if here.is_absolute() else Path()
         relative = str(here.relative_to(root)) if here.is_absolute() else pattern
         matched = (

@@ -7,17 +7,17 @@ writes there next.
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from forgetaudit.errors import OutputError
+from forgetaudit.paths import looked_up_output
+from forgetaudit.temporaries import hidden_name, room_beside
 
 __all__ = ["Place", "refuse_full"]
 
 _ASIDE = ".forgetaudit-set-aside"
-_UNFINISHED = ".forgetaudit-unfinished-"
 # The card, and what a file system needs for itself.
 _SPARE_BYTES = 1 << 20
 
@@ -29,7 +29,8 @@ class Place:
         self.path = path
         self.target = path.absolute()
         self._option = option
-        self._aside = self.target.with_name(f".{self.target.name}{_ASIDE}")
+        looked_up_output(path, option)
+        self._aside = self.target.with_name(hidden_name(self.target, _ASIDE))
         parent = self.target.parent
         if not parent.is_dir():
             raise OutputError(f"{option} {path}: there is no folder {parent}", hint="make it first")
@@ -54,18 +55,13 @@ class Place:
     def filling(self) -> Iterator[Path]:
         """A path to write to; it becomes the target at the end, or is gone where anything was raised."""
         try:
-            room = Path(tempfile.mkdtemp(dir=self.target.parent, prefix=f".{self.target.name}{_UNFINISHED}"))
+            with room_beside(self.target) as room:
+                made = room / self.target.name
+                yield made
+                self._sync(made)
+                self._put(made)
         except OSError as error:
             raise self._refusal(error) from error
-        try:
-            made = room / self.target.name
-            yield made
-            self._sync(made)
-            self._put(made)
-        except OSError as error:
-            raise self._refusal(error) from error
-        finally:
-            shutil.rmtree(room, ignore_errors=True)
 
     def _put(self, made: Path) -> None:
         if not self.target.is_dir():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from forgetaudit.checkpoints.strict_json import parse_object
 from forgetaudit.errors import UsageError
+from forgetaudit.paths import looked_up
 
 __all__ = ["RunOrder", "checkpoints_in", "order_of_run"]
 
@@ -28,7 +29,7 @@ class RunOrder:
 
 def checkpoints_in(path: Path) -> tuple[Path, ...]:
     """The checkpoints of a run in the folder `path`, or `path` itself where it is no folder of a run."""
-    if not path.is_dir():
+    if not looked_up(path).is_dir():
         return (path,)
     inside = [one for one in path.iterdir() if one.is_dir() and re.fullmatch(r"checkpoint-\d+", one.name)]
     is_checkpoint = any(

@@ -4,6 +4,8 @@
 70 a bug · 130 interrupted · 141 closed pipe · 143 terminated.
 """
 
+import errno
+import os
 import signal
 import sys
 import traceback
@@ -50,6 +52,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return CLOSED_PIPE
     except SystemExit as left:
         return _left(left)
+    except (OSError, MemoryError) as problem:
+        refused = _refused_by_machine(problem)
+        if refused is None:
+            return _bug()
+        console.error(refused)
+        return REFUSED
     except Exception:
         return _bug()
 
@@ -76,6 +84,21 @@ def _raised_by(problem: BaseException, *packages: str) -> bool:
     return module.partition(".")[0] in packages
 
 
+def _refused_by_machine(problem: OSError | MemoryError) -> AuditError | None:
+    """What the machine has too little of, or does with a file: no bug. None for other errors of the system."""
+    from forgetaudit.paths import refusal
+
+    if isinstance(problem, MemoryError):
+        return AuditError(
+            "the machine has too little memory for this",
+            details=[line] if (line := str(problem).partition("\n")[0]) else [],
+            hint="pass a smaller --batch-size, or use a machine with more",
+        )
+    if problem.filename is not None and problem.errno is not None:
+        return refusal(os.fsdecode(problem.filename), problem)
+    return refusal("what was to be written", problem) if problem.errno == errno.ENOSPC else None
+
+
 def _bug() -> int:
     from forgetaudit.cli import console
 
@@ -92,6 +115,7 @@ def _run(argv: Sequence[str] | None) -> int:
     from forgetaudit.cli.app import app_for
 
     words = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    _refuse_empty(words)
     command = typer.main.get_command(app_for(words))
     try:
         code = command.main(args=words, prog_name="forgetaudit", standalone_mode=False)
@@ -113,6 +137,18 @@ def _run(argv: Sequence[str] | None) -> int:
     if code == INTERRUPTED:  # what typer makes of KeyboardInterrupt
         raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
+
+
+def _refuse_empty(words: Sequence[str]) -> None:
+    """UsageError for an empty word: an unset variable of a script would else be the present folder, or nothing."""
+    for place, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        is_option = name.startswith("--")
+        if word and not (is_option and equals and not value):
+            continue
+        before = words[place - 1] if place else ""
+        what = name if is_option else before if before.startswith("-") else f"word {place + 1}"
+        raise UsageError(f"{what} is empty", hint="pass a value; perhaps a variable of the shell is not set")
 
 
 @contextmanager

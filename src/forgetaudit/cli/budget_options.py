@@ -12,6 +12,7 @@ from forgetaudit.budget.plan import BudgetPlan
 from forgetaudit.budget.run import BOUNDED, WRITTEN
 from forgetaudit.budget.schedules import SCHEDULES
 from forgetaudit.errors import UsageError
+from forgetaudit.paths import looked_up
 
 __all__ = ["Training", "plan_budget"]
 
@@ -113,6 +114,8 @@ class Training:
 
 def plan_budget(said: Training) -> BudgetPlan:
     """The options as a plan. UsageError for what is no rate, no count and no name that is known."""
+    if said.log is not None:
+        looked_up(said.log, "--log")
     optimizer = _one_of("--optimizer", said.optimizer, _NAMES)
     _number("--lr", said.lr, above=0.0)
     _number("--weight-decay", said.weight_decay)

@@ -18,6 +18,7 @@ from forgetaudit.models.adapter_files import adapter_config, open_adapter_weight
 from forgetaudit.models.evidence import Evidence, find_evidence, is_adapter
 from forgetaudit.models.extras import first_missing, recipe
 from forgetaudit.models.quantised import quantisation_of
+from forgetaudit.paths import looked_up
 from forgetaudit.renderers.numbers import size
 
 __all__ = ["inspect"]
@@ -37,7 +38,7 @@ def inspect(
     path: Path_, as_json: AsJson = False, verbose: AllTensors = False, weights: Weights = None
 ) -> None:
     """What a checkpoint is: format, tensors, types, and how its network would be built. Runs no code of it."""
-    adapter = is_adapter(path)
+    adapter = is_adapter(looked_up(path))
     opened = open_adapter_weights(path) if adapter else open_checkpoint(path, weights=weights)
     with opened as checkpoint:
         refuse_idle_choice(weights, [checkpoint])

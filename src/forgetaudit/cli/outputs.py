@@ -4,7 +4,6 @@ The step summary of GitHub Actions is written, too, where its variable says wher
 """
 
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,11 @@ from pathlib import Path
 from forgetaudit.cli import console
 from forgetaudit.config import find_config
 from forgetaudit.errors import OutputError, UsageError
+from forgetaudit.paths import looked_up_output
 from forgetaudit.renderers.formats import check_format, written
 from forgetaudit.renderers.github import PolicyFile
 from forgetaudit.report.report import AuditReport
+from forgetaudit.temporaries import room_beside
 
 __all__ = [
     "OutputRequest",
@@ -105,20 +106,10 @@ def _parse(text: str) -> OutputRequest:
 
 def refuse_unwritable(option: str, request: OutputRequest) -> None:
     """OutputError where `option` names what cannot be written as a file."""
-    path, format_ = request.path, request.format
-    try:
-        parent = request.target.parent
-    except (OSError, RuntimeError, ValueError) as error:
-        raise OutputError(
-            f"{option}: {path} cannot be found", details=[str(error)], hint="name another file"
-        ) from error
+    path, format_ = looked_up_output(request.path, option), request.format
+    parent = request.target.parent
     if path.is_dir():
         raise OutputError(f"{option}: {path} is a folder", hint=f"name a file: {path / f'report.{format_}'}")
-    if path.exists() and not path.is_file():
-        raise OutputError(
-            f"{option}: {path} is a device or a pipe, which a report would replace",
-            hint="name a file; the screen goes to stdout",
-        )
     if not parent.is_dir():
         raise OutputError(f"{option}: there is no folder {parent}", hint="make it first")
     if not os.access(parent, os.W_OK):
@@ -167,23 +158,11 @@ def policy_file(report: AuditReport) -> PolicyFile | None:
 def write_whole(path: Path, text: str) -> None:
     """To a temporary file beside its target, then renamed: an interrupted run leaves the old file or the new one."""
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            # mkstemp makes it private; a report is as readable as any file its user makes.
-            Path(temporary).chmod(0o666 & ~_umask())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with room_beside(path) as room:
+            made = room / "report"
+            made.write_text(text, encoding="utf-8", newline="\n")
+            made.replace(path)
     except OSError as error:
         raise OutputError(
             f"{path} cannot be written", details=[str(error)], hint="free space, or name another file"
         ) from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

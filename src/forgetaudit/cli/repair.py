@@ -73,7 +73,7 @@ def repair(
     requests, settled = telling.requests(), telling.settled()
     policy = planning.plan_policy(planning.GateWords(max_drop=gate.max_drop), settled)
     policy = planning.with_confidence(policy, gate.confidence)
-    every = [*(data or ()), *([target] if target else ())]
+    every = [*(data or ()), *([target] if target is not None else ())]
     plan = replace(running.plan(base, (tuned,), every, settled, policy), show_samples=False)
     refuse_inputs(requests, (*plan.inputs(), *settled.files))
     if force and out is None:
@@ -88,7 +88,7 @@ def repair(
 
     asked = RepairPlan(
         audit=plan,
-        target=plan.data[-1] if target else None,
+        target=plan.data[-1] if target is not None else None,
         out=out,
         force=force,
         families=chosen,

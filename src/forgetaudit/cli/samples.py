@@ -10,6 +10,7 @@ from forgetaudit.audits.samples import SamplesPlan
 from forgetaudit.cli.typed import typed_options
 from forgetaudit.config import Config
 from forgetaudit.errors import UsageError
+from forgetaudit.paths import looked_up
 from forgetaudit.policy import Policy
 
 __all__ = [
@@ -67,7 +68,7 @@ def plan_samples(
 ) -> SamplesPlan:
     """The plan; UsageError where a word was typed that says nothing about logs."""
     _refuse_beside_samples(context)
-    base, tuned = samples
+    base, tuned = (looked_up(path, "--samples") for path in samples)
     return SamplesPlan(
         base=base,
         tuned=tuned,

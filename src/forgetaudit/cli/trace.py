@@ -52,7 +52,7 @@ def trace(
     policy = planning.plan_policy(gate, settled)
     planning.variant_names(base, checkpoints)
     order = order_of_run([one for path in checkpoints for one in checkpoints_in(path)])
-    every = [*(data or ()), *([target] if target else ())]
+    every = [*(data or ()), *([target] if target is not None else ())]
     plan = replace(
         running.plan(base, order.paths, every, settled, policy), show_samples=not telling.no_samples
     )
@@ -62,7 +62,10 @@ def trace(
     from forgetaudit.audits.trace.run import trace as audit
 
     asked = TracePlan(
-        audit=plan, order=order, target=plan.data[-1] if target else None, learned=_learned(learned or ())
+        audit=plan,
+        order=order,
+        target=plan.data[-1] if target is not None else None,
+        learned=_learned(learned or ()),
     )
     refuse(asked)
     if telling.dry_run:

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from forgetaudit.config.rules import read_rules
 from forgetaudit.config.waivers import read_waivers
-from forgetaudit.errors import ConfigError
+from forgetaudit.errors import ConfigError, UsageError
+from forgetaudit.paths import whole_text
 from forgetaudit.policy import MOST_EXAMPLES, FailWhen, OnInconclusive, Policy
 
 __all__ = ["CONFIG_NAME", "Config", "DataSection", "find_config", "read_config"]
@@ -104,11 +105,12 @@ def read_config(path: Path) -> Config:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"the config {path} cannot be read", details=[str(error)], hint="check --config"
-        ) from error
+        text = whole_text(path, "the config")
+    except UsageError as error:
+        hint = error.hint if path.exists() else "check --config"
+        raise ConfigError(error.fact, details=error.details, hint=hint) from None
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(
             f"{path} is not valid TOML", details=[str(error)], hint="correct that line, or pass --no-config"

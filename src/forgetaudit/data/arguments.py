@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from forgetaudit.errors import DataError, UsageError
+from forgetaudit.paths import as_path
 
 __all__ = ["HARNESS", "HUB", "DataAddress", "DataEntry", "missing", "parse_data"]
 
@@ -164,8 +165,8 @@ def _hub_name(where: str) -> str:
 
 
 def _exists(text: str, directory: Path) -> bool:
-    return bool(text.strip()) and "\0" not in text and _path(text, directory).exists()
+    return bool(text.strip()) and _path(text, directory).exists()
 
 
 def _path(text: str, directory: Path) -> Path:
-    return directory / Path(text).expanduser()
+    return as_path(text, directory, "--data")

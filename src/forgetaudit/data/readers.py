@@ -27,6 +27,7 @@ from forgetaudit.data.splits import choose_split
 from forgetaudit.data.tables import TABLE_SUFFIXES, read_tables
 from forgetaudit.errors import DataError
 from forgetaudit.gaps import Gap
+from forgetaudit.paths import as_path
 
 if TYPE_CHECKING:
     import datasets
@@ -83,7 +84,7 @@ def _open(where: str, directory: Path, split: str | None) -> tuple[Source, list[
     """The rows, and sentences on what was decided to get at them."""
     if where.startswith(HUB):
         return _from_hub(where, split)
-    path = directory / Path(where).expanduser()
+    path = as_path(where, directory, "--data")
     if not path.exists():
         raise missing(where, directory)
     if path.is_dir() and any((path / name).is_file() for name in ("state.json", "dataset_dict.json")):

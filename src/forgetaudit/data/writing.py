@@ -1,20 +1,21 @@
 """Examples and what became of them, written to disk: whole or not at all."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from forgetaudit.data.examples import Choices, Examples
 from forgetaudit.errors import OutputError
+from forgetaudit.paths import looked_up_output
+from forgetaudit.temporaries import room_beside
 
 __all__ = ["refuse_taken", "write_data_set", "write_parquet"]
 
 
 def refuse_taken(path: Path, option: str, *, folder: bool) -> None:
     """OutputError, before any work, where `path` could not be written in the end; a folder must not be there yet."""
+    looked_up_output(path, option)
     if not path.absolute().parent.is_dir():
         raise OutputError(f"{option} {path}: there is no folder {path.parent}", hint="make it first")
     if not os.access(path.absolute().parent, os.W_OK):
@@ -72,12 +73,9 @@ def _whole(path: Path, write: Callable[[Path], Any], *, part: str) -> None:
     """Into a folder beside `path`, then renamed, so that what is there is complete."""
     target = path.absolute()
     try:
-        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-        try:
-            write(temporary)
-            (temporary / part).replace(target)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        with room_beside(target) as room:
+            write(room)
+            (room / part).replace(target)
     except OSError as error:
         raise OutputError(
             f"{path} cannot be written", details=[str(error)], hint="free space, or name another place"

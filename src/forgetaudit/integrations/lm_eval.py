@@ -16,6 +16,7 @@ from forgetaudit.errors import AuditError, DataError, ModelError
 from forgetaudit.models.extras import import_extra
 from forgetaudit.models.quiet import quiet_transformers
 from forgetaudit.models.torchvision_repair import import_torchvision
+from forgetaudit.paths import as_path
 
 __all__ = ["Harness"]
 
@@ -38,7 +39,9 @@ class Harness:
         self._tasks: Any = importlib.import_module("lm_eval.tasks")
         self.name = Path(task).stem if task.endswith(YAML) else task
         with _silent():
-            self._asked, self._manager = self._find(task, directory / Path(task).expanduser())
+            self._asked, self._manager = self._find(
+                task, as_path(task, directory, "--data") if task.endswith(YAML) else directory
+            )
 
     def write_samples(self, model: Any, tokenizer: Any, folder: Path, *, batch_size: int) -> tuple[Path, ...]:
         """Run the task on `model`, and write what `lm_eval --log_samples` writes: a file for each task in it.

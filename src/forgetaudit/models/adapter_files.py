@@ -10,6 +10,7 @@ from forgetaudit.checkpoints.formats import open_checkpoint
 from forgetaudit.errors import MismatchError, ModelError, UnreadableCheckpoint
 from forgetaudit.gaps import Gap
 from forgetaudit.models.sidecars import folder_of, read_sidecar
+from forgetaudit.paths import as_path
 
 __all__ = ["adapter_config", "find_base", "open_adapter_weights", "said_of_base", "told_settings"]
 
@@ -138,7 +139,7 @@ def _local(named: object, folder: Path) -> Path | None:
     """A folder of that name, or what the Hub's cache holds for it; the network is never asked."""
     if not isinstance(named, str) or not named:
         return None
-    for candidate in (Path(named).expanduser(), folder / named):
+    for candidate in (as_path(named), as_path(named, folder)):
         if candidate.is_dir():
             return candidate
     try:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from forgetaudit.errors import ModelError
+from forgetaudit.paths import looked_up
 from forgetaudit.user_code import module_from, place_of
 
 __all__ = ["Built", "build_model"]
@@ -62,7 +63,7 @@ def _named(factory: str, directory: Path) -> Callable[[], object]:
 
 
 def _module(where: str, directory: Path) -> ModuleType:
-    path = directory / where
+    path = looked_up(directory / where, "--model") if where.endswith(".py") else directory / where
     if where.endswith(".py") and not path.is_file():
         near = get_close_matches(path.name, [file.name for file in path.parent.glob("*.py")], n=1)
         hint = f"did you mean {near[0]}?" if near else "check the path before the colon"

@@ -9,6 +9,7 @@ from typing import Any
 from forgetaudit.config import Config, find_config, read_config
 from forgetaudit.data.arguments import parse_data
 from forgetaudit.errors import ConfigError, UnreadableCheckpoint, UsageError
+from forgetaudit.paths import looked_up
 from forgetaudit.plan import AuditPlan, DataPlan, ModelPlan, Settings, utf8
 from forgetaudit.policy import Policy
 from forgetaudit.tasks.registry import find_task
@@ -141,6 +142,7 @@ def variant_names(base: Path, tuned: Sequence[Path]) -> tuple[str, ...]:
     All differ, and none is `base`: results are kept by name.
     """
     for path in (base, *tuned):
+        looked_up(path)
         if not path.exists() and not path.is_symlink():
             raise _no_such_checkpoint(path)
     if len(tuned) == 1:

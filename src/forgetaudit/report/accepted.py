@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from forgetaudit.errors import UsageError
 from forgetaudit.inference.intervals import drop_interval
+from forgetaudit.paths import whole_text
 from forgetaudit.report.behaviour import FlipTable, Groups, SourceSection
 from forgetaudit.report.facts import Facts, finding
 from forgetaudit.report.findings import worst_first
@@ -107,12 +108,11 @@ def accept(
 def read_accepted(path: Path) -> AcceptedState:
     """The state that `bless` wrote. UsageError for anything else, and for counts that do not add up."""
     try:
-        state = AcceptedState.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValidationError) as error:
-        said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        state = AcceptedState.model_validate_json(whole_text(path, "the accepted state"))
+    except ValidationError as error:
         raise UsageError(
             f"{path} is not an accepted state of the schema {ACCEPTED_SCHEMA}",
-            details=[said],
+            details=[error.errors()[0]["msg"]],
             hint="remove it, or bless a report again",
         ) from error
     for one in state.source:

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from forgetaudit.errors import UsageError
+from forgetaudit.paths import whole_text
 from forgetaudit.report.embedding import extracted
 from forgetaudit.report.integrity import inconsistencies
 from forgetaudit.report.report import SCHEMA, AuditReport
@@ -23,12 +24,7 @@ def read_report(path: str | Path) -> AuditReport:
     UsageError for a file that is none, a report of another version of the schema, and one whose numbers do not
     follow from each other, as after an edit by hand.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"the report {path} cannot be read", details=[str(error)], hint="check the path"
-        ) from error
+    text = whole_text(Path(path), "the report")
     if text[:200].lstrip().lower().startswith("<!doctype html"):
         text = _inside_page(path, text)
     _refuse_other_schema(path, text)

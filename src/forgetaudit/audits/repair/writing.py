@@ -19,6 +19,7 @@ from forgetaudit.models.adapters import AdaptedCheckpoint
 from forgetaudit.models.evidence import is_adapter
 from forgetaudit.models.opening import Family
 from forgetaudit.models.sidecars import folder_of
+from forgetaudit.paths import looked_up_output
 from forgetaudit.progress import Progress
 from forgetaudit.remedies.adapting import adapter_values, merged_values, why_merged
 from forgetaudit.remedies.remedy import Remedy
@@ -133,6 +134,7 @@ def refuse_taken(out: Path | None, tuned: Path, *, force: bool) -> None:
     """OutputError, UsageError before any work, where the result could not be put there in the end."""
     if out is None:
         return
+    looked_up_output(out, OPTION)
     folder = _folder(tuned)
     if folder is None and out.suffix != tuned.suffix:
         raise UsageError(
