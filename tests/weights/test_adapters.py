@@ -108,9 +108,9 @@ def test_dora_alone_is_refused_and_on_its_base_measured(
     assert section.total.relative == pytest.approx(0.114, abs=0.01)
 
 
-def copied(tmp_path: Path, **changes: object) -> Path:
-    source, folder = FIXTURES / "llama" / "lora", tmp_path / "adapter"
-    folder.mkdir()
+def copied(tmp_path: Path, family: str = "llama", **changes: object) -> Path:
+    source, folder = FIXTURES / family / "lora", tmp_path / "adapter"
+    folder.mkdir(parents=True)
     config = json.loads((source / "adapter_config.json").read_text()) | changes
     (folder / "adapter_config.json").write_text(json.dumps(config))
     save_file(load_file(source / "adapter_model.safetensors"), folder / "adapter_model.safetensors")
@@ -124,6 +124,72 @@ def test_alpha_of_a_module_of_its_own_is_taken(tmp_path: Path) -> None:
     before = {row.name: row.distance for row in plain.tensors}
     for row in doubled.tensors:
         assert row.distance == pytest.approx(before[row.name] * (2 if "q_proj" in row.name else 1))  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [
+        ("llama", {"alpha_pattern": {"^q_proj": 400}}),  # means a module at the top, of which there is none
+        ("llama", {"alpha_pattern": {"q_proj": 40}}),
+        ("llama", {"alpha_pattern": {"^model.layers.0.self_attn.q_proj": 40}}),
+        ("llama", {"alpha_pattern": {"layers.0.self_attn.q_proj": 40, "q_proj": 2}}),
+        ("llama", {"alpha_pattern": {"proj": 40}}),
+        ("llama", {"alpha_pattern": {"q_proj$": 40}}),
+        ("llama", {"alpha_pattern": {".*q_proj": 40}}),
+        ("llama", {"alpha_pattern": {r"layers\.(0|1)\.self_attn\.v_proj": 40}}),
+        ("llama", {"alpha_pattern": {"self.attn.q.proj": 40}}),
+        ("llama", {"alpha_pattern": {"q_proj": 40}, "use_rslora": True}),
+        ("llama", {"exclude_modules": ["k_proj"], "use_rslora": True}),
+        ("gpt2", {"fan_in_fan_out": False}),
+        ("gpt2", {"alpha_pattern": {"c_attn": 40}}),
+    ],
+)
+def test_the_scale_of_every_module_is_the_one_that_peft_gives_it(
+    tmp_path: Path, family: str, changes: dict[str, object]
+) -> None:
+    from peft import PeftModel
+    from peft.tuners.lora.layer import LoraLayer
+    from transformers import AutoModelForCausalLM
+
+    base, adapter = FIXTURES / family / "base", copied(tmp_path, family, **changes)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    adapted = PeftModel.from_pretrained(model, adapter)
+    wanted = {
+        path.removeprefix("base_model.model.") + ".weight": (
+            module.get_delta_weight("default").double(),
+            module.get_base_layer().weight.double(),
+        )
+        for path, module in adapted.named_modules()
+        if isinstance(module, LoraLayer)
+    }
+    section = weigh(tmp_path, base, adapter).weights[0]  # type: ignore[index]
+    found = {row.name: row for row in section.tensors if row.change != "identical"}
+    assert found.keys() == wanted.keys()
+    for name, (delta, before) in wanted.items():
+        assert found[name].distance == pytest.approx(float(delta.norm()), rel=1e-5), name
+        cosine = torch.nn.functional.cosine_similarity(before.flatten(), (before + delta).flatten(), dim=0)
+        assert found[name].one_minus_cosine == pytest.approx(1 - float(cosine), rel=1e-3, abs=1e-9), name
+
+
+@pytest.mark.parametrize("command", ["weights", "inspect"])
+def test_an_adapter_on_bare_parameters_is_refused_by_that_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    adapter = copied(tmp_path, target_parameters=["mlp.experts.gate_up_proj", "mlp.experts.down_proj"])
+    paths = [str(FIXTURES / "llama" / "base")] if command == "weights" else []
+    assert main([command, *paths, str(adapter)]) == 2
+    said = capsys.readouterr().err
+    assert "target_parameters (2): mlp.experts.gate_up_proj, mlp.experts.down_proj" in said
+    assert "hint: merge it first: model.merge_and_unload()" in said
+
+
+def test_a_setting_that_is_not_known_is_left_to_peft(tmp_path: Path) -> None:
+    from forgetaudit.audits.adapter_weights import is_lora
+
+    assert is_lora(copied(tmp_path / "a"))
+    assert not is_lora(copied(tmp_path / "b", use_something_new=True))
+    assert is_lora(copied(tmp_path / "c", use_something_new=False))
+    assert not is_lora(copied(tmp_path / "d", lora_alpha=None))
 
 
 def test_an_adapter_of_another_base_finds_no_place(

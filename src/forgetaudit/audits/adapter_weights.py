@@ -6,10 +6,10 @@ from forgetaudit.audits.weighing import Weighed
 from forgetaudit.checkpoints.align import NameAlignment
 from forgetaudit.checkpoints.checkpoint import Checkpoint, TensorInfo
 from forgetaudit.errors import UsageError
-from forgetaudit.models.adapter_files import adapter_config, open_adapter_weights, said_of_base
+from forgetaudit.models.adapter_files import adapter_config, open_adapter_weights, pattern_key, said_of_base
 from forgetaudit.policy import Policy, RuleKind
 from forgetaudit.progress import Progress
-from forgetaudit.weights.adapters import AdapterChange, find_in_base, is_plain_lora, read_lora
+from forgetaudit.weights.adapters import AdapterChange, as_in_base, find_in_base, is_plain_lora, read_lora
 from forgetaudit.weights.changes import Change, TensorChange, WeightChanges, role_of
 from forgetaudit.weights.distance import alone, measure_weights
 from forgetaudit.weights.frozen import check_frozen
@@ -38,9 +38,9 @@ def weigh_lora(
     name: str, base: Checkpoint, adapter: Checkpoint, policy: Policy, progress: Progress
 ) -> AdapterWeighed:
     """Against base, unmerged. Base is read once; MismatchError where the adapter does not fit it."""
-    change = read_lora(adapter, adapter_config(adapter.path))
+    change = read_lora(adapter, adapter_config(adapter.path), pattern_key)
     place = find_in_base(change, base)
-    factors = {place(own): low_rank for own, low_rank in change.factors.items()}
+    factors = dict(as_in_base(change, base, place))
     rows = _replaced(change, base, adapter, progress)
     touched = factors.keys() | rows.keys()
     with progress.phase("adapter", len(factors), "tensors") as advance:
@@ -67,7 +67,7 @@ def weigh_without_base(name: str, adapter: Checkpoint) -> AdapterWeighed:
             f"what {adapter.path.parent} changes depends on its base ({config['peft_type']})",
             hint="pass its base as BASE and the adapter as TUNED",
         )
-    change = read_lora(adapter, config)
+    change = read_lora(adapter, config, pattern_key)
     rows = [_without_base(own, low_rank) for own, low_rank in change.factors.items()]
     said = f"{len(rows)} tensors measured from the factors of LoRA, without base"
     left = (

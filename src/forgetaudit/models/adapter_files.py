@@ -1,5 +1,7 @@
 """A PEFT adapter's own files: its config and its tensors, checked before any library sees them."""
 
+import contextlib
+import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,12 +9,16 @@ from typing import Any
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.checkpoints.digest import digest
 from forgetaudit.checkpoints.formats import open_checkpoint
-from forgetaudit.errors import MismatchError, ModelError, UnreadableCheckpoint
+from forgetaudit.errors import MismatchError, ModelError, UnreadableCheckpoint, listing
 from forgetaudit.gaps import Gap
+from forgetaudit.models.extras import import_extra
 from forgetaudit.models.sidecars import folder_of, read_sidecar
 from forgetaudit.paths import as_path
 
-__all__ = ["adapter_config", "find_base", "open_adapter_weights", "said_of_base", "told_settings"]
+__all__ = [
+    "adapter_config", "find_base", "open_adapter_weights", "pattern_key", "refused_parameters", "said_of_base",
+    "told_settings",
+]  # fmt: skip
 
 CONFIG = "adapter_config.json"
 _WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
@@ -26,7 +32,7 @@ _PROMPTS = {
     "CARTRIDGE",
 }
 # These begin by changing base itself, so the adapter does not belong to the base that is on disk.
-_CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "eva_residual")
+_CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "eva_residual", "lora_ga")
 # What such an adapter does depends on the input, or it makes another network.
 _NO_WEIGHTS = {
     "alora_invocation_tokens": "acts only after certain tokens",
@@ -64,9 +70,33 @@ def adapter_config(path: Path) -> dict[str, Any]:
                 f"{folder} is an adapter with {key}, which {effect}; it cannot be seen as a change of weights",
                 hint="LoRA, DoRA, IA³ and other adapters that can be merged are audited",
             )
+    if parameters := found.get("target_parameters"):
+        raise refused_parameters(folder, parameters)
     kept = {key: value for key, value in found.items() if key not in _DROPPED}
     # Whatever training began with is replaced by the adapter's tensors.
     return kept | ({"init_lora_weights": True} if "init_lora_weights" in kept else {})
+
+
+def refused_parameters(folder: Path, parameters: object) -> ModelError:
+    """For an adapter on bare parameters, as the stacked experts of a mixture are: files often hold them in pieces."""
+    named = [str(one) for one in parameters] if isinstance(parameters, list) else [str(parameters)]
+    return ModelError(
+        f"{folder} is an adapter on bare parameters, as fused experts are (target_parameters), which is not run",
+        details=[listing("target_parameters", named, shown=3)],
+        hint="merge it first: model.merge_and_unload().save_pretrained(DIRECTORY), and pass DIRECTORY",
+    )
+
+
+def pattern_key(patterns: Sequence[str], module: str) -> str:
+    """Which of `patterns` (of `alpha_pattern`) PEFT takes for `module`; the module's own name where none fits."""
+    # PEFT wakes torch, and imports the library's models, which a broken torchvision takes along.
+    with contextlib.suppress(Exception):
+        from forgetaudit.models.torchvision_repair import import_torchvision
+
+        import_torchvision()
+    import_extra("peft", needed_for="an adapter with alpha_pattern")
+    other: Any = importlib.import_module("peft.utils.other")
+    return str(other.get_pattern_key(list(patterns), module))
 
 
 def open_adapter_weights(path: Path) -> Checkpoint:

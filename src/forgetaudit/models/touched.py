@@ -3,12 +3,14 @@
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from forgetaudit.errors import ModelError
+from forgetaudit.models.adapter_files import refused_parameters
 
 __all__ = ["PREFIX", "Touched", "find_touched", "replaced"]
 
@@ -75,6 +77,9 @@ def find_touched(adapted: Any, given: Mapping[str, Tensor]) -> dict[str, Touched
         if isinstance(module, wrappers.ModulesToSaveWrapper):
             found |= _saved(place, module)
         elif isinstance(module, tuners.BaseTunerLayer):
+            # PEFT also makes these itself, of an adapter on experts that its library has fused since.
+            if (parameter := getattr(module, "parameter_name", None)) is not None:
+                raise refused_parameters(Path(place), [f"{place}.{parameter}"])
             _refuse_unmergeable(place, module)
             found |= _tuned(place.removesuffix(".token_adapter"), module, trained)
     return found | replaced({name: tensor for name, tensor in trained.items() if name not in found})
