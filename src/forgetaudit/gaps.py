@@ -8,7 +8,8 @@ from typing import Any, Literal
 __all__ = ["Gap", "Holds", "Notes", "gaps_in"]
 
 # Which rules cannot pass: those on answers and features, those on distances and frozen tensors, both, or none.
-Holds = Literal["behaviour", "weights", "everything", "nothing"]
+# "tensors": those of the second kind that cover a tensor which was not compared, each by itself.
+Holds = Literal["behaviour", "weights", "everything", "tensors", "nothing"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

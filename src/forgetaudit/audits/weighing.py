@@ -44,7 +44,9 @@ class Weighed:
     @property
     def identical(self) -> bool:
         """Every tensor has base's bytes, under base's name or another: any drop is exactly 0."""
-        return all(row.change in ("identical", "renamed") for row in self.changes.tensors)
+        return bool(self.changes.tensors) and all(
+            row.change in ("identical", "renamed") for row in self.changes.tensors
+        )
 
 
 def weigh(
@@ -125,7 +127,7 @@ def _stage(group: Group) -> StageWeights:
 
 
 def _layer(group: Group, stage: str) -> LayerWeights:
-    counters = [row for row in group.tensors if row.role is Role.COUNTER]
+    counters = [row for row in group.tensors if row.role not in (Role.PARAMETER, Role.STATISTIC)]
     return LayerWeights(
         layer=group.name or "(top)",
         stage=stage,
@@ -150,7 +152,16 @@ def _total(rows: Sequence[TensorChange], sums: Sums, role: Role) -> WeightTotal:
         one_minus_cosine=without_base or _number(sums.one_minus_cosine),
         max_abs=absent or _number(sums.max_abs),
         changed_share=absent or _number(sums.changed_share),
+        not_compared=tuple(row.name for row in mine if not row.is_compared),
+        compared_share=without_base or _compared_share(mine, role),
     )
+
+
+def _compared_share(rows: Sequence[TensorChange], role: Role) -> float | Absent:
+    n_elements = sum(row.base.n_elements for row in rows if row.base is not None)
+    if not n_elements:
+        return Absent(not_measured=f"base has no {role.value}")
+    return sum(row.n_compared for row in rows) / n_elements
 
 
 def _without_base(rows: Sequence[TensorChange]) -> Absent | None:
@@ -166,7 +177,12 @@ def _why_nothing(rows: Sequence[TensorChange], role: Role) -> str:
         Change.ONLY_BASE: "only in base",
         Change.ONLY_TUNED: "only in tuned",
     }
-    reasons = dict.fromkeys(words.get(row.change, row.reason or row.change.value) for row in rows)
+    reasons = dict.fromkeys(
+        row.reason
+        if row.reason and (row.copy_of or row.reason.startswith("empty"))
+        else words.get(row.change) or row.reason or row.change.value
+        for row in rows
+    )
     return ", ".join(reasons) or f"no {role.value}"
 
 
@@ -193,6 +209,7 @@ def _row(row: TensorChange) -> TensorRow:
         changed_share=_number(sums.changed_share) if sums else absent,
         n_nonfinite=sums.n_nonfinite_tuned if sums else 0,
         n_nonfinite_base=sums.n_nonfinite_base if sums else 0,
+        copy_of=row.copy_of,
     )
 
 

@@ -15,6 +15,7 @@ from forgetaudit.audits.weighing import weigh, weight_section
 from forgetaudit.budget.plan import BudgetPlan
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.checkpoints.formats import open_checkpoint
+from forgetaudit.checkpoints.shells import refuse_shells
 from forgetaudit.models.adapter_files import open_adapter_weights
 from forgetaudit.models.evidence import is_adapter
 from forgetaudit.plan import AuditPlan
@@ -117,6 +118,8 @@ class _Opened:
             for name, path in zip(plan.names, plan.tuned, strict=True)
         }
         refuse_idle_choice(plan.settings.weights, (self.base, *self.tuned.values()))
+        for opened in (self.base, *self.tuned.values()):
+            refuse_shells(opened)
 
     def section(
         self, name: str, path: Path, progress: Progress, *, steps: Sequence[Path], spectrum: bool

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 from forgetaudit.gaps import Notes
 
-__all__ = ["DTYPE_BITS", "Checkpoint", "Shape", "TensorInfo"]
+__all__ = ["DTYPE_BITS", "Checkpoint", "Shape", "TensorInfo", "in_values"]
 
 Shape = tuple[int, ...]
 
@@ -27,6 +27,7 @@ DTYPE_BITS: Mapping[str, int] = {
     "float6_e2m3": 6,
     "float6_e3m2": 6,
     "float4_e2m1": 4,
+    "complex32": 32,
     "complex64": 64,
     "complex128": 128,
     "int64": 64,
@@ -43,17 +44,32 @@ DTYPE_BITS: Mapping[str, int] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorInfo:
-    """What is known of a tensor before any of its values is read. `dtype` is torch's name: "bfloat16"."""
+    """What is known of a tensor before any of its values is read. `dtype` is torch's name: "bfloat16".
+
+    `stored` is how the file holds it, where that is another dtype than what is read; `codes` says, of quantised
+    weights, why their bytes stand for no values here; `is_scale` marks what belongs to such codes.
+    """
 
     name: str
     dtype: str
     shape: Shape
     n_bytes: int
+    stored: str | None = None
+    codes: str | None = None
+    is_scale: bool = False
 
     @property
     def n_elements(self) -> int:
         """The number of values; 1 for a scalar, 0 where a dimension is 0."""
         return math.prod(self.shape)
+
+
+def in_values(name: str, dtype: str, shape: Shape, n_bytes: int) -> TensorInfo:
+    """A tensor of torch's as safetensors describes it: fp4, which torch counts in pairs, is counted in values."""
+    plain = dtype.removesuffix("fn_x2")
+    if plain != dtype and shape:
+        shape = (*shape[:-1], 2 * shape[-1])
+    return TensorInfo(name=name, dtype=plain, shape=shape, n_bytes=n_bytes)
 
 
 class Checkpoint(Protocol):

@@ -18,6 +18,8 @@ from forgetaudit.gaps import Notes
 __all__ = ["INDEX", "DistributedCheckpoint"]
 
 INDEX = ".metadata"
+# Two values to a byte: boxes of it are counted in pairs.
+_PACKED = "float4_e2m1fn_x2"
 _PACKAGE = "torch.distributed.checkpoint.metadata."
 # What the index of torch 2.1 to 2.13 names; dtypes beside them.
 _ALLOWED = frozenset({
@@ -27,7 +29,7 @@ _ALLOWED = frozenset({
     )),
     "torch.distributed.checkpoint.filesystem._StorageInfo", "torch.serialization._get_layout", "torch.Size",
     "pathlib.PosixPath", "pathlib.PurePosixPath", "pathlib.WindowsPath", "collections.OrderedDict",
-    *(f"torch.{dtype}" for dtype in DTYPE_BITS),
+    *(f"torch.{dtype}" for dtype in DTYPE_BITS), f"torch.{_PACKED}",
 })  # fmt: skip
 
 
@@ -149,6 +151,11 @@ def _dtype(properties: object, path: Path) -> str:
         found = [*properties.arguments, *properties.state.values()]
         found += [inner for one in found if isinstance(one, tuple) for inner in one]
     names = [one.text.removeprefix("torch.") for one in found if isinstance(one, Name)]
+    if _PACKED in names:
+        raise UnreadableCheckpoint(
+            f"{path} holds tensors of {_PACKED}, which are not read from distributed checkpoints",
+            hint="make one file of it: torch.distributed.checkpoint.format_utils.dcp_to_torch_save(FOLDER, FILE)",
+        )
     known = [name for name in names if name in DTYPE_BITS and DTYPE_BITS[name] % 8 == 0]
     if len(known) != 1:
         raise _damaged(path, "a tensor has no dtype that is known")

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from forgetaudit.checkpoints.checkpoint import Shape, TensorInfo
+from forgetaudit.checkpoints.checkpoint import Shape, TensorInfo, in_values
 from forgetaudit.checkpoints.regular_file import RegularFile
 from forgetaudit.checkpoints.state_dicts import WeightSet, find_state_dict
 from forgetaudit.checkpoints.torch_archive import check_archive
@@ -173,12 +173,8 @@ def _check(name: str, tensor: Tensor, path: Path) -> None:
 
 
 def _info(name: str, tensor: Tensor) -> TensorInfo:
-    return TensorInfo(
-        name=name,
-        dtype=str(tensor.dtype).removeprefix("torch."),
-        shape=tuple(tensor.shape),
-        n_bytes=tensor.numel() * tensor.element_size(),
-    )
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    return in_values(name, dtype, tuple(tensor.shape), tensor.numel() * tensor.element_size())
 
 
 def _bytes(tensor: Tensor) -> memoryview:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.checkpoints.formats import open_checkpoint
+from forgetaudit.checkpoints.shells import refuse_shells
 from forgetaudit.errors import ModelError
 from forgetaudit.models.adapter_files import find_base
 from forgetaudit.models.architecture import Architecture
@@ -47,7 +48,13 @@ class Family:
         return self._adapted(path, closes_base=False) if is_adapter(path) else self._opened(path)
 
     def _opened(self, path: Path) -> Checkpoint:
-        return open_checkpoint(path, weights=self._plan.settings.weights)
+        opened = open_checkpoint(path, weights=self._plan.settings.weights)
+        try:
+            refuse_shells(opened)
+        except BaseException:
+            opened.close()
+            raise
+        return opened
 
     def model_names(self, checkpoint: Checkpoint) -> Mapping[str, str]:
         """The network's own spelling of the names in a file; empty where there is none to be had."""

@@ -149,9 +149,21 @@ def _weights(weights: WeightSection) -> Iterator[Row]:
     here = Row(section="weights", variant=weights.variant, name="")
     for name, total in (("total", weights.total), ("running", weights.running)):
         yield from _sizes(replace(here, section=f"weights.{name}"), total)
+        yield plain(
+            replace(here, section=f"weights.{name}", name="compared_share", n=total.n_tensors),
+            total.compared_share,
+            "exact",
+        )
+    for left in weights.not_compared:
+        place = replace(here, section="weights.not_compared", name=left.name)
+        yield plain(place, left.distance if isinstance(left.distance, Absent) else left.relative, "exact")
     yield plain(replace(here, name="median_cosine"), weights.median_cosine, "exact")
     for layer in weights.layers:
-        yield from _sizes(replace(here, section="weights.layers", name=layer.layer), layer.parameters)
+        at = replace(here, section="weights.layers", name=layer.layer)
+        yield from _sizes(at, layer.parameters)
+        if layer.parameters.not_compared:
+            share = replace(at, section="weights.layers.compared_share", n=layer.parameters.n_tensors)
+            yield plain(share, layer.parameters.compared_share, "exact")
     for row in weights.tensors:
         yield from _sizes(replace(here, section="weights.tensors", name=row.name), row)
 

@@ -11,7 +11,7 @@ from forgetaudit.report.behaviour import FeatureSection, ScoreSection, SourceSec
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import RuleResult
-from forgetaudit.report.weights import WeightSection
+from forgetaudit.report.weights import WeightSection, WeightTotal
 
 __all__ = ["Subject", "headlines", "rule_words", "rules_of", "score_words", "subjects", "verdict_line"]
 
@@ -168,7 +168,17 @@ def _moved(weights: WeightSection) -> str:
         return "they are bit-identical"
     if isinstance(weights.total.relative, Absent):
         return weights.total.relative.not_measured
-    return f"they moved {numbers.unit(weights.total.relative)} of ‖θ₀‖"
+    return f"they moved {numbers.unit(weights.total.relative)} of ‖θ₀‖{_of_what(weights.total)}"
+
+
+def _of_what(total: WeightTotal) -> str:
+    """Nothing where all was compared; else ` in 10 of 11 tensors, 98.2 % of base's elements`."""
+    if not total.not_compared:
+        return ""
+    n = total.n_tensors - len(total.not_compared)
+    share = total.compared_share
+    of_base = "" if isinstance(share, Absent) else f", {numbers.percent(share)} of base's elements"
+    return f" in {n:,} of {total.n_tensors:,} tensors{of_base}"
 
 
 def rule_words(rule: RuleResult) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from forgetaudit.renderers import numbers
 from forgetaudit.renderers.lines import LABEL, Line
+from forgetaudit.renderers.phrases import left_words
 from forgetaudit.report.behaviour import FeatureSection, LayerDrift
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.weights import LayerWeights, WeightSection
@@ -78,6 +79,8 @@ def distance_words(layer: LayerWeights) -> tuple[str, str, str]:
         return "0", f"but {counted(layer.buffers_moved, 'buffer')} moved", "bad"
     if isinstance(relative, Absent):
         return "·", relative.not_measured, "dim"
+    if left := left_words(layer.parameters).removeprefix(", "):
+        return numbers.unit(relative), left, "warn"
     return numbers.unit(relative), "", ""
 
 
@@ -100,5 +103,5 @@ def _total_line(weights: WeightSection, wide: int, *, with_cka: bool) -> Line:
         if isinstance(relative, Absent)
         else f"{numbers.unit(relative):<7}"
     )
-    n = f"{total.n_tensors - total.n_identical} of {counted(total.n_tensors, 'parameter')} changed"
+    n = f"{total.n_tensors - total.n_identical} of {counted(total.n_tensors, 'parameter')} changed{left_words(total)}"
     return [(f"{'total':<{wide}}", "dim"), (" " * 22 if with_cka else "", ""), (f"{text} {n}", "dim")]

@@ -8,6 +8,7 @@ from forgetaudit.report.behaviour import RivalSection, ScoreSection, SoftMeasure
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import Finding
+from forgetaudit.report.weights import WeightTotal
 from forgetaudit.wording import counted
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "best_advice",
     "files_compared",
     "findings_of",
+    "left_words",
     "nats",
     "perplexity",
     "rival_words",
@@ -120,3 +122,8 @@ def rival_words(pair: RivalSection) -> str | None:
         f"{better} is {numbers.points(difference.estimate)} pt better on {pair.data} than {worse}  "
         f"{span} two-sided 95 %"
     )
+
+
+def left_words(total: WeightTotal) -> str:
+    """Nothing where all of a part was compared; else `, 2 not compared`."""
+    return f", {len(total.not_compared):,} not compared" if total.not_compared else ""

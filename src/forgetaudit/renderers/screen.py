@@ -235,7 +235,7 @@ def gap_lines(report: AuditReport, subject: Subject) -> Iterator[Line]:
     data = subject.source.data if subject.source else None
     for gap in findings_of(report, subject.variant, data):
         if gap.holds is not None:
-            yield [("note  ", "warn" if gap.holds == "nothing" else "bad"), (gap.title, "")]
+            yield [("note  ", "warn" if gap.holds in ("tensors", "nothing") else "bad"), (gap.title, "")]
 
 
 def finding_lines(report: AuditReport, subject: Subject) -> Iterator[Line]:
@@ -243,7 +243,7 @@ def finding_lines(report: AuditReport, subject: Subject) -> Iterator[Line]:
     data = subject.source.data if subject.source else None
     mine = findings_of(report, subject.variant, data)
     told = [f for f in mine if f.id not in SAID_ELSEWHERE and f.holds is None]
-    telling = [*(f for f in mine if f.holds not in (None, "nothing")), *told]
+    telling = [*(f for f in mine if f.holds not in (None, "tensors", "nothing")), *told]
     for finding in told:
         style = {"high": "bad", "medium": "warn"}.get(finding.severity, "")
         yield [("why   ", style), (finding.title, "")]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from forgetaudit.renderers import numbers
 from forgetaudit.renderers.document import Bar, Caps, Cell, Column, Table, Tone
 from forgetaudit.renderers.layer_table import distance_words, most_telling
+from forgetaudit.renderers.phrases import left_words
 from forgetaudit.report.behaviour import FeatureSection, LayerDrift
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.weights import LayerWeights, TensorRow, WeightSection, WeightTotal
@@ -97,7 +98,7 @@ def _total_rows(weights: WeightSection) -> Iterator[tuple[Cell, ...]]:
 
 def _total_row(name: str, total: WeightTotal) -> tuple[Cell, ...]:
     changed = f"{total.n_tensors - total.n_identical:,} of {counted(total.n_tensors, 'tensor')}"
-    return (Cell(text=name), Cell(text=changed), *_sizes(total))
+    return (Cell(text=name), Cell(text=changed + left_words(total)), *_sizes(total))
 
 
 def _sizes(measured: WeightTotal | TensorRow) -> tuple[Cell, ...]:

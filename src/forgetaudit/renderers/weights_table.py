@@ -7,7 +7,7 @@ from forgetaudit.renderers import numbers
 from forgetaudit.renderers.budget_lines import budget_lines
 from forgetaudit.renderers.headline import Subject, rule_words, rules_of, subjects, verdict_line
 from forgetaudit.renderers.lines import LABEL, Line
-from forgetaudit.renderers.phrases import best_advice, files_compared, findings_of
+from forgetaudit.renderers.phrases import best_advice, files_compared, findings_of, left_words
 from forgetaudit.renderers.screen import gap_lines
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
@@ -70,7 +70,9 @@ def _layer_line(layer: LayerWeights, wide: int) -> Line:
     if layer.parameters_still and not layer.is_still:
         return [*name, (f"0   but {counted(layer.buffers_moved, 'buffer')} moved", "bad")]
     cast = "equal up to a cast" if layer.is_still else ""
-    return [*name, *_cells(layer.parameters, cast)]
+    if isinstance(layer.parameters.distance, Absent):
+        return [*name, *_cells(layer.parameters, cast)]
+    return [*name, *_cells(layer.parameters, cast), (left_words(layer.parameters), "warn")]
 
 
 def _tensor_line(row: TensorRow, wide: int) -> Line:
@@ -84,7 +86,7 @@ def _tensor_line(row: TensorRow, wide: int) -> Line:
 
 
 def _total_line(label: str, total: WeightTotal, wide: int) -> Line:
-    n = f"{total.n_tensors - total.n_identical} of {counted(total.n_tensors, 'tensor')}"
+    n = f"{total.n_tensors - total.n_identical} of {counted(total.n_tensors, 'tensor')}{left_words(total)}"
     if not total.n_tensors:
         return [(f"{label:<{wide}}", "dim"), ("·", "dim")]
     return [(f"{label:<{wide}}", "dim"), *_cells(total, "", bar=False), (f"  {n}", "dim")]

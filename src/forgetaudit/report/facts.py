@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from forgetaudit.gaps import Holds
 from forgetaudit.report.behaviour import FeatureSection, SourceSection
 from forgetaudit.report.budget import BudgetSection
 from forgetaudit.report.inputs import VariantName
@@ -40,6 +41,7 @@ def finding(
     confidence: Confidence = "certain",
     data: str | None = None,
     evidence: Mapping[str, Any] | None = None,
+    holds: Holds | None = None,
 ) -> Finding:
     """A finding on this variant, with its section in the documentation."""
     return Finding(
@@ -52,4 +54,5 @@ def finding(
         evidence=dict(evidence or {}),
         advice=advice,
         docs=f"docs/findings.md#{ident}",
+        holds=holds,
     )

@@ -98,6 +98,7 @@ IDENTS = (
     "raw-or-averaged",
     "resized-vocabulary",
     "statistics-carry-loss",
+    "tensors-not-compared",
     "tensors-not-run",
     "texts-cut",
     "tied-tensors-differ",

@@ -175,6 +175,9 @@ def _weights(weights: WeightSection) -> Iterator[str]:
     still = sum(row.change in ("identical", "renamed", "cast") for row in rows)
     if total.n_identical != still:
         yield f"{total.n_identical} parameters are called unchanged, and {still} are"
+    left = tuple(row.name for row in weights.not_compared)
+    if not isinstance(total.compared_share, Absent) and total.not_compared != left:
+        yield f"{len(total.not_compared)} parameters are called not compared, and {len(left)} are"
     parts = [row.distance for row in rows if not isinstance(row.distance, Absent)]
     if not isinstance(total.distance, Absent):
         added = math.sqrt(math.fsum(part * part for part in parts))

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from forgetaudit.report.facts import Facts, finding
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.verdict import Finding
-from forgetaudit.report.weights import WeightSection
-from forgetaudit.wording import counted, some
+from forgetaudit.report.weights import TensorRow, WeightSection
+from forgetaudit.wording import counted, honest, some
 
 __all__ = ["WEIGHT_DETECTORS"]
 
@@ -199,6 +199,41 @@ def not_one_lineage(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
         )
 
 
+def not_compared(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+    """What the distances do not speak of, with the reasons."""
+    rows = weights.not_compared
+    if not rows:
+        return
+    share = weights.total.compared_share
+    of_base = "" if isinstance(share, Absent) else f"; distances are of {_percent(share)} of base's elements"
+    words = {row.name: f"{row.name} ({_why_not(row)})" for row in rows}
+    names = some([words[row.name] for row in rows[:2]] + [row.name for row in rows[2:]], shown=2)
+    yield finding(
+        facts,
+        "tensors-not-compared",
+        f"{len(rows):,} of {counted(weights.total.n_tensors, 'parameter')} {'was' if len(rows) == 1 else 'were'} "
+        f"not compared: {names}{of_base}",
+        "pass files that hold the same tensors in the same form; a rule on one layer (distance/LAYER) can pass",
+        severity="medium",
+        evidence={"tensors": {row.name: _why_not(row) for row in rows}},
+        holds="tensors",
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{honest(100 * share, decimals=1, top=100)} %"
+
+
+def _why_not(row: TensorRow) -> str:
+    if row.shared_rows is not None:
+        return f"the rows beyond {row.shared_rows:,}"
+    if row.tuned_name is None or row.tuned_dtype is None:
+        return "only in base"
+    if row.change.startswith("only"):
+        return "only in tuned"
+    return row.distance.not_measured if isinstance(row.distance, Absent) else row.change
+
+
 WEIGHT_DETECTORS: tuple[Callable[[Facts, WeightSection], Iterator[Finding]], ...] = (
     identical,
     only_a_cast,
@@ -209,5 +244,6 @@ WEIGHT_DETECTORS: tuple[Callable[[Facts, WeightSection], Iterator[Finding]], ...
     exploded,
     below_resolution,
     resized_vocabulary,
+    not_compared,
     not_one_lineage,
 )

@@ -10,7 +10,11 @@ __all__ = ["LayerWeights", "StageWeights", "TensorRow", "WeightSection", "Weight
 
 
 class WeightTotal(Part):
-    """Distance from base. `relative` is ‖Δ‖/‖θ₀‖; parameters only, buffers have a line of their own."""
+    """Distance from base. `relative` is ‖Δ‖/‖θ₀‖; parameters only, buffers have a line of their own.
+
+    All of it speaks of what was compared. `not_compared` names the tensors of which nothing was, or not everything;
+    `compared_share` is the share of base's elements that were.
+    """
 
     n_tensors: int
     n_identical: int
@@ -20,6 +24,8 @@ class WeightTotal(Part):
     one_minus_cosine: float | Absent
     max_abs: float | Absent
     changed_share: float | Absent = Absent(not_measured="an older report")
+    not_compared: tuple[str, ...] = ()
+    compared_share: float | Absent = Absent(not_measured="an older report")
 
 
 class LayerWeights(Part):
@@ -66,7 +72,8 @@ class TensorRow(Part):
     """One tensor in base and tuned.
 
     `shared_rows`, of an embedding or head of tokens that tuned has with more rows or fewer: the leading rows that
-    both have, over which the distance was taken. The others count nowhere.
+    both have, over which the distance was taken. The others count nowhere. `copy_of`: this file holds the named tensor
+    twice (tied weights) and the other file once.
     """
 
     name: str
@@ -87,6 +94,17 @@ class TensorRow(Part):
     changed_share: float | Absent = Absent(not_measured="an older report")
     n_nonfinite: int
     n_nonfinite_base: int = 0
+    copy_of: str | None = None
+
+    @property
+    def is_unchanged(self) -> bool:
+        """The bytes prove that nothing moved, up to a cast and a change of name."""
+        return self.change in ("identical", "renamed", "cast")
+
+    @property
+    def is_compared(self) -> bool:
+        """All of it was: values were subtracted, or bytes are the same."""
+        return self.is_unchanged or self.change == "changed" or self.copy_of is not None
 
     @property
     def is_zeroed(self) -> bool:
@@ -120,6 +138,11 @@ class WeightSection(Part):
     looks_unrelated: bool
     resolution: str | None = None
     forensics: Forensics | None = None
+
+    @property
+    def not_compared(self) -> tuple[TensorRow, ...]:
+        """The parameters that no distance speaks of, or not in full."""
+        return tuple(row for row in self.tensors if row.role == "parameter" and not row.is_compared)
 
     @property
     def damage(self) -> str | None:

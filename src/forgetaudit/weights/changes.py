@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from forgetaudit.checkpoints.checkpoint import TensorInfo
+from forgetaudit.checkpoints.checkpoint import Shape, TensorInfo
 from forgetaudit.weights.decode import INTEGER
 from forgetaudit.weights.sums import Sums
 
@@ -29,18 +29,39 @@ class Role(StrEnum):
     PARAMETER = "parameter"  # and floating buffers that no name gives away
     STATISTIC = "running statistic"
     COUNTER = "integer buffer"
+    COMPUTED = "computed buffer"  # made by the network's code, saved or not
+    SCALE = "scale of codes"  # what the codes of quantised weights are multiplied with
 
 
 _STATISTICS = frozenset({"running_mean", "running_var"})
 _COUNTERS = frozenset({"num_batches_tracked"})
+# Old versions of libraries saved these, and newer ones make them anew: no training touches them.
+_COMPUTED = frozenset({
+    "inv_freq", "original_inv_freq", "masked_bias", "attn_mask", "causal_mask", "cos_cached", "sin_cached",
+})  # fmt: skip
+# What integer weights are called. Other integers are indices and counts.
+_WEIGHTS = ("weight", "kernel", "_packed", "_blocks", "qweight", "W_q", "_data", "qdata")
 
 
-def role_of(name: str, dtype: str) -> Role:
-    """The role of a tensor of this name and dtype."""
+def role_of(name: str, dtype: str, shape: Shape = ()) -> Role:
+    """The role of a tensor of this name, dtype and shape.
+
+    Integers are weights where they are called so, and where they are matrices of bytes: quantised or packed.
+    """
     leaf = name.rpartition(".")[2]
-    if leaf in _COUNTERS or dtype in INTEGER:
+    if leaf in _COMPUTED or _is_causal_mask(name, shape):
+        return Role.COMPUTED
+    if leaf in _COUNTERS:
         return Role.COUNTER
+    if dtype in INTEGER:
+        packed = len(shape) >= 2 and dtype in ("int8", "uint8")
+        return Role.PARAMETER if packed or (shape and leaf.endswith(_WEIGHTS)) else Role.COUNTER
     return Role.STATISTIC if leaf in _STATISTICS else Role.PARAMETER
+
+
+def _is_causal_mask(name: str, shape: Shape) -> bool:
+    """GPT-2 and its kin keep a triangle of ones as `attn.bias`, (1, 1, t, t)."""
+    return len(shape) == 4 and shape[:2] == (1, 1) and name.endswith(("attn.bias", "attention.bias"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +70,8 @@ class TensorChange:
 
     `name` is base's, or tuned's where base lacks it. `sums` is None where base and tuned were not subtracted: `reason`
     then says why. Under another name in tuned, a bit-identical tensor is `renamed`; a cast or changed one stays `cast`
-    or `changed`, which say more, and `tuned.name` tells the name.
+    or `changed`, which say more, and `tuned.name` tells the name. `copy_of` names the tensor that one side's file holds
+    twice (tied weights), where the other holds it once.
     """
 
     name: str
@@ -59,6 +81,25 @@ class TensorChange:
     change: Change
     sums: Sums | None = None
     reason: str | None = None
+    copy_of: str | None = None
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether all of it was: its values were subtracted, or its bytes are the same."""
+        return (
+            self.is_unchanged
+            or (self.sums is not None and self.change is not Change.RESHAPED)
+            or self.copy_of is not None
+        )
+
+    @property
+    def n_compared(self) -> int:
+        """How many of base's elements were compared."""
+        if self.base is None:
+            return 0
+        if self.is_compared:
+            return self.base.n_elements
+        return 0 if self.sums is None else self.sums.n_elements
 
     @property
     def n_shared_rows(self) -> int | None:

@@ -7,7 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FLOATING", "INTEGER", "Values", "bits_of", "decode", "small_float_values", "split_bfloat16"]
+__all__ = [
+    "COMPLEX",
+    "FLOATING",
+    "INTEGER",
+    "Values",
+    "bits_of",
+    "decode",
+    "small_float_values",
+    "split_bfloat16",
+]
 
 # float32 where it holds every value of the stored type, else float64.
 Values = NDArray[np.float32] | NDArray[np.float64]
@@ -22,6 +31,7 @@ _BITS: Mapping[str, str] = {
     "float8_e4m3fnuz": "u1",
     "float8_e5m2": "u1",
     "float8_e5m2fnuz": "u1",
+    "float8_e8m0fnu": "u1",
     "int64": "<i8",
     "int32": "<i4",
     "int16": "<i2",
@@ -39,7 +49,9 @@ _SMALL_FLOATS: Mapping[str, tuple[int, int, int]] = {
     "float8_e5m2": (5, 2, 15),
     "float8_e5m2fnuz": (5, 2, 16),
 }
-FLOATING = frozenset({"float64", "float32", "float16", "bfloat16", *_SMALL_FLOATS})
+FLOATING = frozenset({"float64", "float32", "float16", "bfloat16", "float8_e8m0fnu", *_SMALL_FLOATS})
+# What the real and the imaginary part are, which lie side by side.
+COMPLEX: Mapping[str, str] = {"complex128": "float64", "complex64": "float32", "complex32": "float16"}
 INTEGER = frozenset(_BITS) - FLOATING
 _EXACT_IN_FLOAT64_ONLY = frozenset({"float64", "int64", "int32", "uint64", "uint32"})
 
@@ -68,7 +80,7 @@ def decode(raw: NDArray[np.uint8], dtype: str, room: NDArray[np.float32]) -> Val
             np.left_shift(raw.view("<u2"), 16, out=room[:n_elements].view(np.uint32), dtype=np.uint32)
         case "float16":
             room[:n_elements] = raw.view("<f2")
-        case _ if dtype in _SMALL_FLOATS:
+        case _ if dtype in _SMALL_FLOATS or dtype == "float8_e8m0fnu":
             np.take(small_float_values(dtype), raw, out=room[:n_elements], mode="clip")
         case _ if dtype in _EXACT_IN_FLOAT64_ONLY:
             return bits_of(raw, dtype).astype(np.float64)
@@ -92,8 +104,14 @@ def split_bfloat16(raw: NDArray[np.uint8], room: NDArray[np.float32]) -> NDArray
 @cache
 def small_float_values(dtype: str) -> NDArray[np.float32]:
     """The value of each of the 256 codes of an 8-bit float (OCP 8-bit floating point, 2023; fnuz: Graphcore, AMD)."""
-    n_exponent, n_mantissa, bias = _SMALL_FLOATS[dtype]
     codes = np.arange(256)
+    if dtype == "float8_e8m0fnu":
+        # Powers of two alone, for scales (OCP Microscaling Formats, 2023).
+        powers: NDArray[np.float32] = np.where(codes == 0xFF, np.nan, np.exp2(codes - 127.0)).astype(
+            np.float32
+        )
+        return powers
+    n_exponent, n_mantissa, bias = _SMALL_FLOATS[dtype]
     exponent = (codes >> n_mantissa) & ((1 << n_exponent) - 1)
     mantissa = codes & ((1 << n_mantissa) - 1)
     scale = np.exp2(np.maximum(exponent, 1) - bias - n_mantissa)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forgetaudit.weights.casting import casts_to, differs_from_cast
-from forgetaudit.weights.decode import Values, bits_of, decode, split_bfloat16
+from forgetaudit.weights.decode import COMPLEX, Values, bits_of, decode, split_bfloat16
 from forgetaudit.weights.sums import Sums
 
 __all__ = ["CHUNK_ELEMENTS", "PairSums", "Room"]
@@ -39,10 +39,16 @@ class Room:
 
 
 class PairSums:
-    """Accumulates the sums of one pair of tensors of equal shape. Mutable; keeps no reference to what it is given."""
+    """Accumulates the sums of one pair of tensors of equal shape. Mutable; keeps no reference to what it is given.
+
+    Complex numbers, which both sides hold or neither, are read as two parts each: ‖Δ‖ is of moduli, and a·d the real
+    part of the inner product.
+    """
 
     def __init__(self, base_dtype: str, tuned_dtype: str, room: Room) -> None:
-        self._base_dtype, self._tuned_dtype = base_dtype, tuned_dtype
+        self._n_parts = 2 if base_dtype in COMPLEX else 1
+        self._base_dtype = COMPLEX.get(base_dtype, base_dtype)
+        self._tuned_dtype = COMPLEX.get(tuned_dtype, tuned_dtype)
         self._room = room
         self._n_elements = self._n_changed = 0
         self._base_square = self._tuned_square = self._cross = self._delta_square = self._max_abs = 0.0
@@ -55,8 +61,8 @@ class PairSums:
             split = self._base_dtype == self._tuned_dtype == "bfloat16" and base_raw.size % 4 == 0
             base = self._decoded(base_raw, self._base_dtype, self._room.base, split=split)
             differs = self._differs(base, base_raw, tuned_raw)
-            n_changed = int(np.count_nonzero(differs))
-            self._n_elements += base.size
+            n_changed = self._count(differs)
+            self._n_elements += base.size // self._n_parts
             self._n_changed += n_changed
             if n_changed == 0 and self._base_dtype == self._tuned_dtype:
                 self._add_unchanged(base)
@@ -124,23 +130,42 @@ class PairSums:
         self._tuned_square += whole + 2 * cross
         self._cross += cross
         self._delta_square += delta_square
-        self._max_abs = max(self._max_abs, float(delta.max()), -float(delta.min()))
+        self._max_abs = max(self._max_abs, self._largest(delta))
 
     def _add_carefully(self, base: Values, tuned: Values, differs: NDArray[np.bool_]) -> None:
         """In float64, with non-finite elements counted and left out: for the chunks that need it."""
         a, b = base.astype(np.float64), tuned.astype(np.float64)
-        base_is_finite, tuned_is_finite = np.isfinite(a), np.isfinite(b)
+        base_is_finite, tuned_is_finite = self._are_finite(a), self._are_finite(b)
         both_finite = base_is_finite & tuned_is_finite
         delta = np.subtract(b, a, out=np.zeros_like(a), where=both_finite)
         a[~base_is_finite], b[~tuned_is_finite] = 0.0, 0.0
-        self._n_nonfinite_base += int(np.count_nonzero(~base_is_finite))
-        self._n_nonfinite_tuned += int(np.count_nonzero(~tuned_is_finite))
-        self._n_undefined += int(np.count_nonzero(differs.reshape(-1) & ~both_finite))
+        self._n_nonfinite_base += self._count(~base_is_finite)
+        self._n_nonfinite_tuned += self._count(~tuned_is_finite)
+        self._n_undefined += self._count(differs.reshape(-1) & ~both_finite)
         self._base_square += _dot(a, a)
         self._tuned_square += _dot(b, b)
         self._cross += _dot(a, delta)
         self._delta_square += _dot(delta, delta)
-        self._max_abs = max(self._max_abs, float(np.abs(delta).max(initial=0.0)))
+        self._max_abs = max(self._max_abs, self._largest(delta))
+
+    def _count(self, flags: NDArray[np.bool_]) -> int:
+        """Elements with a flag on any of their parts."""
+        whole = flags if self._n_parts == 1 else flags.reshape(-1, self._n_parts).any(axis=1)
+        return int(np.count_nonzero(whole))
+
+    def _are_finite(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        finite: NDArray[np.bool_] = np.isfinite(values)
+        if self._n_parts == 1:
+            return finite
+        return np.repeat(finite.reshape(-1, self._n_parts).all(axis=1), self._n_parts)
+
+    def _largest(self, delta: NDArray[Any]) -> float:
+        if not delta.size:
+            return 0.0
+        if self._n_parts == 1:
+            return max(float(delta.max()), -float(delta.min()))
+        pairs = delta.astype(np.float64).reshape(-1, self._n_parts)
+        return float(np.hypot(pairs[:, 0], pairs[:, 1]).max())
 
 
 def _dot(x: Values, y: Values) -> float:

@@ -5,12 +5,10 @@ from forgetaudit.report.behaviour import FeatureSection, LayerDrift, SourceSecti
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.rules.decision import undecided
 from forgetaudit.report.verdict import RuleOutcome, RuleResult, broken
-from forgetaudit.report.weights import WeightSection, WeightTotal
+from forgetaudit.report.weights import TensorRow, WeightSection, WeightTotal
 from forgetaudit.wording import counted, points, some
 
 __all__ = ["judge_calibration", "judge_cka", "judge_distance", "judge_frozen", "layers_of"]
-
-_STILL = {"identical", "cast", "renamed"}
 
 
 def layers_of(section: FeatureSection) -> frozenset[str]:
@@ -86,6 +84,9 @@ def judge_distance(rule: Rule, section: WeightSection) -> RuleResult:
         value, outcome, reason = None, "inconclusive", f"not measured: {total.relative.not_measured}"
     elif rule.limit is not None and total.relative > rule.limit:
         value, outcome, reason = total.relative, broken(rule), "the weights moved further than the limit"
+    elif total.not_compared:
+        # What was not compared can have moved any distance.
+        value, outcome, reason = total.relative, "inconclusive", f"cannot pass: {_left_words(total)}"
     else:
         value, outcome, reason = total.relative, "pass", "the weights moved less than the limit"
     return RuleResult(
@@ -99,6 +100,14 @@ def judge_distance(rule: Rule, section: WeightSection) -> RuleResult:
     )
 
 
+def _left_words(total: WeightTotal) -> str:
+    n = len(total.not_compared)
+    return (
+        f"{n:,} of {counted(total.n_tensors, 'parameter')} {'was' if n == 1 else 'were'} not compared: "
+        f"{some(total.not_compared)}"
+    )
+
+
 def _parameters_of(where: str, section: WeightSection) -> WeightTotal | Absent:
     """The layer's own sums; what is nowhere in the report was not measured."""
     for layer in section.layers:
@@ -108,24 +117,40 @@ def _parameters_of(where: str, section: WeightSection) -> WeightTotal | Absent:
 
 
 def judge_frozen(rule: Rule, section: WeightSection) -> RuleResult:
-    """Every tensor that the patterns mean is bit-identical up to a declared cast, buffers included."""
+    """Every tensor that the patterns mean is bit-identical up to a declared cast, buffers included.
+
+    A tensor that tuned lacks, or has besides, is one that changed. Where bytes of another kind could not be compared,
+    nobody knows.
+    """
     rows = [row for row in section.tensors if any(covers(pattern, row.name) for pattern in rule.patterns)]
     if not rows:
         return undecided(rule, section.variant, None, f"no tensor is named {some(rule.patterns)}")
-    moved = [row.name for row in rows if row.change not in _STILL]
+    by_name = {row.name: row for row in section.tensors}
+    seen = [(row, by_name.get(row.copy_of or row.name, row)) for row in rows]
+    unknown = [row.name for row, bytes_of in seen if _is_unknown(bytes_of)]
+    moved = [row.name for row, bytes_of in seen if not bytes_of.is_unchanged and row.name not in unknown]
     n_cast = sum(row.change == "cast" for row in rows)
     cast = f" up to a cast ({n_cast} cast)" if n_cast else ""
-    reason = (
-        f"{len(moved)} of {len(rows)} tensors changed: {some(moved)}"
-        if moved
-        else f"{counted(len(rows), 'tensor')}, every one bit-identical{cast}"
-    )
+    outcome: RuleOutcome
+    if moved:
+        outcome, reason = broken(rule), f"{len(moved)} of {len(rows)} tensors changed: {some(moved)}"
+    elif unknown:
+        reason = f"{len(unknown)} of {len(rows)} tensors could not be compared: {some(unknown)}"
+        outcome, reason = "inconclusive", f"cannot pass: {reason}"
+    else:
+        outcome, reason = "pass", f"{counted(len(rows), 'tensor')}, every one bit-identical{cast}"
     return RuleResult(
         rule=rule.name,
-        outcome=broken(rule) if moved else "pass",
+        outcome=outcome,
         level=rule.level.value,
         variant=section.variant,
         value=float(len(moved)),
         limit=0.0,
         reason=reason,
     )
+
+
+def _is_unknown(row: TensorRow) -> bool:
+    """Bytes of two kinds say nothing of each other, and an empty shell says nothing at all."""
+    empty = (0,) in (row.shape, row.tuned_shape)
+    return empty or (row.change == "not-comparable" and row.dtype != row.tuned_dtype)
