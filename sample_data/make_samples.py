@@ -154,6 +154,7 @@ def write_training_log() -> None:
     """All that a bound on the drift needs: optimizer, decay, clipping and the rate of every step."""
     rates = [HIGH.rate(step) for step in range(1, HIGH.steps + 1)]
     optimizer = {"name": "AdamW", "betas": BETAS, "eps": 1e-8, "amsgrad": False, "dtype": "float32"}
+    optimizer |= {"all_weights_in_one_group": True}
     schedule = {"name": "cosine", "warmup_steps": HIGH.warmup_steps}
     log = {"base": "base.safetensors", "optimizer": optimizer, "schedule": schedule}
     write_json(log | {"recipe": asdict(HIGH), "learning_rates": rates}, HERE / "run" / "training_log.json")

@@ -22,3 +22,15 @@ def hostile(tmp_path: Path) -> Hostile:
 @given(seed=st.integers(0, 2**32))
 def test_spoiled_logs_of_answers_are_refused_in_words_or_reported(hostile: Hostile, seed: int) -> None:
     hostile.answers(random.Random(seed))
+
+
+@BOUNDED
+@given(seed=st.integers(0, 2**32))
+def test_spoiled_training_logs_are_refused_in_words_or_reported(hostile: Hostile, seed: int) -> None:
+    hostile.training(random.Random(seed))
+
+
+@BOUNDED
+@given(seed=st.integers(0, 2**32))
+def test_spoiled_states_of_optimizers_are_refused_in_words_or_reported(hostile: Hostile, seed: int) -> None:
+    hostile.optimizer(random.Random(seed))

@@ -7,15 +7,25 @@ from pathlib import Path
 from forgetaudit.audits.weighing import Weighed
 from forgetaudit.budget.bounds import Travel, sgd_distance
 from forgetaudit.budget.find_log import clues_beside, clues_of
+from forgetaudit.budget.optimizers import BOUNDED
 from forgetaudit.budget.plan import BudgetPlan
-from forgetaudit.budget.run import BOUNDED, Group, Run, settle
+from forgetaudit.budget.rates import Rates
+from forgetaudit.budget.run import Group, Run, settle
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.models.evidence import is_adapter
 from forgetaudit.progress import Progress
 from forgetaudit.report.budget import BudgetAbsent, BudgetSection, FurtherSteps, LayerBudget, TensorBudget
 from forgetaudit.report.parts import Absent
 from forgetaudit.values import NotMeasured
-from forgetaudit.weights.budget_used import Used, coordinate_share, norm_share, rounding
+from forgetaudit.weights.budget_used import (
+    HALF_ULP,
+    Rounding,
+    Used,
+    coordinate_share,
+    fewer_bits,
+    norm_share,
+    rounding,
+)
 from forgetaudit.weights.changes import Change, Role, TensorChange
 from forgetaudit.weights.groups import by_layer, layer_of
 from forgetaudit.weights.places import places_by_name
@@ -26,6 +36,10 @@ __all__ = ["measure_budget"]
 _FACTORS = "an adapter's factors were trained, and the bound is not one of their product"
 _TOGETHER = "all tensors together"
 _ELSEWHERE = "the optimizer holds no parameter of this shape"
+_ENDLESS = "its bound is beyond all numbers"
+_NEVER = "it moved, and its learning rate was 0 in every step"
+# torch's norm of many float32 numbers is off by as much, and so is what a gradient was clipped by.
+_NORMS_OFF = 0.02
 
 
 def measure_budget(
@@ -53,7 +67,7 @@ def measure_budget(
         for row in rows:
             measured[row.name] = _tensor(row, run, bounds, base, tuned)
             advance(1)
-    return _section(weighed, run, bounds, measured, plan.n_more)
+    return _section(weighed, run, bounds, measured, tuned, plan.n_more)
 
 
 def _absent(name: str, reason: str, sources: tuple[str, ...], notes: tuple[str, ...]) -> BudgetAbsent:
@@ -65,11 +79,11 @@ class _Bounds:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._travels = [run.travel(group) for group in run.groups] if run.by_coordinate else []
+        self._travels = {group: run.travel(group) for group in run.groups} if run.by_coordinate else {}
 
     def of(self, groups: Sequence[Group]) -> Travel:
         """What holds in whichever of `groups` a tensor is, by coordinate."""
-        mine = [self._travels[self._run.groups.index(group)] for group in groups]
+        mine = [self._travels[group] for group in groups]
         return Travel(reach=max(one.reach for one in mine), decay=max(one.decay for one in mine))
 
     def distance(self, groups: Sequence[Group], base_norm: float) -> float:
@@ -80,11 +94,12 @@ class _Bounds:
                 self._run.gradients,
                 momentum=group.momentum,
                 dampening=group.dampening,
-                nesterov=group.nesterov,
+                nesterov=nesterov,
                 decay=group.decay,
                 base_norm=base_norm,
             )
             for group in groups
+            for nesterov in ((False, True) if group.nesterov is None else (group.nesterov,))
         )
 
     def reach(self, groups: Sequence[Group], base_norm: float) -> float:
@@ -105,16 +120,18 @@ def _tensor(
         return TensorBudget(tensor=row.name, used=_not(reason), reach=_not(reason))
     norm = math.sqrt(row.sums.base_square)
     reach = bounds.reach(groups or run.groups, norm)
+    if not math.isfinite(reach):
+        return TensorBudget(tensor=row.name, used=_not(_ENDLESS), reach=_not(_ENDLESS))
     if row.change is not Change.CHANGED:
         return TensorBudget(tensor=row.name, used=0.0, reach=reach)
-    rounded = rounding(row, run.dtype, run.n_steps)
     if run.by_coordinate:
-        used = coordinate_share(row, base, tuned, bounds.of(groups), rounded)
+        used = coordinate_share(row, base, tuned, bounds.of(groups), _rounding(row, run, None))
     else:
-        used = norm_share(math.sqrt(row.sums.delta_square), norm, reach, rounded, row.sums.n_elements)
+        distance = math.sqrt(row.sums.delta_square)
+        rounded = _rounding(row, run, tuned if distance > reach else None)
+        used = norm_share(distance, norm, reach, rounded, row.sums.n_elements, _NORMS_OFF)
     if not math.isfinite(used.share):
-        nowhere = _not("it moved, and its learning rate was 0 in every step")
-        return TensorBudget(tensor=row.name, used=nowhere, reach=reach, refuted=used.refuted)
+        return TensorBudget(tensor=row.name, used=_not(_NEVER), reach=reach, refuted=used.refuted)
     return TensorBudget(tensor=row.name, used=used.share, reach=reach, refuted=used.refuted)
 
 
@@ -122,6 +139,8 @@ def _why_not(row: TensorChange) -> str | None:
     """Why no difference of this tensor can be held against a bound."""
     if row.change is Change.RESHAPED:
         return "its shape changed"
+    if row.tuned is None or row.tuned.dtype not in HALF_ULP:
+        return "its numbers are not real floating ones"
     sums = row.sums
     if (
         sums is None
@@ -137,11 +156,19 @@ def _not(reason: str) -> Absent:
 
 
 def _section(
-    weighed: Weighed, run: Run, bounds: _Bounds, measured: Mapping[str, TensorBudget], n_more: int | None
+    weighed: Weighed,
+    run: Run,
+    bounds: _Bounds,
+    measured: Mapping[str, TensorBudget],
+    tuned: Checkpoint,
+    n_more: int | None,
 ) -> BudgetSection | BudgetAbsent:
     known = {name: row.used for name, row in measured.items() if isinstance(row.used, float)}
     if not known:
         reasons = {row.used.not_measured for row in measured.values() if isinstance(row.used, Absent)}
+        if _NEVER in reasons:
+            # Nothing moved but what cannot have: that is an answer, and no share of anything.
+            reasons = {_NEVER}
         return _absent(weighed.name, "; ".join(sorted(reasons)), run.sources, run.notes)
     most = max(known, key=lambda name: known[name])
     used, reach, decay, tensors = known[most], 0.0, 0.0, tuple(measured.values())
@@ -150,11 +177,13 @@ def _section(
         widest = bounds.of(run.groups)
         reach, decay = widest.reach, widest.decay
     else:
-        together, reach = _together(rows, run, bounds)
+        together, reach = _together(rows, run, bounds, tuned)
+        if not math.isfinite(reach):
+            return _absent(weighed.name, _ENDLESS, run.sources, run.notes)
         used, most = together.share if math.isfinite(together.share) else 0.0, _TOGETHER
         whole = TensorBudget(tensor=most, used=used, reach=reach, refuted=together.refuted)
         tensors = (*tensors, whole)
-    dtypes = [rounding(row, run.dtype, run.n_steps).written for row in rows]
+    dtypes = [_rounding(row, run, tuned if used > 1 else None).written for row in rows]
     return BudgetSection(
         variant=weighed.name,
         optimizer=BOUNDED[run.optimizer],
@@ -175,14 +204,25 @@ def _section(
     )
 
 
-def _together(rows: Sequence[TensorChange], run: Run, bounds: _Bounds) -> tuple[Used, float]:
+def _rounding(row: TensorChange, run: Run, tuned: Checkpoint | None) -> Rounding:
+    """By what the run says; and by the numbers themselves, where `tuned` is to be read again for that."""
+    rounded = rounding(row, run.dtype, run.n_steps)
+    fewer = None if tuned is None else fewer_bits(row, tuned)
+    return rounded if fewer is None else rounded.of_fewer_bits(fewer)
+
+
+def _together(
+    rows: Sequence[TensorChange], run: Run, bounds: _Bounds, tuned: Checkpoint
+) -> tuple[Used, float]:
     """Of all tensors as one vector, whose gradient is what is clipped: the tightest that SGD allows; and that bound."""
     total = add_up(row.sums for row in rows if row.sums is not None)
     norm = math.sqrt(total.base_square)
     reach = bounds.distance(run.groups, norm)
-    largest = max(rows, key=lambda row: row.sums.n_elements if row.sums else 0)
-    rounded = rounding(largest, run.dtype, run.n_steps)
-    return norm_share(math.sqrt(total.delta_square), norm, reach, rounded, total.n_elements), reach
+    distance = math.sqrt(total.delta_square)
+    # Where all lies within the bound, nothing has to be read again for what it was rounded to.
+    every = [_rounding(row, run, tuned if distance > reach else None) for row in rows]
+    coarsest = max(every, key=lambda one: HALF_ULP[one.written])
+    return norm_share(distance, norm, reach, coarsest, total.n_elements, _NORMS_OFF), reach
 
 
 def _layers(weighed: Weighed, measured: Mapping[str, TensorBudget]) -> list[LayerBudget]:
@@ -209,7 +249,9 @@ def _forecast(run: Run, n_more: int | None) -> FurtherSteps | Absent:
     if not run.by_coordinate:
         return Absent(not_measured="nothing says how long the next gradients will be")
     rate = max(group.rates[-1] for group in run.groups)
-    further = [run.travel(group, (group.rates[-1],) * n_steps) for group in run.groups]
+    further = [run.travel(group, Rates([(group.rates[-1], n_steps)])) for group in run.groups]
+    if not all(math.isfinite(one.reach) and math.isfinite(one.decay) for one in further):
+        return Absent(not_measured="the bound on so many more steps is beyond all numbers")
     return FurtherSteps(
         n_steps=n_steps,
         rate=rate,

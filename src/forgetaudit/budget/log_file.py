@@ -2,11 +2,12 @@
 
 import csv
 import json
-import math
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from forgetaudit.budget.clues import Clues
+from forgetaudit.budget.optimizers import named
 from forgetaudit.budget.schedules import SCHEDULES
 from forgetaudit.budget.trainer_state import from_history, is_trainer_state, read_trainer_state, whole
 from forgetaudit.checkpoints.regular_file import RegularFile
@@ -16,10 +17,8 @@ from forgetaudit.errors import UnreadableCheckpoint
 __all__ = ["read_log"]
 
 _MOST_BYTES = 1 << 28
-_OPTIMIZERS = {
-    "adamw": "adamw", "adamw_torch": "adamw", "adamw_torch_fused": "adamw", "adamw_hf": "adamw", "fusedadamw": "adamw",
-    "adam": "adam", "sgd": "sgd", "lion": "lion", "signsgd": "signsgd",
-}  # fmt: skip
+# By this word a log says that every weight was trained, and in one parameter group: then its rates are those of all.
+_ONE_GROUP = "all_weights_in_one_group"
 
 
 def read_log(path: Path) -> Clues:
@@ -41,7 +40,13 @@ def read_log(path: Path) -> Clues:
     clues = from_history(rows, path)
     if clues.logged is None:
         raise _no_rates(path)
-    return Clues(logged=clues.logged, gradients=clues.gradients, sources=(path.name,))
+    return Clues(
+        logged=clues.logged,
+        counts_rows=True,
+        gradients=clues.gradients,
+        sources=(path.name,),
+        notes=clues.notes,
+    )
 
 
 def _no_rates(path: Path) -> UnreadableCheckpoint:
@@ -86,6 +91,8 @@ def _cell(value: object) -> object:
 def _settings(found: Mapping[str, object], path: Path) -> Clues:
     """An object with learning_rates, or learning_rate, steps and schedule; and with what else it tells of the run."""
     flat: dict[str, object] = {}
+    optimizer = found.get("optimizer")
+    written = optimizer.get("dtype") if isinstance(optimizer, Mapping) else None
     for key, value in found.items():
         if not isinstance(value, Mapping):
             flat[key] = value
@@ -102,19 +109,25 @@ def _settings(found: Mapping[str, object], path: Path) -> Clues:
     if logged is None and peak is None:
         raise _no_rates(path)
     schedule = flat.get("schedule.name", flat.get("schedule", flat.get("lr_scheduler_type")))
-    named = flat.get("optimizer.name", flat.get("optimizer", flat.get("optim")))
+    name = flat.get("optimizer.name", flat.get("optimizer", flat.get("optim")))
+    n_named = whole(flat.get("steps", flat.get("max_steps"))) or 0
     return Clues(
-        optimizer=None if named is None else _OPTIMIZERS.get(str(named).lower(), str(named)),
+        optimizer=named(name[:80]) if isinstance(name, str) else None,
         betas=_betas(flat),
+        eps=_number(flat.get("eps", flat.get("adam_epsilon"))),
         weight_decay=_number(flat.get("weight_decay")),
         momentum=_number(flat.get("momentum")),
+        dampening=_number(flat.get("dampening")),
+        nesterov=_flag(flat.get("nesterov")),
         clip=_number(flat.get("max_grad_norm")) or None,
         peak=peak,
-        schedule=schedule if not logged and schedule in SCHEDULES else None,
+        schedule=next((one for one in SCHEDULES if one == schedule and not logged), None),
         n_warmup=whole(flat.get("warmup_steps")),
-        n_steps=len(rows) or whole(flat.get("steps", flat.get("max_steps"))) or None,
+        n_steps=max(len(rows), n_named) or None,
         logged=logged,
-        dtype=str(flat["dtype"]) if "dtype" in flat else None,
+        dtype=_text(flat.get("dtype")),
+        is_dtype_sure=_text(written) is not None,
+        in_one_group=_flag(flat.get(_ONE_GROUP)),
         sources=(path.name,),
     )
 
@@ -128,4 +141,12 @@ def _betas(flat: Mapping[str, object]) -> tuple[float, float] | None:
 def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if 0 <= value < math.inf else None
+    return float(value) if 0 <= value <= sys.float_info.max else None
+
+
+def _flag(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

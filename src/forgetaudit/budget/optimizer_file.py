@@ -1,30 +1,18 @@
 """optimizer.pt: betas, decay and parameter groups as torch saved them. Read with weights_only, and in no other way."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from forgetaudit.budget.clues import Clues, GroupClues
+from forgetaudit.budget.optimizers import recognised
+from forgetaudit.budget.trainer_state import MOST_STEPS
 from forgetaudit.checkpoints.checkpoint import Shape
 from forgetaudit.checkpoints.torch_file import load_plain
 from forgetaudit.errors import UnreadableCheckpoint
 
 __all__ = ["read_optimizer"]
-
-# What tells nothing of the optimizer: who computes, and where.
-_COMMON = {
-    "params", "param_names", "lr", "initial_lr", "weight_decay", "maximize", "foreach", "differentiable", "fused",
-    "capturable", "name",
-}  # fmt: skip
-_ADAM = {"betas", "eps", "amsgrad", "decoupled_weight_decay"}
-_SGD = {"momentum", "dampening", "nesterov"}
-_LION = {"betas", "decoupled_weight_decay"}
-_STATES = {
-    "adam": {"step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"},
-    "sgd": {"momentum_buffer"},
-    "lion": {"exp_avg", "step"},
-}
 
 
 def read_optimizer(path: Path) -> Clues:
@@ -40,47 +28,34 @@ def read_optimizer(path: Path) -> Clues:
         )
     kept = [one for one in state.values() if isinstance(one, Mapping)]
     steps = [number for one in kept if (number := _number(one.get("step"))) is not None]
-    optimizer = _optimizer(groups, {str(key) for one in kept for key in one})
+    most = max((step for step in steps if step <= MOST_STEPS), default=0.0)
     return Clues(
-        optimizer=optimizer,
+        optimizer=recognised(groups, {str(key) for one in kept for key in one}),
         groups=tuple(_group(one, state) for one in groups),
-        n_steps=int(max(steps)) if steps and max(steps) >= 1 else None,
+        n_steps=int(most) if most >= 1 else None,
         sources=(path.name,),
     )
-
-
-def _optimizer(groups: Iterable[Mapping[str, Any]], states: set[str]) -> str:
-    """The optimizer whose options and state these are; its options in words where they are nobody's we know."""
-    keys = {str(key) for group in groups for key in group} - _COMMON
-    if {"betas", "eps", "amsgrad"} <= keys <= _ADAM and states <= _STATES["adam"]:
-        # Older versions of torch do not say which of the two it is.
-        told = {group.get("decoupled_weight_decay") for group in groups}
-        if len(told) > 1 or None in told:
-            return "adam or adamw"
-        return "adamw" if True in told else "adam"
-    if {"momentum", "nesterov"} <= keys <= _SGD and states <= _STATES["sgd"]:
-        return "sgd"
-    if {"betas"} <= keys <= _LION and "exp_avg" in states <= _STATES["lion"]:
-        return "lion"
-    return f"the optimizer whose settings are {', '.join(sorted(keys)[:6]) or 'not in its file'}"
 
 
 def _group(group: Mapping[str, Any], state: Mapping[Any, Any]) -> GroupClues:
     parameters = group.get("params")
     parameters = parameters if isinstance(parameters, list) else []
-    betas = group.get("betas")
-    pair = [_number(beta) for beta in betas] if isinstance(betas, tuple | list) and len(betas) == 2 else []
-    nesterov = group.get("nesterov")
+    averages = _averages(parameters, state)
     return GroupClues(
-        betas=(pair[0], pair[1]) if pair and pair[0] is not None and pair[1] is not None else None,
+        betas=_pair(group.get("betas")),
+        eps=_number(group.get("eps")),
         weight_decay=_number(group.get("weight_decay")),
+        is_decoupled=_flag(group.get("decoupled_weight_decay")),
         momentum=_number(group.get("momentum")),
         dampening=_number(group.get("dampening")),
-        nesterov=nesterov if isinstance(nesterov, bool) else None,
+        nesterov=_flag(group.get("nesterov")),
+        # What OneCycleLR and CyclicLR leave: they move β₁ or the momentum between the two.
+        cycled=_pair((group.get("base_momentum"), group.get("max_momentum"))),
         rate=_number(group.get("lr")),
-        peak=_number(group.get("initial_lr")),
+        peak=max(filter(None, map(_number, (group.get("initial_lr"), group.get("max_lr")))), default=None),
         names=_names(group, parameters),
-        shapes=_shapes(parameters, state),
+        shapes=None if averages is None else frozenset(_shape(one) for one in averages),
+        kept=frozenset(str(one.dtype).removeprefix("torch.") for one in averages or ()),
     )
 
 
@@ -90,21 +65,32 @@ def _names(group: Mapping[str, Any], parameters: list[Any]) -> frozenset[str] | 
     return frozenset(names) if is_named else None
 
 
-def _shapes(parameters: list[Any], state: Mapping[Any, Any]) -> frozenset[Shape] | None:
-    """Those of the averages kept for the parameters; a parameter without any was never moved."""
+def _averages(parameters: list[Any], state: Mapping[Any, Any]) -> list[Any] | None:
+    """Those kept for the parameters; a parameter without any was never moved. None where the file does not tell."""
     if not state:
         return None
     kept = [state[one] for one in parameters if isinstance(one, int | str) and one in state]
     averages = [one.get("exp_avg", one.get("momentum_buffer")) for one in kept if isinstance(one, Mapping)]
-    if any(not hasattr(one, "shape") for one in averages):
-        return None
-    return frozenset(tuple(int(side) for side in one.shape) for one in averages)
+    return averages if all(hasattr(one, "shape") and hasattr(one, "dtype") for one in averages) else None
+
+
+def _shape(tensor: Any) -> Shape:
+    return tuple(int(side) for side in tensor.shape)
+
+
+def _pair(value: Any) -> tuple[float, float] | None:
+    found = [_number(one) for one in value] if isinstance(value, tuple | list) and len(value) == 2 else []
+    return (found[0], found[1]) if found and found[0] is not None and found[1] is not None else None
+
+
+def _flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
 
 
 def _number(value: Any) -> float | None:
     """A finite number of 0 or more, also out of a tensor of one element."""
     try:
         number = float(value)
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         return None
     return number if math.isfinite(number) and number >= 0 and not isinstance(value, str | bool) else None

@@ -1,27 +1,19 @@
 """A training run as far as bounds need it, and what had to be assumed of it."""
 
 import math
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
-from itertools import islice
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from forgetaudit.budget.bounds import Travel, adam_factors, travel
+from forgetaudit.budget.bounds import ARITHMETIC, Factors, Travel, furthest, inflation
 from forgetaudit.budget.clues import Clues, GroupClues, together
-from forgetaudit.budget.schedules import fill_gaps, has_gap_at_peak, rises_once, scheduled
+from forgetaudit.budget.optimizers import BOUNDED, why_unbounded
+from forgetaudit.budget.rates import Rates
+from forgetaudit.budget.timing import gradients_of, rates_of, steps_of, with_rates
 from forgetaudit.checkpoints.checkpoint import Shape
 from forgetaudit.values import NotMeasured
 
-__all__ = ["BOUNDED", "WRITTEN", "Group", "Run", "settle"]
+__all__ = ["WRITTEN", "Group", "Run", "settle"]
 
-# As they are typed, and as they are told.
-BOUNDED: Mapping[str, str] = {
-    "adam": "Adam",
-    "adamw": "AdamW",
-    "adam or adamw": "Adam or AdamW",
-    "sgd": "SGD",
-    "signsgd": "signSGD",
-    "lion": "Lion",
-}
 # The dtypes that optimizers keep weights in, and how logs spell them.
 WRITTEN: Mapping[str, str] = {
     "float64": "float64",
@@ -32,24 +24,29 @@ WRITTEN: Mapping[str, str] = {
     "fp16": "float16",
     "bf16": "bfloat16",
 }
-# A hostile log must not keep the program busy for ever.
-_MOST_STEPS = 5_000_000
 _BETAS = {"lion": (0.9, 0.99)}
 # AdamW's in torch; other libraries decay less, and a bound that holds with decay and without holds in between.
 _DECAY = 0.01
+# Below this, a gradient whose square vanishes in float32 could make a step longer than its rate.
+_LEAST_EPS = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """One parameter group with the rate of every step. `names` and `shapes` are None where nothing tells them."""
+    """One parameter group with the rate of every step. `names` and `shapes` are None where nothing tells them.
 
-    rates: tuple[float, ...]
+    `betas` are the largest of the run, `lowest` is the smallest β₁; a bound holds for both where `nesterov` is None.
+    """
+
+    rates: Rates
     betas: tuple[float, float]
+    lowest: float
     decay: float
     is_decay_sure: bool
+    is_decoupled: bool | None
     momentum: float
     dampening: float
-    nesterov: bool
+    nesterov: bool | None
     names: frozenset[str] | None
     shapes: frozenset[Shape] | None
 
@@ -58,12 +55,12 @@ class Group:
 class Run:
     """Everything that a bound needs. `gradients` are upper limits of the gradient's norm in every step, for SGD alone.
 
-    `assumed` is empty where the optimizer's file and a log say it all.
+    `assumed` is empty where a log says it all of the whole run: an optimizer's file tells its last step alone.
     """
 
     optimizer: str
     groups: tuple[Group, ...]
-    gradients: tuple[float, ...]
+    gradients: Rates
     n_steps: int
     n_planned: int | None
     dtype: str | None
@@ -81,18 +78,23 @@ class Run:
         named = tuple(group for group in self.groups if group.names is not None and name in group.names)
         return named or tuple(group for group in self.groups if group.shapes is None or shape in group.shapes)
 
-    def travel(self, group: Group, rates: tuple[float, ...] | None = None) -> Travel:
+    def travel(self, group: Group, rates: Sequence[float] | None = None) -> Travel:
         """How far the run, or further steps of `rates` after it, can have moved a coordinate of the group."""
         skipped = 0 if rates is None else self.n_steps
         rates = group.rates if rates is None else rates
-        if self.optimizer in ("signsgd", "lion"):
-            return travel(rates, None, group.decay)
-        factors = list(islice(adam_factors(*group.betas), skipped, skipped + len(rates)))
-        with_decay = travel(rates, factors, 0.0 if self.optimizer == "adam" else group.decay)
-        if self.optimizer == "adamw" and group.is_decay_sure:
+
+        def bound(decay: float) -> Travel:
+            is_adam = self.optimizer.startswith("adam")
+            factors = Factors.of_adam(*group.betas, group.lowest) if is_adam else None
+            return furthest(rates, factors, decay, skipped)
+
+        if group.is_decoupled is False or group.decay == 0.0:
+            return bound(0.0)
+        with_decay = bound(group.decay)
+        if group.is_decoupled and group.is_decay_sure:
             return with_decay
         # Coupled decay is part of the gradient, and moves nothing by itself; where either may be, both bounds hold.
-        return Travel(reach=travel(rates, factors).reach, decay=with_decay.decay)
+        return Travel(reach=bound(0.0).reach, decay=with_decay.decay)
 
 
 def settle(asked: Clues, *read: Clues) -> Run | NotMeasured:
@@ -106,107 +108,86 @@ def settle(asked: Clues, *read: Clues) -> Run | NotMeasured:
         optimizer = "adamw"
         assumed.append("AdamW, the usual optimizer")
     if optimizer not in BOUNDED:
-        return NotMeasured(f"no bound is known for {optimizer}")
-    rates = _rates(clues, assumed)
+        return NotMeasured(why_unbounded(optimizer))
+    n_steps = steps_of(asked, read)
+    if isinstance(n_steps, NotMeasured):
+        return n_steps
+    rates = rates_of(clues, n_steps, assumed)
     if isinstance(rates, NotMeasured):
         return rates
-    gradients = _gradients(clues, len(rates)) if optimizer == "sgd" else ()
+    gradients = gradients_of(clues, n_steps) if optimizer == "sgd" else Rates(())
     if isinstance(gradients, NotMeasured):
         return gradients
+    told = clues.groups or (GroupClues(),)
     groups = tuple(
-        _group(group, asked, clues, optimizer, rates, assumed) for group in clues.groups or (GroupClues(),)
+        _group(group, asked, clues, optimizer, mine, assumed)
+        for group, mine in zip(told, with_rates(told, rates, assumed), strict=True)
     )
-    if optimizer.startswith("adam") and not all(
-        0 <= group.betas[0] < 1 > group.betas[1] > 0 for group in groups
-    ):
-        return NotMeasured("no bound is known for betas that are not between 0 and 1")
+    dtype = _dtype(clues, assumed)
+    assumed += _of_all_weights(clues)
+    assumed += _of_rounding(groups, optimizer, dtype or "float32", n_steps)
     run = Run(
         optimizer=optimizer,
-        groups=_with_rates(groups, clues.groups or (GroupClues(),), assumed),
+        groups=groups,
         gradients=gradients,
-        n_steps=len(rates),
+        n_steps=n_steps,
         n_planned=clues.n_planned,
-        dtype=WRITTEN.get((clues.dtype or "").removeprefix("torch.")),
+        dtype=dtype,
         sources=clues.sources,
         assumed=tuple(dict.fromkeys(assumed)),
         notes=clues.notes,
     )
-    if run.by_coordinate and not all(math.isfinite(run.travel(group).reach) for group in run.groups):
-        return NotMeasured("with these betas the bound grows beyond all numbers")
-    return run
+    reason = _why_endless(run)
+    return run if reason is None else NotMeasured(reason)
 
 
-def _rates(clues: Clues, assumed: list[str]) -> tuple[float, ...] | NotMeasured:
-    n_steps = clues.n_steps or max(clues.logged or {0: 0.0})
-    if n_steps < 1:
-        return NotMeasured("nothing says how many steps were trained (--train-steps)")
-    if n_steps > _MOST_STEPS:
-        return NotMeasured(f"{n_steps:,} steps are more than the {_MOST_STEPS:,} that are summed up")
-    if clues.logged and clues.schedule is None:
-        logged = dict(clues.logged)
-        if clues.groups and clues.groups[0].rate is not None and max(logged) < n_steps:
-            # The optimizer was saved with the rate of the step that would have come next.
-            logged[n_steps + 1] = clues.groups[0].rate
-        peak = max([group.peak for group in clues.groups or () if group.peak is not None], default=clues.peak)
-        missing = [step for step in range(1, n_steps + 1) if step not in logged]
-        if missing and peak is None and has_gap_at_peak(logged, n_steps):
-            assumed.append("that the highest rate is one of those logged")
-        elif missing and max(logged) < n_steps:
-            assumed.append("that the rate did not rise after the last one logged")
-        if missing and not rises_once(logged):
-            assumed.append("that between logged steps the rate was below one of both")
-        return fill_gaps(logged, n_steps, peak, shifted=bool(clues.shifted))
-    peak = clues.peak if clues.peak is not None else max((clues.logged or {}).values(), default=None)
-    if peak is None:
-        return NotMeasured("nothing says the learning rate (--lr)")
-    if clues.schedule is None:
-        assumed.append("the highest learning rate in every step")
-    # The schedule is that of the whole run, of which this may be an early step.
-    n_planned = max(clues.n_planned or n_steps, n_steps)
-    if n_planned > _MOST_STEPS:
-        return NotMeasured(f"{n_planned:,} steps are more than the {_MOST_STEPS:,} that are summed up")
-    n_warmup = min(clues.n_warmup or 0, n_planned)
-    return scheduled(clues.schedule or "constant", peak, n_planned, n_warmup)[:n_steps]
-
-
-def _gradients(clues: Clues, n_steps: int) -> tuple[float, ...] | NotMeasured:
-    logged, clip = clues.gradients or {}, math.inf if clues.clip is None else clues.clip
-    sizes = tuple(min(clip, logged.get(step, math.inf)) for step in range(1, n_steps + 1))
-    if all(math.isfinite(size) for size in sizes):
-        return sizes
-    return NotMeasured(
-        "SGD without clipping goes as far as its gradients are long: the log needs their norms (grad_norm) in every"
-        " step, or pass --clip"
-    )
+def _why_endless(run: Run) -> str | None:
+    """Why there is no bound for these numbers."""
+    adam = run.optimizer.startswith("adam")
+    if adam and not all(0 <= one.lowest <= one.betas[0] < 1 > one.betas[1] > 0 for one in run.groups):
+        return "no bound is known for betas that are not between 0 and 1"
+    if not all(math.isfinite(rate) for group in run.groups for rate, _ in group.rates.stretches):
+        return "a learning rate is beyond all numbers"
+    if any(rate * group.decay > 2 for group in run.groups for rate, _ in group.rates.stretches):
+        return "a learning rate times the weight decay is above 2: the bound grows beyond all numbers"
+    if not run.by_coordinate:
+        return None
+    travels = [run.travel(group) for group in run.groups]
+    if all(math.isfinite(one.reach) and math.isfinite(one.decay) for one in travels):
+        return None
+    return "with these betas and rates the bound grows beyond all numbers"
 
 
 def _group(
-    group: GroupClues,
-    asked: Clues,
-    clues: Clues,
-    optimizer: str,
-    rates: tuple[float, ...],
-    assumed: list[str],
+    group: GroupClues, asked: Clues, clues: Clues, optimizer: str, rates: Rates, assumed: list[str]
 ) -> Group:
     betas = asked.betas or group.betas or clues.betas
+    is_adam = optimizer.startswith("adam")
     if betas is None:
         betas = _BETAS.get(optimizer, (0.9, 0.999))
-        if optimizer.startswith("adam"):
+        if is_adam:
             assumed.append(f"betas {betas[0]:g} and {betas[1]:g}")
+    eps = _first(group.eps, clues.eps)
+    if is_adam and (eps is None or eps < _LEAST_EPS):
+        assumed.append("an epsilon of 1e-08" if eps is None else "that no gradient's square vanished")
     decay = _first(asked.weight_decay, group.weight_decay, clues.weight_decay)
     momentum = _first(asked.momentum, group.momentum, clues.momentum)
-    if decay is None and optimizer != "adam":
+    if decay is None:
         assumed.append(f"weight decay {'0' if optimizer == 'sgd' else f'of at most {_DECAY:g}'}")
     if momentum is None and optimizer == "sgd":
         assumed.append("momentum 0")
+    cycled = group.cycled or ()
     return Group(
         rates=rates,
-        betas=betas,
+        betas=(max(betas[0], *cycled) if cycled and is_adam else betas[0], betas[1]),
+        lowest=min(betas[0], *cycled) if cycled and is_adam else betas[0],
         decay=(0.0 if optimizer == "sgd" else _DECAY) if decay is None else decay,
         is_decay_sure=decay is not None,
-        momentum=momentum or 0.0,
-        dampening=group.dampening or 0.0,
-        nesterov=bool(group.nesterov),
+        # "adam" in a log may be one that decays either way; its own file says which.
+        is_decoupled={"adam": group.is_decoupled, "adam or adamw": None}.get(optimizer, True),
+        momentum=max(momentum or 0.0, *cycled) if cycled else momentum or 0.0,
+        dampening=_first(group.dampening, clues.dampening) or 0.0,
+        nesterov=group.nesterov if group.nesterov is not None else clues.nesterov,
         names=group.names,
         shapes=group.shapes,
     )
@@ -216,18 +197,43 @@ def _first(*values: float | None) -> float | None:
     return next((value for value in values if value is not None), None)
 
 
-def _with_rates(
-    groups: Collection[Group], clues: Collection[GroupClues], assumed: list[str]
-) -> tuple[Group, ...]:
-    """Logs tell the rate of the first group; those of the others have been in proportion to it."""
-    scales = [one.peak if one.peak is not None else one.rate for one in clues]
-    first, *others = scales
-    if all(scale == first for scale in others):
-        return tuple(groups)
-    if first is None or first <= 0 or any(scale is None for scale in others):
-        assumed.append("the logged learning rate for every parameter group")
-        return tuple(groups)
-    return tuple(
-        replace(group, rates=tuple(rate * (scale or 0.0) / first for rate in group.rates))
-        for group, scale in zip(groups, scales, strict=True)
+def _dtype(clues: Clues, assumed: list[str]) -> str | None:
+    """What the optimizer kept the weights in: as it is said, else as its averages are kept, which have their dtype."""
+    said = WRITTEN.get((clues.dtype or "").removeprefix("torch."))
+    kept = {dtype for group in clues.groups or () for dtype in group.kept}
+    if said is not None and (clues.is_dtype_sure or not kept):
+        if not clues.is_dtype_sure and not any("--dtype-written" in typed for typed in clues.assumed):
+            assumed.append(f"weights kept in {said} while training, the dtype that the log has")
+        return said
+    if kept and kept <= set(WRITTEN.values()):
+        return next(dtype for dtype in ("float16", "bfloat16", "float32", "float64") if dtype in kept)
+    assumed.append("weights kept in the dtype that they are saved in while training")
+    return None
+
+
+def _of_all_weights(clues: Clues) -> list[str]:
+    """What has to be assumed to speak of every weight and of every step."""
+    if not clues.groups:
+        return [] if clues.in_one_group else ["one learning rate for every weight"]
+    assumed = ["the settings of the last step, which are those in the optimizer's file, in every step"]
+    if any(group.names is None for group in clues.groups):
+        assumed.append("that it trained every weight whose shape it holds")
+    return assumed
+
+
+def _of_rounding(groups: Sequence[Group], optimizer: str, dtype: str, n_steps: int) -> list[str]:
+    """What has to be assumed where the optimizer's own arithmetic is not surely as exact as is allowed for."""
+    if dtype == "float16":
+        return ["that nothing in the optimizer vanished in float16"]
+    u = {"float64": 2.0**-53, "float32": 2.0**-24, "bfloat16": 2.0**-8}[dtype]
+    grows = [1.0]
+    if optimizer.startswith("adam"):
+        sound = [group for group in groups if 0 <= group.betas[0] < 1 > group.betas[1] > 0]
+        grows = [inflation(*group.betas, u, n_steps) for group in sound]
+    elif optimizer == "sgd":
+        grows = [(1 - one.momentum) / max(1 - one.momentum * (1 + 8 * u), 1e-300) for one in groups]
+    return (
+        ["that roundings in the averages did not add up"]
+        if max(grows, default=1.0) - 1 > ARITHMETIC[dtype] / 2
+        else []
     )

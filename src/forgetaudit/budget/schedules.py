@@ -1,22 +1,39 @@
 """The learning rate of every step: of a named schedule, or of a log with gaps."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import get_args
 
 from forgetaudit.budget.clues import Schedule
+from forgetaudit.budget.rates import Rates, Stretch
 
-__all__ = ["SCHEDULES", "fill_gaps", "has_gap_at_peak", "rises_once", "scheduled"]
+__all__ = ["SCHEDULES", "fill_gaps", "has_every_step", "has_gap_at_peak", "rises_once", "scheduled"]
 
 SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
+# A longer schedule is taken in so many blocks of steps, each at its highest rate: a bound all the same.
+_BLOCKS = 100_000
 
 
-def scheduled(schedule: Schedule, peak: float, n_steps: int, n_warmup: int = 0) -> tuple[float, ...]:
-    """Linear warm-up to `peak`, then constant, or down to 0 along a line or half a cosine.
+def scheduled(
+    schedule: Schedule, peak: float, n_steps: int, n_warmup: int = 0, n_first: int | None = None
+) -> Rates:
+    """Linear warm-up to `peak`, then constant, or down to 0 along a line or half a cosine; the `n_first` of its steps.
 
     No step's rate is below that of transformers' or timm's schedule of this name, whichever way they count from.
     """
-    return tuple(peak * _share(schedule, step, n_steps, n_warmup) for step in range(1, n_steps + 1))
+    n_wanted = n_steps if n_first is None else min(n_first, n_steps)
+    return Rates(_blocks(schedule, peak, n_steps, n_warmup, n_wanted))
+
+
+def _blocks(schedule: Schedule, peak: float, n_steps: int, n_warmup: int, n_wanted: int) -> Iterator[Stretch]:
+    if schedule == "constant" and n_warmup == 0:
+        yield peak, n_wanted
+        return
+    each = -(-n_wanted // _BLOCKS) or 1
+    for start in range(1, n_wanted + 1, each):
+        stop = min(start + each - 1, n_wanted)
+        ends = [_share(schedule, step, n_steps, n_warmup) for step in (start, stop)]
+        yield peak * (1.0 if start <= n_warmup <= stop else max(ends)), stop - start + 1
 
 
 def _share(schedule: Schedule, step: int, n_steps: int, n_warmup: int) -> float:
@@ -34,25 +51,43 @@ def _share(schedule: Schedule, step: int, n_steps: int, n_warmup: int) -> float:
 
 def fill_gaps(
     logged: Mapping[int, float], n_steps: int, peak: float | None = None, *, shifted: bool = False
-) -> tuple[float, ...]:
+) -> Rates:
     """Between logged steps the larger neighbour, beside the largest of them `peak` where it is known.
 
-    A bound on every schedule that rises and then falls, if its highest rate was logged or is `peak`. With `shifted`,
-    a logged rate may also be that of the next step, as older versions of the Trainer logged it.
+    A bound on every schedule that rises and then falls, if its highest rate was logged or is `peak`. Where the rates
+    rise again, `peak` stands in every gap. With `shifted`, a logged rate may also be that of the next step, as older
+    versions of the Trainer logged it.
     """
     steps = sorted(step for step in logged if step >= 0)
     highest = max(logged[step] for step in steps)
-    rates, place = [], 0
-    for step in range(1, n_steps + 1):
-        while place < len(steps) and steps[place] < step:
-            place += 1
-        before = logged[steps[place - 1]] if place else None
-        after = logged[steps[place]] if place < len(steps) else None
-        here = place < len(steps) and steps[place] == step
-        known = [after] if here and not shifted else [before, after]
-        rate = max(value for value in known if value is not None)
-        rates.append(max(rate, peak) if peak is not None and not here and rate == highest else rate)
-    return tuple(rates)
+    everywhere = not rises_once(logged)
+
+    def unlogged(rate: float) -> float:
+        return rate if peak is None or not (everywhere or rate == highest) else max(rate, peak)
+
+    def stretches() -> Iterator[Stretch]:
+        past, before = 0, None
+        for step in steps:
+            rate = logged[step]
+            around = rate if before is None else max(before, rate)
+            if past < n_steps:
+                gap = min(step - 1, n_steps) - past
+                yield unlogged(around), max(gap, 0)
+            if 1 <= step <= n_steps:
+                here = unlogged(rate) if shifted and before is None else (around if shifted else rate)
+                yield here, 1
+            past, before = max(past, step), rate
+        if before is not None:
+            yield unlogged(before), n_steps - past
+
+    return Rates(stretches())
+
+
+def has_every_step(logged: Mapping[int, float], n_steps: int, *, shifted: bool = False) -> bool:
+    """Whether no rate has to be guessed from its neighbours."""
+    return sum(0 <= step <= n_steps if shifted else 1 <= step <= n_steps for step in logged) == (
+        n_steps + 1 if shifted else n_steps
+    )
 
 
 def has_gap_at_peak(logged: Mapping[int, float], n_steps: int) -> bool:

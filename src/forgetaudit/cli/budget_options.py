@@ -8,8 +8,9 @@ from typing import Annotated, TypeVar
 import typer
 
 from forgetaudit.budget.clues import Clues
+from forgetaudit.budget.optimizers import BOUNDED, UNBOUNDED
 from forgetaudit.budget.plan import BudgetPlan
-from forgetaudit.budget.run import BOUNDED, WRITTEN
+from forgetaudit.budget.run import WRITTEN
 from forgetaudit.budget.schedules import SCHEDULES
 from forgetaudit.errors import UsageError
 from forgetaudit.paths import looked_up
@@ -19,9 +20,7 @@ __all__ = ["Training", "plan_budget"]
 Known = TypeVar("Known", bound=str)
 
 _PANEL = "The training run: how far can it have gone?"
-# Named, and answered: there is no bound on what they do.
-_UNBOUNDED = ("adafactor", "adamw8bit", "muon", "galore")
-_NAMES = (*(name for name in BOUNDED if " " not in name), *_UNBOUNDED)
+_NAMES = (*(name for name in BOUNDED if " " not in name), *UNBOUNDED)
 
 Log = Annotated[
     Path | None,
@@ -162,6 +161,7 @@ def _assumed(said: Training, optimizer: str | None) -> tuple[str, ...]:
     words = {
         "--optimizer": optimizer, "--lr": said.lr, "--train-steps": said.train_steps, "--schedule": said.schedule,
         "--betas": said.betas, "--weight-decay": said.weight_decay, "--momentum": said.momentum, "--clip": said.clip,
+        "--dtype-written": said.dtype_written,
     }  # fmt: skip
     typed = [f"{name} {value}" for name, value in words.items() if value is not None]
     return (" ".join(typed),) if typed else ()

@@ -53,7 +53,7 @@ def _further(forecast: FurtherSteps) -> str:
 
 def _rests_on(budget: BudgetSection) -> str:
     told = f"by {' and '.join(budget.sources)}" if budget.sources else ""
-    assumed = f"assumed: {', '.join(budget.assumed)}" if budget.assumed else ""
+    assumed = f"assumed, and not proved by any file: {'; '.join(budget.assumed)}" if budget.assumed else ""
     return "; ".join(part for part in (told, assumed) if part) or "nothing assumed"
 
 

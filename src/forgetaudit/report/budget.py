@@ -10,7 +10,8 @@ __all__ = ["BudgetAbsent", "BudgetSection", "FurtherSteps", "LayerBudget", "Tens
 class TensorBudget(Part):
     """`used` is max |Δ|/B over the coordinates of a tensor, or ‖Δ‖/B where the bound is one of the norm.
 
-    `reach` is B of a weight that began at 0. `refuted`: not even the rounding of every step explains the excess.
+    `reach` is B of a weight that began at 0. `refuted`: not even the rounding of every step explains the excess;
+    whether that refutes the log or what was assumed, the section's `assumed` says.
     """
 
     tensor: str
@@ -36,10 +37,11 @@ class FurtherSteps(Part):
 
 
 class BudgetSection(Part):
-    """What one variant used of its budget: a bound, exact and attainable, over `n_steps` of `optimizer`.
+    """What one variant used of its budget: a bound over `n_steps` of `optimizer`, which gradients can attain.
 
-    `of` tells whether each coordinate is bounded, or the Euclidean norm (SGD). `assumed` lists what no file told: with
-    it, an excess says that these settings do not explain the weights, without it that the log cannot be theirs.
+    `of` tells whether each coordinate is bounded, or the Euclidean norm (SGD). The bound holds for a run of
+    settings of which `assumed` lists those that no file proves: with any, an excess says that these settings do not
+    explain the weights; with none, that the steps of the log cannot lead from base to them.
     """
 
     variant: str
@@ -62,7 +64,7 @@ class BudgetSection(Part):
 
     @property
     def refuted(self) -> tuple[str, ...]:
-        """The tensors that went further than the run can have taken them."""
+        """The tensors that went further than a run of these settings can take them, whatever it rounds."""
         return tuple(row.tensor for row in self.tensors if row.refuted)
 
 

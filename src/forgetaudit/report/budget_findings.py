@@ -27,9 +27,6 @@ def share_words(share: float) -> str:
 def over_budget(facts: Facts, budget: BudgetSection) -> Iterator[Finding]:
     if not budget.refuted:
         return
-    steps = counted(budget.n_steps, "step")
-    refuted = some(sorted(budget.refuted, key=lambda tensor: tensor != budget.most), shown=1)
-    how_far = f"{refuted} moved {share_words(budget.used)} what {budget.optimizer} can in {steps}"
     evidence = {
         "used": budget.used,
         "tensors": len(budget.refuted),
@@ -41,23 +38,34 @@ def over_budget(facts: Facts, budget: BudgetSection) -> Iterator[Finding]:
         yield finding(
             facts,
             "not-explained-by-settings",
-            f"the weights are not explained by the assumed settings: {how_far}",
-            "check that BASE is what training began from, and say what you know of the run: --log, --optimizer, --lr,"
-            " --betas",
+            f"the weights are not explained by the assumed settings: {_how_far(budget)}",
+            f"assumed, and not proved by any file: {'; '.join(budget.assumed)}. Check that BASE is what training began"
+            " from, and say what you know of the run: --log, --optimizer, --lr, --betas",
             severity="medium",
             evidence=evidence,
         )
         return
-    sure = budget.written_declared or budget.written == "float32"
     yield finding(
         facts,
         "log-refuted",
-        f"these weights cannot come from that training log: {how_far}",
-        "check BASE, the log and its optimizer: one of them is not of this run",
+        f"these weights cannot come from that training log, begun at BASE: {_how_far(budget)}",
+        "check BASE, the log and its optimizer: one of them is not of this run, or the weights were edited after it",
         severity="high",
-        confidence="certain" if sure else "high",
+        confidence="certain",
         evidence=evidence,
     )
+
+
+def _how_far(budget: BudgetSection) -> str:
+    """Of the tensor that went furthest among those that went too far."""
+    shares = {row.tensor: row.used for row in budget.tensors if row.refuted}
+    known = {name: share for name, share in shares.items() if isinstance(share, float)}
+    furthest = max(known, key=lambda name: known[name], default=None)
+    if furthest is None:
+        return f"{some(sorted(shares), shown=1)} moved, at a learning rate of 0 in every step"
+    first = some(sorted(shares, key=lambda name: name != furthest), shown=1)
+    steps = counted(budget.n_steps, "step")
+    return f"{first} moved {share_words(known[furthest])} what {budget.optimizer} can in {steps}"
 
 
 BUDGET_DETECTORS: tuple[Callable[[Facts, BudgetSection], Iterator[Finding]], ...] = (over_budget,)
