@@ -173,8 +173,9 @@ def test_scores_of_another_shape_are_refused_with_it(shape: tuple[int, ...]) -> 
     told = ", ".join(str(side) for side in shape)
     with pytest.raises(ModelError) as refusal:
         Classification().score(torch.zeros(shape), batch_of([0, 0]))
-    assert refusal.value.fact == f"the model returned ({told}) for 2 examples"
-    assert refusal.value.hint == "a classifier returns scores (2, k), one for each of k ≥ 2 classes"
+    assert refusal.value.fact.startswith(f"the model returned ({told}) for 2 examples")
+    assert refusal.value.details == ("a classifier returns scores (2, k), one for each of k ≥ 2 classes",)
+    assert "--task module:object" in str(refusal.value.hint)
 
 
 def test_labels_that_the_model_does_not_know_are_refused_with_k() -> None:

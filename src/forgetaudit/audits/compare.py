@@ -8,7 +8,7 @@ from forgetaudit.audits.budget import measure_budget
 from forgetaudit.audits.files import refuse_idle_choice
 from forgetaudit.audits.gaps import gap_findings, of_variant
 from forgetaudit.audits.harness import Asked, is_of_harness, open_harness
-from forgetaudit.audits.inputs import OpenedData, describe_file, open_data
+from forgetaudit.audits.inputs import OpenedData, describe_file, open_data, refuse_other_kind
 from forgetaudit.audits.lost import refuse_unwritable, write_asked
 from forgetaudit.audits.network import Network, build_network
 from forgetaudit.audits.provenance import Clock, gate_settings, versions
@@ -55,6 +55,7 @@ def compare(plan: AuditPlan, *, progress: Progress = SILENT) -> tuple[AuditRepor
     """
     refuse_unwritable(plan)
     clock = Clock()
+    refuse_other_kind(plan)
     with ExitStack() as files:
         data = [open_data(one, plan.settings) for one in plan.data if not is_of_harness(one)]
         harnesses = [open_harness(one, plan) for one in plan.data if is_of_harness(one)]

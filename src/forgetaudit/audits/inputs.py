@@ -8,15 +8,17 @@ from forgetaudit.audits.network import Network
 from forgetaudit.data.batches import Batch
 from forgetaudit.data.examples import Example, Examples
 from forgetaudit.data.readers import open_examples
-from forgetaudit.errors import DataError, UsageError
+from forgetaudit.errors import AuditError, DataError, UsageError
 from forgetaudit.gaps import Gap, Notes, gaps_in
 from forgetaudit.models.architecture import Preparation
-from forgetaudit.plan import DataPlan, Settings, utf8
+from forgetaudit.models.evidence import find_evidence
+from forgetaudit.plan import AuditPlan, DataPlan, Settings, utf8
 from forgetaudit.report.inputs import DataInput
+from forgetaudit.tasks.other_kinds import refused_kind
 from forgetaudit.tasks.registry import ChosenTask, make_task
 from forgetaudit.tasks.task import Setting, Task
 
-__all__ = ["OpenedData", "describe_file", "open_data"]
+__all__ = ["OpenedData", "describe_file", "open_data", "refuse_other_kind"]
 
 CLASSIFICATION = "classification"
 
@@ -125,6 +127,21 @@ class OpenedData:
             classes=examples.class_names,
             decisions=tuple(utf8(str(text)) for text in (self.plan.decision, *examples.decisions, *said)),
         )
+
+
+def refuse_other_kind(plan: AuditPlan) -> None:
+    """ModelError where the files beside BASE say that it chooses no single label; before its data are read by one.
+
+    Silent where nothing says it, or a task of the user's is asked for.
+    """
+    if plan.model is not None or not plan.data or plan.settings.task not in (None, CLASSIFICATION):
+        return
+    try:
+        evidence = find_evidence(plan.base)
+    except AuditError:
+        return  # said where the network is built
+    if (kind := evidence.other_kind) is not None and evidence.sentences is None:
+        raise refused_kind(evidence.model, kind, f"told by {evidence.folder / 'config.json'}")
 
 
 def open_data(plan: DataPlan, settings: Settings) -> OpenedData:

@@ -41,6 +41,26 @@ class Evidence:
         return label_names(self.config)
 
     @property
+    def other_kind(self) -> str | None:
+        """Where the config itself says that a classifier chooses no single label: what it does instead.
+
+        As transformers decides it: by problem_type, and without one by a single label.
+        """
+        if self.library == "timm":
+            has_none = timm_config.n_classes(self.config) == 0
+            return "features without a classifier (num_classes 0)" if has_none else None
+        if not self.model.endswith(("ForSequenceClassification", "ForImageClassification")):
+            return None
+        match self.config.get("problem_type"):
+            case "regression":
+                return "regression (problem_type in its config)"
+            case "multi_label_classification":
+                return "multi-label classification (problem_type in its config)"
+        labels = self.config.get("id2label")
+        n_labels = len(labels) if isinstance(labels, dict) else self.config.get("num_labels")
+        return "one score for each input, regression or ranking (num_labels 1)" if n_labels == 1 else None
+
+    @property
     def wants_code(self) -> bool:
         """The config names Python files of its own folder or of the Hub."""
         return bool(self.config.get("auto_map"))

@@ -36,7 +36,7 @@ class TimmArchitecture:
     def __init__(self, evidence: Evidence) -> None:
         self.name = f"timm {evidence.model}"
         self.evidence = evidence.sentence
-        self.task = "classification"
+        self.task = evidence.other_kind or "classification"
         self.class_names = timm_config.label_names(evidence.config)
         self._found = evidence
         # What else ails torchvision, timm says when it is imported.

@@ -1,5 +1,6 @@
 """A network of transformers, by the class that config.json names; its weights enter through our own reader."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -58,8 +59,13 @@ class TransformersArchitecture:
         self._found = evidence
         self._own_inputs = own_inputs
         self._class = model_class(evidence, trust_remote_code=trust_remote_code)
-        self.task = task_of(self.name) if evidence.sentences is None else "embedding"
+        kind = evidence.other_kind or task_of(self.name)
+        self.task = kind if evidence.sentences is None else "embedding"
         self._config = network_config(self._class, evidence)
+        if self.task == "embedding" and getattr(self._class, "main_input_name", "") == "input_ids":
+            self.task = (
+                "embedding" if evidence.sentences or not _is_whole(self._class, self._config) else _WHOLE
+            )
         self._arguments: dict[str, Any] | None = None
         self._landings: dict[Checkpoint, Landing] = {}
         self._slots: dict[Checkpoint, frozenset[str]] = {}
@@ -249,6 +255,15 @@ class TransformersArchitecture:
         if theirs is None or self.class_names is None or theirs == self.class_names:
             return None
         return f"its labels are {_some(theirs)}, base's are {_some(self.class_names)}"
+
+
+_WHOLE = "sequence-to-sequence generation (encoder and decoder)"
+
+
+def _is_whole(model_class: Any, config: Any) -> bool:
+    """Encoder and decoder without a task of their own: a bare T5Model, but not its encoder alone."""
+    takes = inspect.signature(model_class.forward).parameters
+    return bool(getattr(config, "is_encoder_decoder", False)) and "decoder_input_ids" in takes
 
 
 def _some(names: Sequence[str]) -> str:

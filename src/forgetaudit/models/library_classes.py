@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import importlib
+import re
 from typing import Any
 
 from forgetaudit.errors import MismatchError, ModelError
@@ -72,16 +73,37 @@ _TASKS = {
     "MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES": "embedding",
     "MODEL_MAPPING_NAMES": "embedding",
 }
+# Also in the list of masked language models, or of bare ones, some of them; they are asked what follows on an input.
+_FIRST = ("MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES",)
+_LAST = ("MODEL_FOR_PRETRAINING_MAPPING_NAMES", "MODEL_FOR_BACKBONE_MAPPING_NAMES")
 
 
 def task_of(class_name: str) -> str | None:
-    """What a class of the library answers, by the first list it stands in; None for code of the checkpoint's own."""
-    lists = importlib.import_module("transformers.models.auto.modeling_auto")
-    for name, task in _TASKS.items():
-        for names in dict(getattr(lists, name, {})).values():
+    """What a class of the library answers, by the first list it stands in; None for code of the checkpoint's own.
+
+    A task of ours, or the kind in the words of the library's list: `token classification`.
+    """
+    lists = vars(importlib.import_module("transformers.models.auto.modeling_auto"))
+    others = [name for name in lists if re.fullmatch(r"MODEL_FOR_\w+_MAPPING_NAMES", name)]
+    for name in (*_FIRST, *_TASKS, *(name for name in others if name not in _LAST), *_LAST):
+        for names in dict(lists.get(name, {})).values():
             if class_name in ((names,) if isinstance(names, str) else names):
-                return task
+                return _TASKS.get(name) or _words(name)
     return None
+
+
+def _words(name: str) -> str:
+    """`MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES` -> `token classification`."""
+    words = name.removeprefix("MODEL_FOR_").removesuffix("_MAPPING_NAMES").replace("_", " ").lower()
+    return _FIELD.get(words, words)
+
+
+_FIELD = {
+    "seq to seq causal lm": "sequence-to-sequence generation (encoder and decoder)",
+    "speech seq 2 seq": "speech recognition",
+    "ctc": "speech recognition",
+    "backbone": "features",
+}
 
 
 def network_config(model_class: Any, evidence: Evidence) -> Any:

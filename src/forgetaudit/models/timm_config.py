@@ -5,7 +5,7 @@ from typing import Any
 
 from forgetaudit.models.config_differences import changed
 
-__all__ = ["differences", "is_of_timm", "label_names", "pretrained_cfg"]
+__all__ = ["differences", "is_of_timm", "label_names", "n_classes", "pretrained_cfg"]
 
 # Told elsewhere: by the labels, or by the shapes of the weights.
 _TOLD_BY_SHAPES = {"num_classes", "in_chans", "global_pool"}
@@ -24,6 +24,12 @@ def pretrained_cfg(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The part about inputs and labels."""
     found = config.get("pretrained_cfg")
     return found if isinstance(found, dict) else config
+
+
+def n_classes(config: Mapping[str, Any]) -> int | None:
+    """How many scores the network gives; 0 for one without a classifier, None where nothing says."""
+    found = config.get("num_classes", pretrained_cfg(config).get("num_classes"))
+    return found if isinstance(found, int) else None
 
 
 def label_names(config: Mapping[str, Any]) -> tuple[str, ...] | None:

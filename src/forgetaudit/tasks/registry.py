@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from forgetaudit.errors import AuditError, UsageError
 from forgetaudit.plugins import Part, find_part
+from forgetaudit.tasks.other_kinds import refused_kind
 
 if TYPE_CHECKING:
     from forgetaudit.tasks.task import Setting, Task
@@ -45,6 +46,8 @@ def make_task(name: str | None, setting: Setting) -> ChosenTask:
 
     DataError where data and model do not fit each other; UsageError where what was pointed at makes no task.
     """
+    if name in (None, *TASKS) and setting.model_task not in (None, *TASKS):
+        raise refused_kind(setting.model, str(setting.model_task), "told by its class and its config")
     seen, why = _seen(setting)
     part = find_task(name or seen)
     task = _made(part, setting)

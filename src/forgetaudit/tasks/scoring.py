@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from forgetaudit.data.batches import Batch
 from forgetaudit.data.examples import Example
 from forgetaudit.errors import DataError, ModelError, listing
+from forgetaudit.tasks.other_kinds import WAY_OUT
 from forgetaudit.tasks.task import Outcomes
 
 __all__ = ["NO_ANSWER", "class_loss", "labels_of", "score_classes", "summed_nats", "tensor_in", "told_shape"]
@@ -130,11 +131,32 @@ def _checked_scores(outputs: Any, n: int) -> Tensor:
             hint="a classifier returns a tensor (n, k), or an object with .logits",
         )
     if found.ndim != 2 or found.shape[0] != n or found.shape[1] < 2 or found.is_complex():
+        kind, hint = _other_kind(found, n)
         raise ModelError(
-            f"the model returned {told_shape(found.shape)} for {n} examples",
-            hint=f"a classifier returns scores ({n}, k), one for each of k ≥ 2 classes",
+            f"the model returned {told_shape(found.shape)} for {n} examples{kind}",
+            details=[f"a classifier returns scores ({n}, k), one for each of k ≥ 2 classes"],
+            hint=hint,
         )
     return found
+
+
+_ONE_LOGIT = (
+    "of two classes by one logit s, let build() return torch.cat([torch.zeros_like(s), s], dim=1); a number is judged "
+    "by a task of yours: --task module:object"
+)
+
+
+def _other_kind(scores: Tensor, n: int) -> tuple[str, str]:
+    """What outputs of another shape are for, and the way out."""
+    if scores.is_complex():
+        return ", complex numbers", f"a class has no complex score: {WAY_OUT}"
+    if scores.shape == (n,) or scores.shape == (n, 1):
+        return ": one number for each, as regression and two classes by one logit do", _ONE_LOGIT
+    if scores.ndim == 3 and scores.shape[0] == n:
+        return ": scores for every place of each, as token classification does", WAY_OUT
+    if scores.ndim == 4 and scores.shape[0] == n:
+        return ": a map for each, as segmentation does", WAY_OUT
+    return "", WAY_OUT
 
 
 def tensor_in(outputs: Any) -> Tensor | None:
