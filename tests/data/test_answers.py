@@ -14,6 +14,7 @@ from forgetaudit.data.columns import choose_columns
 from forgetaudit.data.examples import Choices, content_hash
 from forgetaudit.data.readers import examples_of, open_examples
 from forgetaudit.errors import DataError
+from forgetaudit.gaps import gaps_in
 
 CHOICES = Column(name="choices", kind=Kind.CHOICES)
 CONTEXT = Column(name="context", kind=Kind.TEXT)
@@ -255,8 +256,12 @@ def test_questions_of_a_file_are_read_and_told(tmp_path: Path) -> None:
         "input question and options (by name, a context with choices), label answer (by name, text)",
         "3 to 4 choices a question",
         "answers as letters",
+        *gaps_in(found.decisions),
         "2 examples",
     )
+    assert [gap.what for gap in gaps_in(found.decisions)] == [
+        "of the columns question and options was read, label answer; not read: id"
+    ]
 
 
 def test_a_missing_context_is_refused_with_its_row(tmp_path: Path) -> None:

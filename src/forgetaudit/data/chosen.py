@@ -6,13 +6,15 @@ from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
-from forgetaudit.data.columns import Column, Kind, choose_columns, refuse_unread
+from forgetaudit.data.columns import Column, Columns, Kind, choose_columns, refuse_unread
 from forgetaudit.data.examples import Examples, Input, sample
 from forgetaudit.data.labels import Labels, names_beside, read_labels
 from forgetaudit.data.questions import read_questions
 from forgetaudit.data.sources import Source
+from forgetaudit.data.unused import unused_columns
 from forgetaudit.errors import DataError
-from forgetaudit.gaps import Gap
+from forgetaudit.gaps import Gap, Notes
+from forgetaudit.wording import some
 
 __all__ = ["Choice", "chosen_examples"]
 
@@ -42,13 +44,26 @@ def chosen_examples(source: Source, where: str, decisions: Sequence[str | Gap], 
         labels, said = _labels(source, columns.label)
         read = partial(_read, source, columns.inputs)
     groups, grouped = _groups(source, choice.group_column)
+    used = [column.name for column in columns.inputs]
+    used += [] if columns.label is None else [columns.label.name, *_beside(columns.label)]
+    left = unused_columns(
+        source, columns, [*used, choice.group_column], asked=choice.input_column is not None
+    )
     rows, drawn = sample(len(source), choice.limit, choice.seed, shuffled=choice.shuffled)
     return Examples(
         read,
         rows,
         labels=labels.ids if labels else None,
         class_names=labels.class_names if labels else None,
-        decisions=(*decisions, columns.decision, *said, *grouped, drawn),
+        decisions=(
+            *decisions,
+            columns.decision,
+            *said,
+            *grouped,
+            *left,
+            *_empty(source, columns, rows),
+            drawn,
+        ),
         groups=groups,
         of_text=columns.inputs[0].kind is Kind.TEXT and not columns.of_choices,
         of_choices=columns.of_choices,
@@ -93,11 +108,39 @@ def _named_beside(source: Source, label: Column, values: Sequence[Any]) -> tuple
     """Numbers without names may have them in a column beside: label_text, as SetFit writes it, or label_name."""
     if label.kind is Kind.INTEGER and label.class_names is None:
         for column in source.columns:
-            if column.kind is Kind.TEXT and column.name in (f"{label.name}_text", f"{label.name}_name"):
+            if column.kind is Kind.TEXT and column.name in _beside(label):
                 names = names_beside(values, source.values(column.name))
                 if names is not None:
                     return replace(label, class_names=names), [f"classes named by column {column.name}"]
     return label, []
+
+
+def _beside(label: Column) -> tuple[str, str]:
+    """What columns are called that spell the classes out."""
+    return f"{label.name}_text", f"{label.name}_name"
+
+
+def _empty(source: Source, columns: Columns, rows: Sequence[int]) -> Notes:
+    """Texts of which nothing is left to read are counted; where most are, another column is meant."""
+    texts = [column for column in columns.inputs if column.kind is Kind.TEXT]
+    if not texts:
+        return ()
+    held = [source.texts(column.name) for column in texts]
+    empty = [row for row in rows if all((column[row] or " ").isspace() for column in held)]
+    if len(empty) == len(rows):
+        raise DataError(
+            f"every text in {texts[0].name} is empty", hint="name the column of texts with --input-column"
+        )
+    if not empty:
+        return ()
+    gap = Gap(
+        ident="empty-texts",
+        what=f"{len(empty):,} of {len(rows):,} texts in {texts[0].name} are empty: rows {some([*map(str, empty)])}",
+        advice="leave these rows out, or name the right column with --input-column",
+        holds="behaviour" if 2 * len(empty) > len(rows) else "nothing",
+        evidence={"n_empty": len(empty), "n": len(rows)},
+    )
+    return (gap,)
 
 
 def _read(source: Source, inputs: Sequence[Column], row: int) -> Input:

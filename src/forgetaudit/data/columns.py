@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 from forgetaudit.data.choice_columns import ANSWER_NAMES, choices_column, context_column, with_choices
 from forgetaudit.data.column import Column, Columns, Kind
+from forgetaudit.data.layouts import refuse_layout
 from forgetaudit.data.text_columns import TEXT_NAMES, TOKENISED, text_inputs
 from forgetaudit.errors import DataError
 
@@ -32,6 +33,8 @@ def choose_columns(
     if label_column is not None and label_column in asked:
         raise DataError(f"column {label_column} cannot be input and label at once", hint="name two columns")
     choices = choices_column(columns, asked)
+    if not asked and choices is None and Kind.IMAGE not in [column.kind for column in columns]:
+        refuse_layout(columns)
     others = [column for column in columns if column.name not in asked and column is not choices]
     label, why_label = _choose_label(others, label_column, of_choices=choices is not None)
     if asked:

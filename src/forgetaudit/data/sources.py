@@ -30,8 +30,8 @@ class Source(Protocol):
         """One plain value for every row: of a column that can hold labels."""
         ...
 
-    def texts(self, column: str) -> Sequence[str | None]:
-        """What every row has in a column of text; None where there is nothing."""
+    def texts(self, column: str, most: int | None = None) -> Sequence[str | None]:
+        """What the first rows, or all, have in a column of text; None where there is nothing."""
         ...
 
     def read(self, column: Column, row: int) -> Input:
@@ -58,9 +58,9 @@ class TableSource:
         """The column as plain numbers or strings."""
         return list(self.rows.with_format(None)[column])
 
-    def texts(self, column: str) -> Sequence[str | None]:
+    def texts(self, column: str, most: int | None = None) -> Sequence[str | None]:
         """A column of text as it stands in the rows; of numbers that were written as text likewise."""
-        table = self.rows.select_columns([column])[:] if self.spelt is None else self.spelt
+        table = self.rows.select_columns([column])[:most] if self.spelt is None else self.spelt[:most]
         return list(table[column].to_pylist())
 
     def read(self, column: Column, row: int) -> Input:
@@ -104,9 +104,9 @@ class ArraySource:
         """The column as plain numbers or strings."""
         return list(self.arrays[column].tolist())
 
-    def texts(self, column: str) -> Sequence[str | None]:
+    def texts(self, column: str, most: int | None = None) -> Sequence[str | None]:
         """An array of texts as plain strings."""
-        return [str(value) for value in self.arrays[column]]
+        return [str(value) for value in self.arrays[column][:most]]
 
     def read(self, column: Column, row: int) -> Input:
         """A copy of one row, so that nobody writes into the data."""
@@ -141,7 +141,7 @@ class ImageFolder:
         """The class of every file."""
         return self.classes or ()
 
-    def texts(self, column: str) -> Sequence[str | None]:  # noqa: ARG002
+    def texts(self, column: str, most: int | None = None) -> Sequence[str | None]:  # noqa: ARG002
         """A folder holds none."""
         return ()
 
