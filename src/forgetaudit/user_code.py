@@ -4,11 +4,12 @@ import contextlib
 import importlib
 import importlib.util
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["module_from", "place_of"]
+__all__ = ["module_from", "own_place_of", "place_of"]
 
 
 def module_from(where: str, directory: Path) -> ModuleType:
@@ -32,12 +33,25 @@ def module_from(where: str, directory: Path) -> ModuleType:
 
 def place_of(error: BaseException) -> str:
     """Where the user's code raised, as an editor understands it."""
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    if traceback is None:
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    if last is None:
         return "run it on its own first"
-    return f"see {traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}"
+    return f"see {last.tb_frame.f_code.co_filename}:{last.tb_lineno}"
+
+
+def own_place_of(error: BaseException) -> str | None:
+    """The last line on the way to the error that is neither installed nor of this program; None where all are."""
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "site-packages" not in frame.filename and _PROGRAM not in Path(frame.filename).parents
+    ]
+    return f"see {own[-1].filename}:{own[-1].lineno}" if own else None
+
+
+_PROGRAM = Path(__file__).parent
 
 
 @contextlib.contextmanager

@@ -182,3 +182,17 @@ def test_one_column_cannot_be_both() -> None:
 def test_a_data_set_without_inputs_is_refused_with_what_it_holds() -> None:
     with pytest.raises(DataError, match=r"columns: year \(whole numbers\), label \(whole numbers\)"):
         choose_columns([YEAR, WHOLE])
+
+
+def test_rows_of_labels_are_the_label_and_not_another_input() -> None:
+    rows = Column(name="y", kind=Kind.ARRAY)
+    assert names(ARRAY, rows) == ("x", "y")
+    assert names(IMAGE, rows) == ("image", "y")
+    assert names(*texts("text"), Column(name="labels", kind=Kind.ARRAY)) == ("text", "labels")
+    assert names(rows) == ("y", None)
+    assert names(ARRAY, Column(name="code", kind=Kind.ARRAY), label_column="code") == ("x", "code")
+
+
+def test_labels_of_tokens_are_no_labels_of_texts() -> None:
+    left = [Column(name=name, kind=Kind.ARRAY) for name in ("input_ids", "labels")]
+    assert names(*texts("text"), *left) == ("text", None)

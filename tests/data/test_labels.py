@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forgetaudit.data.labels import names_beside, natural_order, order_decision, read_labels
+from forgetaudit.data.labels import names_beside, natural_order, order_decision, places_of_ones, read_labels
 from forgetaudit.errors import DataError
 
 
@@ -86,3 +86,16 @@ def test_a_column_beside_names_the_numbers_only_where_each_has_one_name_of_its_o
     assert names_beside([0, None], ["neg", "pos"]) is None
     assert names_beside([0, 1], ["neg", None]) is None
     assert names_beside([], []) is None
+
+
+def test_rows_with_one_1_are_the_class_at_its_place() -> None:
+    assert places_of_ones([[0, 1, 0], [1.0, 0.0, 0.0], [False, False, True]], "y") == [1, 0, 2]
+    assert places_of_ones([[3], [0]], "y") == [3, 0]
+
+
+@pytest.mark.parametrize("row", [[1, 1, 0], [0, 0], [0.5, 0.5], [], [[0, 1]], [2, 0], [None, 1], ["a", "b"]])
+def test_rows_of_several_classes_or_none_are_refused_with_their_row(row: list[object]) -> None:
+    with pytest.raises(
+        DataError, match=r"1 of 2 rows of y are neither one class nor one-hot\n  rows \(1\): 1"
+    ):
+        places_of_ones([[0, 1], row], "y")

@@ -516,3 +516,16 @@ def test_a_folder_of_data_beside_the_data_stands_on_the_first_screen(
     found = open_examples(".", directory=tmp_path)
     assert [gap.what for gap in gaps_in(found.decisions)] == ["folders of . were not read: old"]
     assert "not read, as they are no data: README.md" in found.decisions
+
+
+@pytest.mark.parametrize("shape", ["one-hot", "one column"])
+def test_labels_in_rows_are_read(
+    tmp_path: Path, scans: list[Image.Image], digits: list[int], shape: str
+) -> None:
+    rows = np.eye(10)[digits] if shape == "one-hot" else np.array(digits)[:, None]
+    np.savez(tmp_path / "val.npz", x=np.stack([np.asarray(scan) for scan in scans]), y=rows)
+    found = open_examples("val.npz", directory=tmp_path)
+    assert labels(found) == digits
+    np.savez(tmp_path / "val.npz", x=np.zeros((4, 2)), y=np.ones((4, 3)))
+    with pytest.raises(DataError, match="4 of 4 rows of y are neither one class nor one-hot"):
+        open_examples("val.npz", directory=tmp_path)

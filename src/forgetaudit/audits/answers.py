@@ -139,9 +139,15 @@ def find_unusable(ledger: Ledger, data: OpenedData) -> Unusable | None:
         return Unusable(
             id="base-at-chance",
             reason=f"base is at chance on {data.plan.name}: {100 * chance.accuracy:.1f} % right, "
-            f"guessing gets {100 * chance.chance:.1f} %",
+            f"guessing gets {100 * chance.chance:.1f} %{_in_range(data)}",
         )
     return None
+
+
+def _in_range(data: OpenedData) -> str:
+    """What most often explains a base at chance: numbers that it was not trained on."""
+    odd = [gap.what for gap in data.gaps if gap.ident == "input-range"]
+    return f"; {odd[0]}" if odd else ""
 
 
 def _chance(answers: Answers, tally: Tally) -> ChanceCheck:

@@ -8,7 +8,7 @@ from typing import Any
 
 from forgetaudit.data.columns import Column, Columns, Kind, choose_columns, refuse_unread
 from forgetaudit.data.examples import Examples, Input, sample
-from forgetaudit.data.labels import Labels, names_beside, read_labels
+from forgetaudit.data.labels import Labels, names_beside, places_of_ones, read_labels
 from forgetaudit.data.questions import read_questions
 from forgetaudit.data.sources import Source
 from forgetaudit.data.unused import unused_columns
@@ -97,6 +97,8 @@ def _labels(source: Source, label: Column | None) -> tuple[Labels | None, list[s
     if label is None:
         return None, []
     values = source.values(label.name)
+    if label.kind is Kind.ARRAY:
+        values = places_of_ones(values, label.name)
     named, beside = _named_beside(source, label, values)
     labels = read_labels(values, named.class_names, label.name, named_by=label.named_by)
     if labels is None:

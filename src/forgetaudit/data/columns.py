@@ -93,7 +93,9 @@ def _find_inputs(columns: Sequence[Column], label: Column | None) -> tuple[tuple
     texts = {column.name: column for column in others if column.kind is Kind.TEXT}
     chosen, why_text = text_inputs(list(texts))
     named = chosen if why_text.startswith("by name") else ()
-    arrays = [c for c in others if c.kind is Kind.ARRAY and not (texts and _plain(c.name) in TOKENISED)]
+    # Beside its tokens, what is called labels are tokens, too.
+    tokens = (*TOKENISED, *LABEL_NAMES) if {c.plain_name for c in others} & TOKENISED else ()
+    arrays = [c for c in others if c.kind is Kind.ARRAY and not (texts and c.plain_name in tokens)]
     if arrays and named:
         raise _ambiguous([*(texts[name] for name in named), *arrays], "the input", "--input-column")
     array = _one_of(arrays, INPUT_NAMES, "--input-column")
@@ -112,8 +114,13 @@ def _choose_label(
     """By type, then by name; beside choices by name alone, as class labels may be anything there."""
     if asked is not None:
         column = _named(asked, columns, "--label-column")
-        if column.kind not in (Kind.CLASS, *UNTYPED):
-            raise _unfit(column, "a label", "--label-column", "class labels, whole numbers or class names")
+        if column.kind not in (Kind.CLASS, Kind.ARRAY, *UNTYPED):
+            raise _unfit(
+                column,
+                "a label",
+                "--label-column",
+                "class labels, whole numbers, class names or one-hot rows",
+            )
         return column, f"asked for, {column.kind.value}"
     names = ANSWER_NAMES if of_choices else LABEL_NAMES
     _refuse_unread_named(columns, names, "--label-column")
@@ -123,8 +130,15 @@ def _choose_label(
         return found, "by type, class labels"
     fitting = [column for column in columns if column.kind in (UNTYPED, (*UNTYPED, Kind.CLASS))[of_choices]]
     named = [column for column in fitting if _plain(column.name) in names]
-    found = _one_of(named, (), "--label-column")
+    found = _one_of(named or _rows_of_labels(columns), (), "--label-column")
     return found, f"by name, {found.kind.value}" if found else ""
+
+
+def _rows_of_labels(columns: Sequence[Column]) -> list[Column]:
+    """Arrays that are named as labels, beside something to be labelled; with a tokenizer's arrays they are tokens."""
+    rows = [column for column in columns if column.kind is Kind.ARRAY and column.plain_name in LABEL_NAMES]
+    others = [column for column in columns if column.kind in INPUTS and column not in rows]
+    return [] if not others or any(column.plain_name in TOKENISED for column in others) else rows
 
 
 def _one_of(candidates: Sequence[Column], names: Sequence[str], option: str) -> Column | None:

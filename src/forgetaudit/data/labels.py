@@ -7,7 +7,15 @@ from typing import Any
 
 from forgetaudit.errors import DataError, listing
 
-__all__ = ["Labels", "lacks_all", "names_beside", "natural_order", "order_decision", "read_labels"]
+__all__ = [
+    "Labels",
+    "lacks_all",
+    "names_beside",
+    "natural_order",
+    "order_decision",
+    "places_of_ones",
+    "read_labels",
+]
 
 # Labels are kept as int64; csv and json can write any number, infinity included.
 LARGEST_ID = 2**53
@@ -85,6 +93,31 @@ def names_beside(values: Sequence[Any], spelt: Sequence[Any]) -> tuple[str, ...]
     names = tuple(name for _, name in pairs)
     one_each = [value for value, _ in pairs] == list(range(len(pairs))) and len({*names}) == len(names)
     return names if one_each and names else None
+
+
+def places_of_ones(values: Sequence[Any], column: str) -> list[Any]:
+    """Rows of numbers → labels: the place of the only 1 among zeros, or the only number. DataError naming others."""
+    places = [_place_of_one(row) for row in values]
+    bad = [row for row, place in enumerate(places) if place is _NOT_ONE_HOT]
+    if bad:
+        shown = [f"{row} ({values[row]!r:.40})" for row in bad]
+        raise DataError(
+            f"{len(bad):,} of {len(values):,} rows of {column} are neither one class nor one-hot",
+            details=[listing("rows", shown, shown=3)],
+            hint="give every example one class (several are not supported), or name another column: --label-column",
+        )
+    return places
+
+
+_NOT_ONE_HOT = object()
+
+
+def _place_of_one(row: Any) -> Any:
+    if not isinstance(row, list):
+        return row
+    if len(row) == 1 and not isinstance(row[0], list):
+        return row[0]
+    return row.index(1) if row.count(1) == 1 and row.count(0) == len(row) - 1 else _NOT_ONE_HOT
 
 
 def _from_names(values: Sequence[str]) -> Labels:

@@ -17,7 +17,7 @@ from forgetaudit.engine.own_tensors import MOST_COPIED_BYTES, OwnTensors
 from forgetaudit.engine.taps import Journal, Read, Tap, Wrapper, runs_hooks, wrapped
 from forgetaudit.engine.variants import Variant, slots
 from forgetaudit.errors import AuditError, ModelError
-from forgetaudit.user_code import place_of
+from forgetaudit.user_code import own_place_of, place_of
 
 __all__ = ["Call", "Carried", "Moment", "Passes", "Result", "Watch", "is_out_of_memory", "plainly", "told_of"]
 
@@ -229,9 +229,30 @@ def told_of(variant: Variant, batch: Batch) -> Iterator[None]:
         first, last = batch.ids[0], batch.ids[-1]
         raise ModelError(
             f"the model failed with the weights of {variant.name}, on examples {first} to {last}",
-            details=[f"{type(error).__name__}: {error}"],
-            hint=place_of(error),
+            details=[f"{type(error).__name__}: {error}", *_given(batch)],
+            hint=_to_be_prepared(error, batch) or place_of(error),
         ) from error
+
+
+def _given(batch: Batch) -> list[str]:
+    """What one example was to the model, where that is one array."""
+    arrays = [array for array in batch.args if isinstance(array, Tensor) and array.ndim > 1]
+    return [
+        f"each example was given as {str(a.dtype).removeprefix('torch.')} {[*a.shape[1:]]}" for a in arrays
+    ]
+
+
+def _to_be_prepared(error: BaseException, batch: Batch) -> str | None:
+    """Where a layer refused the shape of its input, the example has to be prepared otherwise; torch is not at fault."""
+    said = str(error)
+    about_shape = any(word in said for word in ("channels", "shape", "size", "dimension", "normalized_shape"))
+    if not _given(batch) or not isinstance(error, RuntimeError | ValueError) or not about_shape:
+        return None
+    place = own_place_of(error)
+    return (
+        "give the model a method `preprocess` that makes of an image or array what it takes (channels, height, "
+        f"width), or store the data so{f'; {place}' if place else ''}"
+    )
 
 
 def _run_and(read: Read, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -16,6 +16,8 @@ from torch import Tensor
 from forgetaudit.data.batches import Batch
 from forgetaudit.data.examples import Example, Input
 from forgetaudit.errors import AuditError, DataError, ModelError
+from forgetaudit.gaps import Notes
+from forgetaudit.tasks.input_range import InputRange
 from forgetaudit.tasks.pixels import conversion, pixels
 from forgetaudit.tasks.scoring import class_loss, labels_of, score_classes, told_shape
 from forgetaudit.tasks.task import Outcomes
@@ -47,6 +49,7 @@ class Classification:
         self._label_map = label_map
         self.class_names = None if class_names is None else tuple(class_names)
         self.conversions: Counter[str] = Counter()
+        self._range = InputRange()
         self._preprocess = preprocess or self._as_float32
 
     def collate(self, examples: list[Example]) -> Batch:
@@ -55,6 +58,8 @@ class Classification:
         DataError where shapes differ; ModelError where `preprocess` raises, or gives neither tensor nor array.
         """
         inputs = [_tensor(self._preprocess, example) for example in examples]
+        for example, given in zip(examples, inputs, strict=True):
+            self._range.look(example.input, given)
         _refuse_ragged(examples, inputs)
         # Written into memory that torch allocated: an unaligned tensor changes the last bits of a matmul.
         together = torch.empty((len(inputs), *inputs[0].shape), dtype=inputs[0].dtype)
@@ -72,13 +77,13 @@ class Classification:
         """The log loss of all rows, in nats, differentiable: the sum of what `score` gives."""
         return class_loss(outputs, batch)
 
-    def decisions(self) -> tuple[str, ...]:
-        """What was `said` beforehand, and what was done to the images that came."""
+    def decisions(self) -> Notes:
+        """What was `said` beforehand, what was done to the images that came, and a range few networks know."""
         converted = (
             f"{count:,} {'image' if count == 1 else 'images'} of mode {done}"
             for done, count in sorted(self.conversions.items())
         )
-        return (*self._said, *converted)
+        return (*self._said, *converted, *self._range.gaps())
 
     def _as_float32(self, content: Input) -> NDArray[np.float32]:
         if isinstance(content, np.ndarray):

@@ -6,7 +6,7 @@ from PIL import Image
 
 from forgetaudit.errors import DataError
 
-__all__ = ["conversion", "pixels"]
+__all__ = ["DEEP_MODES", "conversion", "pixels"]
 
 # What is done to the modes that are not grey or colour already. A network takes one or three channels.
 CONVERSIONS = {
@@ -46,7 +46,8 @@ def pixels(image: Image.Image) -> NDArray[np.float32]:
     if image.mode in DEEP_MODES:
         return _deep(image)
     if image.mode == "F":
-        return np.asarray(image, dtype=np.float32)[None]
+        # A copy: torch warns of memory that it may not write to.
+        return np.array(image, dtype=np.float32)[None]
     if image.mode in GREY_MODES:
         return np.asarray(_grey(image), dtype=np.float32)[None] / np.float32(255)
     if image.mode != "RGB" and image.mode not in CONVERSIONS:
