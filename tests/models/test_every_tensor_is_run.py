@@ -16,9 +16,12 @@ from safetensors.torch import load_file, save_file
 from tests.models import tiny
 from torch import Tensor, nn
 
+from forgetaudit.audits.naming import align_through_model
 from forgetaudit.audits.network import Network, build_network
+from forgetaudit.audits.repair.writing import refuse_tied, sources_of
 from forgetaudit.checkpoints.formats import open_checkpoint
 from forgetaudit.engine.variants import slots
+from forgetaudit.errors import MismatchError
 from forgetaudit.gaps import Gap, gaps_in
 from forgetaudit.models.loading import LoadedState, load_state
 from forgetaudit.models.opening import Family
@@ -289,3 +292,26 @@ def test_older_spellings_of_one_config_are_no_difference(tmp_path: Path) -> None
     theta = config.pop("rope_parameters")["rope_theta"]
     (tmp_path / "tuned" / "config.json").write_text(json.dumps(config | {"rope_theta": theta}))
     assert network(tmp_path / "base", tmp_path / "tuned").gaps == ()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_head_that_came_apart_is_mixed_with_the_embedding_it_came_from(family: str, tmp_path: Path) -> None:
+    save_tied(family, tmp_path / "base")
+    save_untied(family, tmp_path / "tuned")
+    plan = AuditPlan(base=tmp_path / "base", tuned=(tmp_path / "tuned",), names=("tuned",))
+    known = Family(plan)
+    with known.open_base() as base, known.open_tuned(tmp_path / "tuned") as tuned:
+        alignment = align_through_model(base, tuned, known.model_names)
+        sources = sources_of(known, base, tuned, alignment)
+        embedding = next(
+            name for name in base.tensors if name.endswith(("wte.weight", "embed_tokens.weight"))
+        )
+        assert sources.base_names["lm_head.weight"] == sources.base_names[embedding] == embedding
+
+
+def test_what_only_tuned_ties_cannot_be_mixed_and_written(tmp_path: Path) -> None:
+    save_tied("llama", tmp_path / "tied")
+    save_untied("llama", tmp_path / "untied")
+    refuse_tied(network(tmp_path / "tied", tmp_path / "untied"))
+    with pytest.raises(MismatchError, match="tuned ties what base has apart"):
+        refuse_tied(network(tmp_path / "untied", tmp_path / "tied"))

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from forgetaudit.engine.variants import Variant, make_variant
-from forgetaudit.remedies.rollback import combined, moved_slots, tied_slots
+from forgetaudit.remedies.rollback import combined, moved_slots, tied_in_all, tied_slots
 
 
 def pair(model: nn.Module, *moved: str) -> tuple[Variant, Variant]:
@@ -57,3 +57,11 @@ def test_what_a_fine_tune_untied_still_goes_together() -> None:
     base, tuned = pair(tied_model(), "0.weight")
     assert not torch.equal(tuned.tensors["0.weight"], tuned.tensors["1.weight"])
     assert tied_slots(base, tuned)["1.weight"] == {"0.weight", "1.weight"}
+
+
+def test_what_only_one_of_two_ties_may_go_apart() -> None:
+    base, _ = pair(tied_model(), "0.weight", "1.weight")
+    apart = Variant(name="apart", tensors=dict(base.tensors) | {"1.weight": torch.zeros(3, 3)})
+    assert tied_slots(base, apart)["0.weight"] == {"0.weight", "1.weight"}
+    assert tied_in_all(base, apart)["0.weight"] == {"0.weight"}
+    assert tied_in_all(base, base)["0.weight"] == tied_slots(base)["0.weight"]

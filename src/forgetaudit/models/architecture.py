@@ -101,6 +101,13 @@ class Architecture(Protocol):
         """
         ...
 
+    def slot_sources(self, checkpoint: Checkpoint) -> Mapping[str, str]:
+        """The file's tensor at each name of the network that takes one as it is, tied names among them.
+
+        Empty where the names in the file are the network's.
+        """
+        ...
+
     def vocabulary(self, checkpoint: Checkpoint) -> frozenset[str]:
         """The tensors of the file that have a row for each token; empty where nothing says which."""
         ...

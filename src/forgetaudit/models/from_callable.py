@@ -61,6 +61,10 @@ class CallableArchitecture:
         """None: the names are the user's own."""
         return {}
 
+    def slot_sources(self, checkpoint: Checkpoint) -> Mapping[str, str]:  # noqa: ARG002
+        """None: the names are the user's own."""
+        return {}
+
     def vocabulary(self, checkpoint: Checkpoint) -> frozenset[str]:  # noqa: ARG002
         """None: nothing says what the user's tensors are for."""
         return frozenset()

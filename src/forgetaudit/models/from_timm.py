@@ -85,6 +85,10 @@ class TimmArchitecture:
         """None: timm writes the names that it reads."""
         return {}
 
+    def slot_sources(self, checkpoint: Checkpoint) -> Mapping[str, str]:  # noqa: ARG002
+        """None: timm writes the names that it reads."""
+        return {}
+
     def vocabulary(self, checkpoint: Checkpoint) -> frozenset[str]:  # noqa: ARG002
         """None: timm reads no tokens."""
         return frozenset()

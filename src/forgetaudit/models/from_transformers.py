@@ -147,6 +147,10 @@ class TransformersArchitecture:
         """As the library renames: ViT's files have the names of transformers 4, its modules those of 5."""
         return self._landing(checkpoint).model_names
 
+    def slot_sources(self, checkpoint: Checkpoint) -> Mapping[str, str]:
+        """As the library puts them, and ties them."""
+        return self._landing(checkpoint).sources
+
     def _refitted(self, checkpoint: Checkpoint, landing: Landing) -> Refitted | None:
         """`checkpoint` with base's rows of tokens, where it has others."""
         if self._base is None or not landing.mismatched:

@@ -63,6 +63,13 @@ class Family:
         except ModelError:
             return {}
 
+    def slot_sources(self, checkpoint: Checkpoint) -> Mapping[str, str]:
+        """Which tensor of the file hangs at each of the network's names; empty where its own names say it."""
+        try:
+            return self.architecture.slot_sources(checkpoint)
+        except ModelError:
+            return {}
+
     def vocabulary(self, checkpoint: Checkpoint) -> frozenset[str]:
         """The tensors of a file that have a row for each token; empty where nothing says which."""
         try:

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from forgetaudit.engine.variants import Variant
 
-__all__ = ["combined", "moved_slots", "tied_slots"]
+__all__ = ["combined", "moved_slots", "tied_in_all", "tied_slots"]
 
 
 def combined(name: str, variant: Variant, other: Variant, slots: Collection[str]) -> Variant:
@@ -38,3 +38,11 @@ def tied_slots(*variants: Variant) -> Mapping[str, frozenset[str]]:
                 together = groups[twin] | groups[slot]
                 groups.update(dict.fromkeys(together, together))
     return groups
+
+
+def tied_in_all(*variants: Variant) -> Mapping[str, frozenset[str]]:
+    """For every slot those that share its tensor in each of `variants`: a head that came apart stands alone."""
+    together: dict[tuple[int, ...], set[str]] = {}
+    for slot in variants[0].tensors:
+        together.setdefault(tuple(id(variant.tensors[slot]) for variant in variants), set()).add(slot)
+    return {slot: frozenset(group) for group in together.values() for slot in group}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from forgetaudit.audits.network import Network
 from forgetaudit.engine.variants import Variant, slots
 from forgetaudit.models.layers import Stage, find_layers
-from forgetaudit.remedies.rollback import moved_slots, tied_slots
+from forgetaudit.remedies.rollback import moved_slots, tied_in_all
 from forgetaudit.report.locate import End, PlayerKind
 from forgetaudit.weights.groups import layer_of
 
@@ -96,7 +96,7 @@ def _ends(layered: Sequence[Player], whole: Sequence[frozenset[str]]) -> Iterato
 
 def _places(network: Network, layers: Sequence[str], base: Variant, tuned: Variant) -> dict[str, str]:
     """The player of every slot that moved. What is tied goes where the first of its names lies."""
-    moved, ties, statistics = moved_slots(base, tuned), tied_slots(base, tuned), _statistics(network)
+    moved, ties, statistics = moved_slots(base, tuned), tied_in_all(base, tuned), _statistics(network)
     places: dict[str, str] = {}
     for slot in base.tensors:
         if slot not in moved:

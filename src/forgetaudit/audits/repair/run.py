@@ -19,7 +19,14 @@ from forgetaudit.audits.repair.proposals import Proposals
 from forgetaudit.audits.repair.report import REPAIRED, Halved, Opened, RepairPlan, Searched, report_of
 from forgetaudit.audits.repair.search import know
 from forgetaudit.audits.repair.trials import Trials, Tried
-from forgetaudit.audits.repair.writing import Output, refuse_reshaped, refuse_taken, sources_of, stored_types
+from forgetaudit.audits.repair.writing import (
+    Output,
+    refuse_reshaped,
+    refuse_taken,
+    refuse_tied,
+    sources_of,
+    stored_types,
+)
 from forgetaudit.audits.weighing import Weighed
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.data.halves import halves
@@ -95,6 +102,7 @@ def _opened(plan: RepairPlan, pair: Pair, weighed: Weighed) -> tuple[Opened, Sou
     network = build_network(pair.family.architecture, plan.audit, pair.base, {"tuned": pair.tuned})
     sources = replace(sources, slots=sources.slots or _same_names(pair.tuned, network))
     refuse_reshaped(alignment, sources, network)
+    refuse_tied(network)
     _refuse_other_head(plan, network)
     data = tuple(_halved(one, network, plan.audit.settings.task) for one in pair.data)
     return Opened(plan=plan, pair=pair, weighed=weighed, network=network, data=data), sources

@@ -23,6 +23,7 @@ from forgetaudit.paths import looked_up_output
 from forgetaudit.progress import Progress
 from forgetaudit.remedies.adapting import adapter_values, merged_values, why_merged
 from forgetaudit.remedies.remedy import Remedy
+from forgetaudit.remedies.rollback import tied_slots
 from forgetaudit.remedies.writing import Sources, beside, repaired_values, write_repaired
 from forgetaudit.renderers.repair_card import CARD, repair_card
 from forgetaudit.report.inputs import Digest
@@ -30,7 +31,7 @@ from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
 from forgetaudit.values import NotMeasured
 
-__all__ = ["Output", "refuse_reshaped", "refuse_taken", "sources_of", "stored_types"]
+__all__ = ["Output", "refuse_reshaped", "refuse_taken", "refuse_tied", "sources_of", "stored_types"]
 
 OPTION = "-o"
 REPORT = "forgetaudit-repair.json"
@@ -159,12 +160,33 @@ def refuse_taken(out: Path | None, tuned: Path, *, force: bool) -> None:
 def sources_of(family: Family, base: Checkpoint, tuned: Checkpoint, alignment: NameAlignment) -> Sources:
     """Which tensors of the files go together. MismatchError where some have other shapes: they cannot be mixed."""
     names = family.model_names(tuned)
+    slots = {name: names.get(name, name) for name in tuned.tensors} if names else {}
+    # A head that base ties has no name of its own in base's file, and base's embedding is what it is mixed with.
+    hung = family.slot_sources(base)
+    tied = {name: hung[slot] for name, slot in slots.items() if slot in hung}
     return Sources(
         base=base,
         tuned=tuned,
-        base_names={theirs: ours for ours, theirs in alignment.pairs},
-        slots={name: names.get(name, name) for name in tuned.tensors} if names else {},
+        base_names=tied | {theirs: ours for ours, theirs in alignment.pairs},
+        slots=slots,
     )
+
+
+def refuse_tied(network: Network) -> None:
+    """MismatchError where tuned has one tensor for two of base's: no mixture of them can be written in tuned's form."""
+    base = network.variants[0].tensors
+    apart = [
+        f"{slot} and {twin}"
+        for slot, group in tied_slots(network.variants[1]).items()
+        for twin in sorted(group)
+        if slot < twin and base[slot] is not base[twin]
+    ]
+    if apart:
+        raise MismatchError(
+            "tuned ties what base has apart, which cannot be mixed and written as tuned is",
+            details=[listing("one tensor in tuned, two in base", apart, shown=4)],
+            hint="untie tuned first: tie_word_embeddings = False, and save it with both",
+        )
 
 
 def refuse_reshaped(alignment: NameAlignment, sources: Sources, network: Network) -> None:
