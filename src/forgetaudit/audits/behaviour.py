@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from forgetaudit.audits.answers import find_unusable, rival_section, score_sections, source_section
-from forgetaudit.audits.evaluating import make_stream, steps
+from forgetaudit.audits.evaluating import look_again, make_stream, steps
 from forgetaudit.audits.inputs import OpenedData
 from forgetaudit.audits.ledger import Ledger, Tally
 from forgetaudit.audits.lost import MOST_SHOWN, lost_examples
@@ -84,6 +84,7 @@ def measure_behaviour(
         ledger.take_in(step)
         if settings.stop_early and decided(ledger, plan.policy):
             progress.note(f"decided after {ledger.answers.n:,} of {len(data.examples):,} examples")
+            look_again(stream, network, data)
             break
     ledger.settle()
     if not ledger.answers.n:

@@ -14,7 +14,7 @@ from forgetaudit.engine.variants import Variant
 from forgetaudit.plan import Settings
 from forgetaudit.progress import Progress
 
-__all__ = ["make_stream", "steps"]
+__all__ = ["look_again", "make_stream", "steps"]
 
 
 def make_stream(
@@ -36,6 +36,7 @@ def make_stream(
         # What is pooled under two masks is not the same, though it be computed from the same.
         reuse=settings.reuse and not (data.own and data.examples.of_text),
         call=around(getattr(data.task, "forward", plainly)),
+        seed=settings.seed,
         progress=progress,
     )
 
@@ -48,8 +49,12 @@ def steps(
     *,
     batch_size: int,
     title: str = "evaluating",
+    continued: bool = False,
 ) -> Iterator[Step]:
-    """Every step of `stream` over the data, in batches of `batch_size` examples."""
+    """Every step of `stream` over the data, in batches of `batch_size` examples; `data` learn what it showed.
+
+    `continued`: from where the last run of the stream ended.
+    """
     examples = in_batches(data.examples, batch_size, data.collate)
     split = getattr(data.task, "parts", _whole)
     batches = (part.with_floats(network.dtype) for batch in examples for part in split(batch))
@@ -60,11 +65,24 @@ def steps(
         redirect_stdout(sys.stderr),
         progress.phase(title, len(data.examples), "examples") as advance,
     ):
-        for step in stream.run(batches):
+        for step in stream.run(batches, continued=continued):
+            _keep_gaps(stream, data)
             yield step
             names = step.batch.groups or step.batch.ids
             advance(sum(one != before for before, one in pairwise((last, *names))))
             last = names[-1]
+        _keep_gaps(stream, data)
+
+
+def look_again(stream: Stream, network: Network, data: OpenedData) -> None:
+    """For a run that stopped before its end: whether the network still answers as it did. ModelError."""
+    with network.limited_threads(), redirect_stdout(sys.stderr):
+        stream.look_again()
+    _keep_gaps(stream, data)
+
+
+def _keep_gaps(stream: Stream, data: OpenedData) -> None:
+    data.seen.extend(gap for gap in stream.gaps if gap not in data.seen)
 
 
 def _whole(batch: Batch) -> tuple[Batch]:

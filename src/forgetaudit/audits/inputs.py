@@ -27,13 +27,15 @@ CLASSIFICATION = "classification"
 class OpenedData:
     """A source data set, its examples at hand, and the task that they set the network, once that is known.
 
-    `own` is the task of each variant that is given inputs of its own.
+    `own` is the task of each variant that is given inputs of its own. `seen` are gaps that running it showed, and
+    what is made from these data has them, too.
     """
 
     plan: DataPlan
     examples: Examples
     chosen: ChosenTask | None = None
     own: Mapping[str, ChosenTask] = field(default_factory=dict)
+    seen: list[Gap] = field(default_factory=list)
 
     def for_network(self, network: Network, task: str | None) -> "OpenedData":
         """The same data with the task called `task`, or the one that data and network are made for.
@@ -111,7 +113,7 @@ class OpenedData:
             for name, chosen in self.own.items()
             for gap in gaps_in(chosen.task.decisions())
         )
-        return tuple(replace(gap, data=self.plan.name) for gap in (*gaps_in(notes), *own))
+        return tuple(replace(gap, data=self.plan.name) for gap in (*gaps_in(notes), *own, *self.seen))
 
     def described(self) -> DataInput:
         """For the report, after the run: what was read, and every decision on the way."""

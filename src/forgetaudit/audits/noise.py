@@ -1,4 +1,7 @@
-"""--noise-floor: base against itself, with other batches. What flips there is the machine, not the fine-tune."""
+"""--noise-floor: base against itself, in batches of another size and then once more in the same.
+
+What flips there is the machine, or the network's own random numbers, and not the fine-tune.
+"""
 
 from collections.abc import Mapping
 
@@ -38,27 +41,35 @@ class BaseAnswers:
 def measure_noise(
     network: Network, data: OpenedData, settings: Settings, first: BaseAnswers, progress: Progress
 ) -> NoiseFloor:
-    """Run base again in batches of about half the size, and count what it answers otherwise than at `first`."""
+    """Run base again, in batches of about half the size and in the same, and count what differs from `first`.
+
+    The second run goes on where the other ended, so that random numbers are others than at first.
+    """
     other_size = settings.batch_size // 2 + 1 if settings.batch_size > 2 else settings.batch_size + 1
     base = network.variants[:1]
     stream = make_stream(network, data, settings, progress, variants=base)
-    again = BaseAnswers()
-    ledger = Ledger((), data.task, settings.seed, watchers=[again.take_in])
-    for step in steps(stream, network, data, progress, batch_size=other_size, title="noise floor"):
-        ledger.take_in(step)
-    ledger.settle()
-    (predicted, correct, nll), (other_predicted, other_correct, other_nll) = (
-        first.together(),
-        again.together(),
-    )
+    predicted, correct, nll = first.together()
     # A run that stopped early saw fewer.
     n = len(predicted)
-    gap = np.abs(other_nll[:n] - nll)
+    changed, flipped, gaps = np.zeros(n, np.bool_), np.zeros(n, np.bool_), [0.0]
+    for size, continued in ((other_size, False), (settings.batch_size, True)):
+        again = BaseAnswers()
+        ledger = Ledger((), data.task, settings.seed, watchers=[again.take_in])
+        for step in steps(
+            stream, network, data, progress, batch_size=size, title="noise floor", continued=continued
+        ):
+            ledger.take_in(step)
+        ledger.settle()
+        other_predicted, other_correct, other_nll = again.together()
+        changed |= predicted != other_predicted[:n]
+        flipped |= correct != other_correct[:n]
+        gap = np.abs(other_nll[:n] - nll)
+        gaps.append(float(gap[np.isfinite(gap)].max(initial=0.0)))
     return NoiseFloor(
         data=data.plan.name,
         n=n,
         batch_sizes=(settings.batch_size, other_size),
-        n_answers_changed=int((predicted != other_predicted[:n]).sum()),
-        n_flips=int((correct != other_correct[:n]).sum()),
-        largest_nll_change=float(gap[np.isfinite(gap)].max(initial=0.0)),
+        n_answers_changed=int(changed.sum()),
+        n_flips=int(flipped.sum()),
+        largest_nll_change=max(gaps),
     )

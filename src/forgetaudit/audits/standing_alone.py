@@ -37,7 +37,8 @@ def find_dependence(
 
     Base and every one of `variants` are asked again for the shortest examples. A batch of one has no others.
     """
-    if len(step.batch) < 2:
+    # What answers otherwise when it is asked the same twice does so alone, too; that is said already.
+    if len(step.batch) < 2 or any(gap.ident == "not-repeatable" for gap in data.seen):
         return None
     for row in _shortest(step.batch):
         single = _alone(step.batch, row, trim=not hasattr(data.task, "forward"))

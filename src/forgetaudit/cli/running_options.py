@@ -103,7 +103,7 @@ NoiseFloor = Annotated[
     bool,
     typer.Option(
         "--noise-floor",
-        help="Run base again in other batches: what the machine alone flips.",
+        help="Run base again, in other batches and in the same: what the machine alone flips.",
         rich_help_panel=_PANEL,
     ),
 ]

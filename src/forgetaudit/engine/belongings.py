@@ -1,7 +1,6 @@
 """All that hangs on the modules of a model, taken and put back: tensors, attributes, flags, random state."""
 
 import random
-import sys
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from itertools import chain
 from operator import is_
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -173,21 +173,32 @@ class RandomState:
 
     @classmethod
     def take(cls, like: "RandomState | None" = None) -> "RandomState":
-        """The state now, `like` itself where that is the same. Numpy's and CUDA's only where they are in use."""
-        numpy = sys.modules.get("numpy.random")
+        """The state now, `like` itself where that is the same. CUDA's only where it is in use."""
+        # NumPy loads its generators when they are first asked for: that somebody did is no draw.
         now = cls(
             random.getstate(),
-            None if numpy is None else numpy.get_state(),
+            np.random.get_state(),  # the global generator is what modules draw from
             torch.get_rng_state(),
             tuple(torch.cuda.get_rng_state_all()) if torch.cuda.is_initialized() else (),  # type: ignore[no-untyped-call]
         )
         return like if like is not None and now.same_as(like) else now
 
+    @classmethod
+    def other(cls, seed: int) -> "RandomState":
+        """Fresh generators for `seed`; those in use are left as they are."""
+        now = cls.take()
+        try:
+            random.seed(seed)
+            np.random.seed(seed % 2**32)
+            torch.manual_seed(seed)
+            return cls.take()
+        finally:
+            now.put()
+
     def put(self) -> None:
         """Make it the state again."""
         random.setstate(self.python)
-        if self.numpy is not None:
-            sys.modules["numpy.random"].set_state(self.numpy)
+        np.random.set_state(self.numpy)
         torch.set_rng_state(self.cpu)
         if self.cuda:
             torch.cuda.set_rng_state_all(list(self.cuda))
@@ -198,10 +209,10 @@ class RandomState:
             self.python == other.python
             and _numpy_key(self.numpy) == _numpy_key(other.numpy)
             and torch.equal(self.cpu, other.cpu)
-            and len(self.cuda) == len(other.cuda)
+            # A device in use since then has none to compare with.
             and all(map(torch.equal, self.cuda, other.cuda))
         )
 
 
 def _numpy_key(state: Any) -> Any:
-    return None if state is None else (state[0], state[1].tobytes(), *state[2:])
+    return state[0], state[1].tobytes(), *state[2:]

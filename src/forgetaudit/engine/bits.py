@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-__all__ = ["CACHE_LINE", "same_bits", "same_layout", "version"]
+__all__ = ["CACHE_LINE", "as_integers", "same_bits", "same_layout", "version"]
 
 CACHE_LINE = 64
 """Bytes; kernels choose their path by the alignment of their operands, and with the path change the last bits."""
@@ -22,7 +22,7 @@ def same_bits(left: Tensor, right: Tensor) -> bool:
         return True
     if not same_layout(left, right):
         return False
-    a, b = _as_integers(left), _as_integers(right)
+    a, b = as_integers(left), as_integers(right)
     if a.numel() > 4 * _N_PROBED and not torch.equal(_probe(a), _probe(b)):
         return False
     return torch.equal(a, b)
@@ -48,7 +48,8 @@ def version(tensor: Tensor) -> int:
     return 0 if tensor.is_inference() else tensor._version
 
 
-def _as_integers(tensor: Tensor) -> Tensor:
+def as_integers(tensor: Tensor) -> Tensor:
+    """The bytes of a strided tensor, in integers as wide as its elements."""
     tensor = tensor.detach()
     if tensor.is_complex():
         tensor = torch.view_as_real(tensor.resolve_conj())

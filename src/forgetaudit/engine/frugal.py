@@ -1,6 +1,7 @@
 """Passes that answer calls from the book, as long as that is shown to be exact; plain passes otherwise."""
 
 from collections import Counter
+from collections.abc import Callable
 
 from forgetaudit.data.batches import Batch
 from forgetaudit.engine.learn import Reusing, drew, learn
@@ -16,13 +17,21 @@ _MOST_ATTEMPTS = 4
 class FrugalPasses:
     """Runs all variants on a batch as Passes does, with the same results. Learns how on the first batch.
 
+    `draws_matter(batch, before, after)` says whether random numbers that were drawn made a difference.
     `run_calls` and `reused_calls` count by path the calls of the modules that may be answered from the book.
     """
 
-    def __init__(self, passes: Passes, progress: Progress, *, reuse: bool = True) -> None:
+    def __init__(
+        self,
+        passes: Passes,
+        progress: Progress,
+        *,
+        reuse: bool = True,
+        draws_matter: Callable[[Batch, Moment, Moment], bool] = lambda *_: True,
+    ) -> None:
         self.run_calls: Counter[str] = Counter()
         self.reused_calls: Counter[str] = Counter()
-        self._passes, self._progress = passes, progress
+        self._passes, self._progress, self._draws_matter = passes, progress, draws_matter
         self._sharing = Sharing(passes.variants, passes.modules)
         self._is_on = reuse and self._sharing.pays()
         self._plan: Plan | None = None
@@ -60,7 +69,7 @@ class FrugalPasses:
         else:
             self._refuse("results that were handed out keep being written to")
             return None
-        if not plan.draws and drew(moment, after):
+        if not plan.draws and drew(moment, after) and self._draws_matter(batch, moment, after):
             self._refuse("the model draws random numbers on some batches")
             return None
         self.run_calls.update(watch.book.run)

@@ -63,7 +63,7 @@ class SpreadCall:
     """
 
     def __init__(self, call: Call) -> None:
-        self._call = call
+        self.unmeasured = self._call = call
         self._sums: dict[str, tuple[int, Tensor, Tensor]] = {}
 
     def __call__(self, skeleton: nn.Module, *args: Any, **kwargs: Any) -> Any:

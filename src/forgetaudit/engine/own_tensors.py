@@ -1,11 +1,15 @@
-"""Buffers and plain tensors that each variant has to itself, because some modules write to theirs while they run."""
+"""Buffers and plain tensors that each variant has to itself, because some modules write to theirs while they run.
+
+What was written to is found by content: version counters do not see writes through `.data` or NumPy, nor those of
+kernels that keep running statistics.
+"""
 
 from collections.abc import Mapping
 
 from torch import Tensor
 
 from forgetaudit.engine.belongings import Belongings
-from forgetaudit.engine.bits import version
+from forgetaudit.engine.bits import same_bits, same_layout, version
 from forgetaudit.engine.variants import Slot
 
 __all__ = ["MOST_COPIED_BYTES", "OwnTensors"]
@@ -20,6 +24,8 @@ class OwnTensors:
         self._copies: dict[int, tuple[Tensor, Tensor, int]] = {}
         self._paths: dict[int, set[str]] = {}
         self._written: set[int] = set()
+        # Between `put` and `take` anything may be written.
+        self._under_way = False
 
     def of(self, tensor: Tensor, path: str) -> Tensor:
         """The copy of `tensor`, which hangs on the module at `path`; always the same one.
@@ -43,19 +49,34 @@ class OwnTensors:
                 attributes[key] = self.of(attributes[key], path)
 
     def written_paths(self) -> set[str]:
-        """The modules on which a copy hangs that was ever written to."""
-        return {path for key in self._find_written() for path in self._paths[key]}
+        """The modules on which a copy hangs that was written to when `take` or `put` last looked."""
+        return {path for key in self._written for path in self._paths[key]}
 
     def take(self) -> Mapping[int, Tensor]:
         """The values of those that were ever written to."""
-        return {key: self._copies[key][1].clone() for key in self._find_written()}
+        self._look()
+        return {key: self._copies[key][1].clone() for key in self._written}
 
     def put(self, values: Mapping[int, Tensor]) -> None:
         """Give them the values they had when `values` were taken: the originals' where they had not been written to."""
-        for key in self._find_written():
+        if self._under_way:
+            self._look()
+        for key in self._written:
             original, copy, _ = self._copies[key]
             copy.copy_(values.get(key, original))
+        self._under_way = True
 
-    def _find_written(self) -> set[int]:
-        self._written.update(key for key, (_, copy, birth) in self._copies.items() if version(copy) != birth)
-        return self._written
+    def _look(self) -> None:
+        self._under_way = False
+        self._written.update(
+            key
+            for key, (original, copy, birth) in self._copies.items()
+            if key not in self._written and _changed(original, copy, birth)
+        )
+
+
+def _changed(original: Tensor, copy: Tensor, birth: int) -> bool:
+    """By content; by version where bytes cannot be compared, as those of quantised tensors."""
+    if same_layout(original, copy):
+        return not same_bits(original, copy)
+    return version(copy) != birth

@@ -14,12 +14,24 @@ from forgetaudit.data.batches import Batch
 from forgetaudit.engine.belongings import Belongings, Held, RandomState
 from forgetaudit.engine.bits import version
 from forgetaudit.engine.own_tensors import MOST_COPIED_BYTES, OwnTensors
+from forgetaudit.engine.sealed import Sealed
 from forgetaudit.engine.taps import Journal, Read, Tap, Wrapper, runs_hooks, wrapped
 from forgetaudit.engine.variants import Variant, slots
 from forgetaudit.errors import AuditError, ModelError
 from forgetaudit.user_code import own_place_of, place_of
 
-__all__ = ["Call", "Carried", "Moment", "Passes", "Result", "Watch", "is_out_of_memory", "plainly", "told_of"]
+__all__ = [
+    "Call",
+    "Carried",
+    "Moment",
+    "Passes",
+    "Result",
+    "Watch",
+    "is_out_of_memory",
+    "one_pass",
+    "plainly",
+    "told_of",
+]
 
 Call = Callable[..., Any]
 """call(skeleton, *args, **kwargs) -> what the variant hung on the skeleton makes of a batch."""
@@ -76,37 +88,50 @@ class Passes:
         self.variants = tuple(variants)
         self.belongings = Belongings(skeleton)
         self.device = _device(self.variants)
-        self._skeleton = skeleton
-        self._call = call
+        self.skeleton = skeleton
+        self.call = call
         self._slots = slots(skeleton)
-        self._taps = taps
+        self.taps = taps
         # What is known to hang on the skeleton outside of runs, and to be the random state.
         self._bare: Held | None = None
         self._random: RandomState | None = None
         self._own: dict[str, OwnTensors] = {}
         self._versions: dict[str, dict[str, int]] = {}
+        self._sealed = Sealed(())
 
-    def start(self) -> Moment:
-        """The moment before the first batch."""
-        with self._on_skeleton() as random:
-            self._skeleton.eval()
+    def start(self, random: RandomState | None = None) -> Moment:
+        """The moment before the first batch, with `random` numbers, or those that are next outside."""
+        with self._on_skeleton() as outside:
+            self.skeleton.eval()
             bare, moment = self.belongings.take(), {}
             for variant in self.variants:
                 self.belongings.put(bare)
                 self._own[variant.name] = self._hang(variant)
                 self._versions[variant.name] = {name: version(t) for name, t in variant.tensors.items()}
-                moment[variant.name] = Carried(self.belongings.take(), {}, random)
+                moment[variant.name] = Carried(self.belongings.take(), {}, random or outside)
+            self._sealed = Sealed(self._shared())
             return moment
 
     def run(
-        self, batch: Batch, moment: Moment, watch: Watch | None = None
+        self,
+        batch: Batch,
+        moment: Moment,
+        watch: Watch | None = None,
+        *,
+        only: Variant | None = None,
+        call: Call | None = None,
     ) -> tuple[dict[str, Result], dict[str, Carried]]:
-        """All variants on `batch`, from `moment` to the next. Raises ModelError where the model does."""
+        """All variants on `batch`, or `only` one, from `moment` to the next. Raises ModelError where the model does.
+
+        `call` stands in for the task's own, where that counts what it is called for.
+        """
         results, after = {}, {}
         with self._on_skeleton():
-            for variant in self.variants:
+            for variant in self.variants if only is None else (only,):
                 before = moment[variant.name]
-                results[variant.name], after[variant.name] = self._pass(variant, batch, before, watch)
+                results[variant.name], after[variant.name] = self._pass(
+                    variant, batch, before, watch, call or self.call
+                )
         return results, after
 
     def hung(self) -> dict[int, set[str]]:
@@ -121,46 +146,32 @@ class Passes:
         """The modules with buffers or plain tensors that were written to in a pass of any variant."""
         return {path for own in self._own.values() for path in own.written_paths()}
 
+    def refuse_written(self) -> None:
+        """ModelError where a tensor that variants share holds other bits than at the start."""
+        if names := self._sealed.broken():
+            raise _written(names)
+
+    def _shared(self) -> Iterator[tuple[str, Tensor]]:
+        """The tensors of variants that hang on the skeleton themselves."""
+        for variant in self.variants:
+            for name, tensor in self._to_hang(variant, self._own[variant.name]).items():
+                if tensor is variant.tensors[name]:
+                    yield name, tensor
+
     def _pass(
-        self, variant: Variant, batch: Batch, before: Carried, watch: Watch | None
+        self, variant: Variant, batch: Batch, before: Carried, watch: Watch | None, call: Call
     ) -> tuple[Result, Carried]:
-        batch = batch.of(variant.name)
-        journal: Journal = []
-        own, copies = self._own[variant.name], dict[int, tuple[Tensor, Tensor]]()
-        args, kwargs = pytree.tree_map_only(
-            Tensor, partial(_copied, copies), (batch.args, dict(batch.kwargs))
-        )
+        own = self._own[variant.name]
         self.belongings.put(before.held)
         self.belongings.release()
         own.put(before.values)
         if self._random is not before.random:
             before.random.put()
         self._random = None
-        if watch is not None:
-            watch.begin(variant.name, journal, copies)
-        with self._tapped(journal, batch, watch), told_of(variant, batch):
-            outputs = self._call(self._skeleton, *args, **kwargs)
+        result = one_pass(self.skeleton, self.modules, variant, batch, call, self.taps, watch)
         self._refuse_written_weights(variant)
         held, self._random = self.belongings.take(before.held), RandomState.take(before.random)
-        return Result(outputs, journal), Carried(held, own.take(), self._random)
-
-    @contextmanager
-    def _tapped(self, journal: Journal, batch: Batch, watch: Watch | None) -> Iterator[None]:
-        reads: dict[str, Read] = {
-            path: partial(tap.read, journal=journal, n=len(batch), mask=batch.mask)
-            for path, tap in self._taps.items()
-        }
-        hooked = {path: read for path, read in reads.items() if runs_hooks(self.modules[path])}
-        plain = {path: read for path, read in reads.items() if path not in hooked}
-        if watch is None:
-            wrappers: Mapping[str, Wrapper] = {path: partial(_run_and, read) for path, read in plain.items()}
-        else:
-            wrappers = watch.wrappers(plain)
-        with wrapped(
-            {self.modules[path]: wrapper for path, wrapper in wrappers.items()},
-            {self.modules[path]: read for path, read in hooked.items()},
-        ):
-            yield
+        return result, Carried(held, own.take(), self._random)
 
     @contextmanager
     def _on_skeleton(self) -> Iterator[RandomState]:
@@ -197,11 +208,61 @@ class Passes:
     def _refuse_written_weights(self, variant: Variant) -> None:
         for name, before in self._versions[variant.name].items():
             if version(variant.tensors[name]) != before:
-                raise ModelError(
-                    f"the model writes to its tensor {name} while it runs",
-                    details=["what one variant does would change the others"],
-                    hint=f"keep what changes in a buffer of at most {MOST_COPIED_BYTES >> 20} MB",
-                )
+                raise _written([name])
+
+
+def one_pass(
+    model: nn.Module,
+    modules: Mapping[str, nn.Module],
+    variant: Variant,
+    batch: Batch,
+    call: Call,
+    taps: Mapping[str, Tap],
+    watch: Watch | None = None,
+) -> Result:
+    """`call` on `model`, whose modules by path are `modules` and which holds the weights of `variant`, once."""
+    batch = batch.of(variant.name)
+    journal: Journal = []
+    copies = dict[int, tuple[Tensor, Tensor]]()
+    args, kwargs = pytree.tree_map_only(Tensor, partial(_copied, copies), (batch.args, dict(batch.kwargs)))
+    if watch is not None:
+        watch.begin(variant.name, journal, copies)
+    with _tapped(modules, taps, journal, batch, watch), told_of(variant, batch):
+        outputs = call(model, *args, **kwargs)
+    return Result(outputs, journal)
+
+
+@contextmanager
+def _tapped(
+    modules: Mapping[str, nn.Module],
+    taps: Mapping[str, Tap],
+    journal: Journal,
+    batch: Batch,
+    watch: Watch | None,
+) -> Iterator[None]:
+    reads: dict[str, Read] = {
+        path: partial(tap.read, journal=journal, n=len(batch), mask=batch.mask) for path, tap in taps.items()
+    }
+    hooked = {path: read for path, read in reads.items() if runs_hooks(modules[path])}
+    plain = {path: read for path, read in reads.items() if path not in hooked}
+    if watch is None:
+        wrappers: Mapping[str, Wrapper] = {path: partial(_run_and, read) for path, read in plain.items()}
+    else:
+        wrappers = watch.wrappers(plain)
+    with wrapped(
+        {modules[path]: wrapper for path, wrapper in wrappers.items()},
+        {modules[path]: read for path, read in hooked.items()},
+    ):
+        yield
+
+
+def _written(names: Sequence[str]) -> ModelError:
+    more = f" and to {len(names) - 1} more" if len(names) > 1 else ""
+    return ModelError(
+        f"the model writes to its tensor {names[0]}{more} while it runs",
+        details=["what one variant does would change the others"],
+        hint=f"keep what changes in a buffer of at most {MOST_COPIED_BYTES >> 20} MB",
+    )
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:

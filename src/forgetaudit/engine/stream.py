@@ -1,6 +1,6 @@
 """The stream: every batch goes through all variants of one skeleton, and nothing is left behind on it."""
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from forgetaudit.data.batches import Batch
-from forgetaudit.engine.frugal import FrugalPasses
 from forgetaudit.engine.passes import Call, Moment, Passes, is_out_of_memory, plainly
 from forgetaudit.engine.pooling import POOLS
 from forgetaudit.engine.taps import find_taps, gather
 from forgetaudit.engine.variants import Variant
+from forgetaudit.engine.witnessed import WitnessedPasses
 from forgetaudit.errors import ModelError, UsageError
+from forgetaudit.gaps import Gap
 from forgetaudit.progress import SILENT, Progress
 from forgetaudit.values import NotMeasured
 
@@ -40,7 +41,11 @@ class Stream:
     its modules remembered from earlier batches, as independent copies of the model would. Between two steps the
     skeleton and the random state are as they were before the run. Memory does not grow with the number of batches.
 
-    `call` runs the skeleton on the arguments of a batch, where that is more than calling it with them.
+    A network that answers otherwise when it is asked the same twice runs as independent copies, one a variant, and is
+    a gap; where copies from the same start differ, too, it is refused.
+
+    `call` runs the skeleton on the arguments of a batch, where that is more than calling it with them. Random numbers
+    begin with `seed`, if there is one.
     `layers` are paths of modules whose output is pooled as `pool` says. `not_measured` has those that gave no
     features, with the reason; it may grow during a run, and what a layer gave before is then to be discarded.
     """
@@ -54,13 +59,15 @@ class Stream:
         pool: str = "mean",
         reuse: bool = True,
         call: Call = plainly,
+        seed: int | None = None,
         progress: Progress = SILENT,
     ) -> None:
         if pool not in POOLS:
             raise UsageError(f"there is no pooling called {pool!r}", hint=f"choose from {', '.join(POOLS)}")
         self._layers = tuple(dict.fromkeys(layers))
         self._passes = Passes(skeleton, variants, find_taps(skeleton, self._layers, pool), call)
-        self._runner = FrugalPasses(self._passes, progress, reuse=reuse)
+        self._runner = WitnessedPasses(self._passes, progress, reuse=reuse, seed=seed)
+        self._moment: Moment = {}
         self._progress = progress
         self._most_examples: int | None = None
         self._reasons: dict[str, NotMeasured] = {}
@@ -69,6 +76,11 @@ class Stream:
     def not_measured(self) -> Mapping[str, NotMeasured]:
         """The layers without features, with the reason."""
         return MappingProxyType(self._reasons)
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """What makes the answers depend on more than the weights and the example; it may grow during a run."""
+        return self._runner.gaps
 
     @property
     def calls_run(self) -> Mapping[str, int]:
@@ -80,13 +92,25 @@ class Stream:
         """How often a call was answered with an earlier result, by path; for tests and benchmarks."""
         return MappingProxyType(self._runner.reused_calls)
 
-    def run(self, batches: Iterable[Batch]) -> Iterator[Step]:
-        """One step for each batch, or several where a batch did not fit in memory. Raises ModelError."""
-        self._reasons.clear()
-        moment = self._passes.start()
+    def run(self, batches: Iterable[Batch], *, continued: bool = False) -> Iterator[Step]:
+        """One step for each batch, or several where a batch did not fit in memory. Raises ModelError.
+
+        `continued`: from where the last run ended, as a second pass over the data would be.
+        """
+        if not continued:
+            self._reasons.clear()
+            self._moment = self._runner.start()
         for batch in batches:
             for part in self._parts(batch.to(self._passes.device)):
-                moment = yield from self._steps(part, moment)
+                yield from self._steps(part)
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Ask the network again what it was asked at first. ModelError where the steps so far may be wrong.
+
+        A run that comes to its end does so by itself.
+        """
+        self._runner.look_again(self._moment)
 
     def _parts(self, batch: Batch) -> Iterator[Batch]:
         if self._most_examples is None or len(batch) <= self._most_examples:
@@ -95,9 +119,9 @@ class Stream:
         for half in batch.halves():
             yield from self._parts(half)
 
-    def _steps(self, batch: Batch, moment: Moment) -> Generator[Step, None, Moment]:
+    def _steps(self, batch: Batch) -> Iterator[Step]:
         try:
-            step, after = self._step(batch, moment)
+            step, self._moment = self._step(batch, self._moment)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -105,11 +129,10 @@ class Stream:
                 raise ModelError("one example does not fit in memory", details=[str(error)]) from error
         else:
             yield step
-            return after
+            return
         self._halve(batch)
         for part in self._parts(batch):
-            moment = yield from self._steps(part, moment)
-        return moment
+            yield from self._steps(part)
 
     def _step(self, batch: Batch, moment: Moment) -> tuple[Step, Moment]:
         results, after = self._runner.run(batch, moment)

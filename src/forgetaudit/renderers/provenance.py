@@ -90,5 +90,5 @@ def noise_table(report: AuditReport) -> Table | None:
             )
             for noise in report.noise
         ),
-        note="Exact: the same weights on the same examples, in batches of another size.",
+        note="Exact: the same weights on the same examples again, in batches of the other size and of the first.",
     )

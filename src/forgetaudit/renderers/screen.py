@@ -174,10 +174,10 @@ def _half_width(value: Estimate, scale: float) -> str:
 
 
 def _noise(floor: NoiseFloor) -> Line:
-    """What base itself answers otherwise in batches of another size."""
+    """What base itself answers otherwise when it is asked again."""
     first, second = floor.batch_sizes
     changed = f"{numbers.count(floor.n_answers_changed)} of {counted(floor.n, 'answer')} of base changed"
-    said = f"{changed}, {counted(floor.n_flips, 'flip')}, in batches of {second} instead of {first}"
+    said = f"{changed}, {counted(floor.n_flips, 'flip')}, asked again in batches of {second} and of {first}"
     return _row("noise", said)
 
 

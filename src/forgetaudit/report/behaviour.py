@@ -235,7 +235,10 @@ class LostExample(Part):
 
 
 class NoiseFloor(Part):
-    """Base against itself in batches of another size: what the machine alone changes. Flips are of right and wrong."""
+    """Base against itself: once in batches of another size, once more in the same. What differs in either counts.
+
+    Flips are of right and wrong. It is the machine that changes them, or random numbers of the network's own.
+    """
 
     data: str
     n: int

@@ -85,6 +85,7 @@ IDENTS = (
     "norm-only",
     "not-explained-by-settings",
     "not-one-lineage",
+    "not-repeatable",
     "nothing-to-ask",
     "one-of-several-shards",
     "only-a-cast",

@@ -29,7 +29,7 @@ from forgetaudit.report.parts import Absent, Measured, estimate_from
 from forgetaudit.tasks.task import Outcomes
 from forgetaudit.values import NotMeasured
 
-__all__ = ["NODES", "Walk", "preview_section", "refuse_without_loss"]
+__all__ = ["NODES", "Walk", "preview_section", "refuse_unrepeatable", "refuse_without_loss"]
 
 NODES = 5
 """Over 14 fine-tunes (the sample's; small GPT-2, Llama, BERT, ViT, ConvNeXt) the shares' sum misses the rise by up to
@@ -62,6 +62,17 @@ def refuse_without_loss(data: OpenedData) -> None:
             "--preview goes from base to tuned on the same inputs, and each is given inputs of its own",
             hint="leave --preview out, or --preprocess each",
         )
+
+
+def refuse_unrepeatable(data: OpenedData) -> None:
+    """ModelError for a network that draws or keeps something: its gradients are not those of its answers."""
+    for gap in data.seen:
+        if gap.ident == "not-repeatable":
+            raise ModelError(
+                "a preview cannot take gradients of this network",
+                details=[gap.what],
+                hint="leave --preview out: rollbacks run on copies of the network",
+            )
 
 
 class Walk:

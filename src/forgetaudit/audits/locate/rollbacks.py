@@ -5,8 +5,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
 from forgetaudit.audits.evaluating import make_stream, steps
 from forgetaudit.audits.inputs import OpenedData
@@ -14,6 +12,7 @@ from forgetaudit.audits.ledger import Ledger, Watcher
 from forgetaudit.audits.locate.scoreboard import Answered, Scoreboard
 from forgetaudit.audits.network import Network
 from forgetaudit.audits.standing_alone import refuse_dependence
+from forgetaudit.engine.footprint import returned_bytes
 from forgetaudit.engine.passes import plainly
 from forgetaudit.engine.stream import Step
 from forgetaudit.engine.variants import Variant
@@ -153,22 +152,13 @@ def fitting(network: Network, data: OpenedData, settings: Settings) -> int:
         return 2 * FEWEST_AT_ONCE
     own = data.for_network(network, settings.task)
     batch = own.collate([own.examples.at(0)]).with_floats(network.dtype).to(network.device)
-    seen: list[int] = []
-
-    def count(_: nn.Module, __: object, output: object) -> None:
-        leaves = [leaf for leaf in pytree.tree_leaves(output) if isinstance(leaf, Tensor)]
-        seen.append(sum(leaf.numel() * leaf.element_size() for leaf in leaves))
-
-    hooks = [module.register_forward_hook(count) for module in network.skeleton.modules()]
+    call = getattr(own.task, "forward", plainly)
     try:
-        with network.limited_threads(), torch.random.fork_rng(), torch.no_grad():
-            getattr(own.task, "forward", plainly)(network.skeleton, *batch.args, **batch.kwargs)
+        with network.limited_threads():
+            returned = returned_bytes(network.skeleton, network.variants[0], batch, call)
     except Exception:  # what a network raises on one example, the run itself says in words
         return FEWEST_AT_ONCE
-    finally:
-        for hook in hooks:
-            hook.remove()
-    n_bytes = max(sum(seen), 1) * settings.batch_size
+    n_bytes = max(returned, 1) * settings.batch_size
     return max(FEWEST_AT_ONCE, min(MOST_AT_ONCE, int(_SHARE_OF_MEMORY * free / n_bytes)))
 
 

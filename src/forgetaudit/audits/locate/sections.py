@@ -8,7 +8,7 @@ from forgetaudit.audits.inputs import OpenedData
 from forgetaudit.audits.ledger import Ledger, Watcher
 from forgetaudit.audits.locate.blame import CONFIDENCE, Blame, design_for, wanted_mixtures
 from forgetaudit.audits.locate.players import Player, find_stretches
-from forgetaudit.audits.locate.preview import NODES, Walk, preview_section
+from forgetaudit.audits.locate.preview import NODES, Walk, preview_section, refuse_unrepeatable
 from forgetaudit.audits.locate.rollbacks import Mixture, Mixtures, evaluate
 from forgetaudit.audits.locate.scoreboard import paired_increase
 from forgetaudit.audits.network import Network
@@ -110,7 +110,9 @@ def rolled_back(data: OpenedData, work: Work, permutations: int) -> tuple[Locate
 def previewed(data: OpenedData, work: Work) -> tuple[LocateSection, SourceSection]:
     """Base and tuned, and gradients on the way from the one to the other."""
     walk = Walk(work.network, work.players, data)
-    found, source = work.evaluate(data, set(), [walk.take_in])
+    # Before the first gradient is taken, and once more for what showed later.
+    found, source = work.evaluate(data, set(), [lambda *_: refuse_unrepeatable(data), walk.take_in])
+    refuse_unrepeatable(data)
     rise = estimate_from(paired_increase(found.answered, "base", "tuned", CONFIDENCE))
     return LocateSection(
         data=data.plan.name,
