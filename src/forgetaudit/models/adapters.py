@@ -24,6 +24,7 @@ from forgetaudit.models.adapter_files import (
 from forgetaudit.models.extras import import_extra
 from forgetaudit.models.loading import read_tensor
 from forgetaudit.models.probing import Landing
+from forgetaudit.models.promised import Weights, refusing_more
 from forgetaudit.models.quiet import quiet_transformers
 from forgetaudit.models.touched import PREFIX, Touched, find_touched, replaced
 
@@ -167,7 +168,19 @@ def _without_modules(config: dict[str, Any], resized: Mapping[str, Tensor]) -> d
 
 
 def _injected(model: nn.Module, config: dict[str, Any], given: Mapping[str, Tensor], path: Path) -> Any:
-    """The network with the adapter in it. PEFT only warns of tensors that find no place; here they are refused."""
+    """The network with the adapter in it, which may be no larger than its file."""
+    file = Weights(
+        name=f"the adapter {path.parent.name}",
+        n_tensors=len(given),
+        n_elements=sum(tensor.numel() for tensor in given.values()),
+        n_bytes=sum(tensor.numel() * tensor.element_size() for tensor in given.values()),
+    )
+    with refusing_more(file, config, path.parent / "adapter_config.json"):
+        return _wrapped(model, config, given, path)
+
+
+def _wrapped(model: nn.Module, config: dict[str, Any], given: Mapping[str, Tensor], path: Path) -> Any:
+    """PEFT only warns of tensors that find no place; here they are refused."""
     peft: Any = import_extra("peft", needed_for=f"the adapter {path.parent.name}")
     try:
         with quiet_transformers():
@@ -187,7 +200,7 @@ def _injected(model: nn.Module, config: dict[str, Any], given: Mapping[str, Tens
         labels = (("without a place in base", lost), ("missing in the adapter", empty))
         raise MismatchError(
             f"the adapter {path.parent} does not fit base: {len(lost)} of its {len(given)} tensors find no module",
-            details=[listing(label, names, shown=max(len(names), 1)) for label, names in labels if names],
+            details=[listing(label, names, shown=5) for label, names in labels if names],
             hint="the model would be base itself, or partly so; pass the base that the adapter was trained on",
         )
     return adapted

@@ -17,6 +17,7 @@ from forgetaudit.models.evidence import Evidence
 from forgetaudit.models.extras import import_extra
 from forgetaudit.models.images import refuse_other_than_images
 from forgetaudit.models.loading import LoadedState, load_state, refuse_other_head
+from forgetaudit.models.promised import Weights, refusing_more
 from forgetaudit.models.quantised import refuse_quantised
 from forgetaudit.models.sidecars import folder_of, read_sidecar
 from forgetaudit.models.torchvision_repair import import_torchvision
@@ -46,15 +47,15 @@ class TimmArchitecture:
 
     def build(self, base: Checkpoint, *, dtype: torch.dtype, device: torch.device, seed: int) -> Skeleton:
         """`timm.create_model` with the config's own arguments, and base's weights in it."""
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), self._watched(base):
             torch.manual_seed(seed)
             model = self._create().eval().to(device)
         loaded = self.load(model, base, dtype=dtype, device=device)
         return Skeleton(model=model, base=loaded, preparation=self._preparation(model))
 
-    def outline(self, base: Checkpoint) -> Outline | None:  # noqa: ARG002
+    def outline(self, base: Checkpoint) -> Outline | None:
         """As timm makes it; weights of base are not looked at."""
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), self._watched(base):
             model = self._create()
         return Outline(model=model, preparation=self._preparation(model))
 
@@ -99,6 +100,10 @@ class TimmArchitecture:
             f"--preprocess each: {self.name} is a network of timm, which is run with base's preprocessing only",
             hint="leave the option out: what tuned's config says otherwise is told",
         )
+
+    def _watched(self, base: Checkpoint) -> contextlib.AbstractContextManager[None]:
+        """In which nothing is built that is far larger than `base`."""
+        return refusing_more(Weights.of(base), self._found.config, self._found.folder / "config.json")
 
     def _create(self) -> nn.Module:
         # Not by the name alone: older configs leave arguments out that timm derives from the rest.

@@ -24,6 +24,7 @@ from forgetaudit.models.library_classes import model_class, network_config, task
 from forgetaudit.models.loading import LoadedState, refuse_other_head
 from forgetaudit.models.own_inputs import own_images, own_texts
 from forgetaudit.models.probing import Landing, Loaded, Loader
+from forgetaudit.models.promised import Weights, refuse_counts, refusing_more
 from forgetaudit.models.quantised import refuse_quantised
 from forgetaudit.models.quiet import quiet_transformers
 from forgetaudit.models.sentence_transformers import (
@@ -174,7 +175,14 @@ class TransformersArchitecture:
 
     def _loader(self, checkpoint: Checkpoint) -> Loader:
         """The library's loader for `checkpoint`: base's config, but heads are tied as its own config says."""
-        return partial(self._load, tied_as(self._config, self._own_config(checkpoint)))
+        load = partial(self._load, tied_as(self._config, self._own_config(checkpoint)))
+        file = Weights.of(checkpoint)
+
+        def watched(tensors: dict[str, Tensor]) -> Loaded:
+            with refusing_more(file, self._found.config, self._found.folder / "config.json"):
+                return load(tensors)
+
+        return watched
 
     def _own_config(self, checkpoint: Checkpoint) -> Any:
         """The config beside a tuned checkpoint, as the class reads it; base's where there is none."""
@@ -183,6 +191,7 @@ class TransformersArchitecture:
         config = None if own else read_sidecar(folder, "config.json")
         if config is None or config.get("model_type") != self._found.config.get("model_type"):
             return self._config
+        refuse_counts(Weights.of(checkpoint), config, folder / "config.json")
         return network_config(self._class, replace(self._found, config=config, folder=folder))
 
     def _load(self, config: Any, tensors: dict[str, Tensor]) -> Loaded:

@@ -11,6 +11,7 @@ from forgetaudit.models.adapter_files import find_base
 from forgetaudit.models.architecture import Architecture
 from forgetaudit.models.evidence import find_evidence, is_adapter
 from forgetaudit.models.from_callable import CallableArchitecture
+from forgetaudit.models.promised import Weights, refuse_counts
 from forgetaudit.plan import AuditPlan
 
 __all__ = ["Family"]
@@ -85,6 +86,8 @@ class Family:
         if plan.model is not None:
             return CallableArchitecture(plan.model)
         evidence = find_evidence(self._root_path())
+        if self._root is not None:
+            refuse_counts(Weights.of(self._root), evidence.config, evidence.folder / "config.json")
         if evidence.library == "timm":
             from forgetaudit.models.from_timm import TimmArchitecture
 
