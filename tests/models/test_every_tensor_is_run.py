@@ -5,7 +5,7 @@ The truth is transformers' `from_pretrained` and PEFT's `PeftModel`, on the same
 
 import json
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -312,6 +312,10 @@ def test_a_head_that_came_apart_is_mixed_with_the_embedding_it_came_from(family:
 def test_what_only_tuned_ties_cannot_be_mixed_and_written(tmp_path: Path) -> None:
     save_tied("llama", tmp_path / "tied")
     save_untied("llama", tmp_path / "untied")
-    refuse_tied(network(tmp_path / "tied", tmp_path / "untied"))
-    with pytest.raises(MismatchError, match="tuned ties what base has apart"):
-        refuse_tied(network(tmp_path / "untied", tmp_path / "tied"))
+    for base, tuned, is_refused in (("tied", "untied", False), ("untied", "tied", True)):
+        plan = AuditPlan(base=tmp_path / base, tuned=(tmp_path / tuned,), names=("tuned",))
+        known = Family(plan)
+        with known.open_base() as one, known.open_tuned(tmp_path / tuned) as other:
+            found = build_network(known.architecture, plan, one, {"tuned": other})
+            with pytest.raises(MismatchError, match="tuned ties what base") if is_refused else nullcontext():
+                refuse_tied(known, other, found)

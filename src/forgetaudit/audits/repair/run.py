@@ -102,7 +102,7 @@ def _opened(plan: RepairPlan, pair: Pair, weighed: Weighed) -> tuple[Opened, Sou
     network = build_network(pair.family.architecture, plan.audit, pair.base, {"tuned": pair.tuned})
     sources = replace(sources, slots=sources.slots or _same_names(pair.tuned, network))
     refuse_reshaped(alignment, sources, network)
-    refuse_tied(network)
+    refuse_tied(pair.family, pair.tuned, network)
     _refuse_other_head(plan, network)
     data = tuple(_halved(one, network, plan.audit.settings.task) for one in pair.data)
     return Opened(plan=plan, pair=pair, weighed=weighed, network=network, data=data), sources

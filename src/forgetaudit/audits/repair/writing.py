@@ -23,7 +23,6 @@ from forgetaudit.paths import looked_up_output
 from forgetaudit.progress import Progress
 from forgetaudit.remedies.adapting import adapter_values, merged_values, why_merged
 from forgetaudit.remedies.remedy import Remedy
-from forgetaudit.remedies.rollback import tied_slots
 from forgetaudit.remedies.writing import Sources, beside, repaired_values, write_repaired
 from forgetaudit.renderers.repair_card import CARD, repair_card
 from forgetaudit.report.inputs import Digest
@@ -172,14 +171,14 @@ def sources_of(family: Family, base: Checkpoint, tuned: Checkpoint, alignment: N
     )
 
 
-def refuse_tied(network: Network) -> None:
-    """MismatchError where tuned has one tensor for two of base's: no mixture of them can be written in tuned's form."""
+def refuse_tied(family: Family, tuned: Checkpoint, network: Network) -> None:
+    """MismatchError where tuned's file has one tensor for two of base's: no mixture of them can be written as it is."""
     base = network.variants[0].tensors
+    first: dict[str, str] = {}
     apart = [
-        f"{slot} and {twin}"
-        for slot, group in tied_slots(network.variants[1]).items()
-        for twin in sorted(group)
-        if slot < twin and base[slot] is not base[twin]
+        f"{first[source]} and {slot}"
+        for slot, source in family.slot_sources(tuned).items()
+        if first.setdefault(source, slot) != slot and base[first[source]] is not base[slot]
     ]
     if apart:
         raise MismatchError(
