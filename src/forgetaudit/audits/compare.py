@@ -24,6 +24,7 @@ from forgetaudit.report.gate import judge
 from forgetaudit.report.inputs import Inputs, VariantName
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
+from forgetaudit.weights.dequantise import as_values
 
 __all__ = ["Kept", "compare"]
 
@@ -80,7 +81,9 @@ def compare(plan: AuditPlan, *, progress: Progress = SILENT) -> tuple[AuditRepor
             for name, other in tuned.items()
         }
         budgets = [
-            measure_budget(weighed[name], base, tuned[name], path, BudgetPlan(), progress)
+            measure_budget(
+                weighed[name], as_values(base), as_values(tuned[name]), path, BudgetPlan(), progress
+            )
             for name, path in zip(plan.names, plan.tuned, strict=True)
         ]
         clock.lap("weights")

@@ -18,6 +18,7 @@ from forgetaudit.report.weights import LayerWeights, StageWeights, TensorRow, We
 from forgetaudit.values import NotMeasured
 from forgetaudit.weights.changes import Change, Role, TensorChange, WeightChanges
 from forgetaudit.weights.content import align_by_content
+from forgetaudit.weights.dequantise import as_values
 from forgetaudit.weights.distance import differs_in_rows, measure_weights
 from forgetaudit.weights.frozen import check_frozen
 from forgetaudit.weights.groups import Group, by_layer, by_stage, total
@@ -64,6 +65,7 @@ def weigh(
     `model_names` is asked where the files spell their names differently; without it, content tells. `vocabulary` is
     asked where tensors have more rows on one side: which of base's have a row for each token.
     """
+    base, tuned = as_values(base), as_values(tuned)
     alignment = (
         align_by_content(base, tuned)
         if model_names is None
@@ -197,8 +199,8 @@ def _row(row: TensorChange) -> TensorRow:
         tuned_name=row.tuned.name if row.tuned else None,
         change=row.change.value,
         role=row.role.value,
-        dtype=info.dtype,
-        tuned_dtype=row.tuned.dtype if row.tuned else None,
+        dtype=info.stored or info.dtype,
+        tuned_dtype=(row.tuned.stored or row.tuned.dtype) if row.tuned else None,
         shape=info.shape,
         tuned_shape=row.tuned.shape if row.tuned else None,
         shared_rows=row.n_shared_rows,

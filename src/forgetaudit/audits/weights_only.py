@@ -28,6 +28,7 @@ from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import Finding
 from forgetaudit.report.weights import WeightSection
+from forgetaudit.weights.dequantise import as_values
 
 __all__ = ["compare_weights", "measure_adapter"]
 
@@ -124,17 +125,17 @@ class _Opened:
     def section(
         self, name: str, path: Path, progress: Progress, *, steps: Sequence[Path], spectrum: bool
     ) -> WeightSection:
-        tuned, policy = self.tuned[name], self._plan.policy
+        base, tuned, policy = as_values(self.base), as_values(self.tuned[name]), self._plan.policy
         factors = None
         if path in self._factored:
-            found = weigh_lora(name, self.base, tuned, policy, progress)
+            found = weigh_lora(name, base, tuned, policy, progress)
             weighed, factors = found.weighed, found.factors
         else:
-            weighed = weigh(name, self.base, tuned, policy, progress)
+            weighed = weigh(name, base, tuned, policy, progress)
         forensics = examine(
-            weighed.changes, self.base, tuned, progress, factors=factors, steps=steps, spectrum=spectrum
+            weighed.changes, base, tuned, progress, factors=factors, steps=steps, spectrum=spectrum
         )
-        if found_budget := measure_budget(weighed, self.base, tuned, path, self._budget, progress):
+        if found_budget := measure_budget(weighed, base, tuned, path, self._budget, progress):
             self.budgets.append(found_budget)
         return weight_section(weighed, None, forensics)
 

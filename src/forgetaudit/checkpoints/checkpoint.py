@@ -47,7 +47,7 @@ class TensorInfo:
     """What is known of a tensor before any of its values is read. `dtype` is torch's name: "bfloat16".
 
     `stored` is how the file holds it, where that is another dtype than what is read; `codes` says, of quantised
-    weights, why their bytes stand for no values here; `is_scale` marks what belongs to such codes.
+    weights, why their bytes stand for no values here, and `scales` what belongs to them; `is_scale` marks that.
     """
 
     name: str
@@ -56,6 +56,7 @@ class TensorInfo:
     n_bytes: int
     stored: str | None = None
     codes: str | None = None
+    scales: tuple[str, ...] = ()
     is_scale: bool = False
 
     @property

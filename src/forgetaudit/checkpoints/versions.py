@@ -9,6 +9,8 @@ __all__ = ["check_versions"]
 
 Pairs = Sequence[tuple[str, str]]
 
+# What holds a weight under another name where it is quantised: GPTQ and AWQ, compressed-tensors, MXFP4, HQQ.
+_CODES = (".qweight", ".weight_packed", "_blocks", ".W_q")
 _MIN_SHARED = 0.5
 _MIN_BLOCK_TENSORS = 4
 _MIN_FURTHER_TENSORS = 8
@@ -44,6 +46,8 @@ def check_versions(
 def _hint(only_base: Sequence[str], only_tuned: Sequence[str]) -> str:
     if any(".lora_" in name for name in only_tuned) and only_base:
         return "tuned looks like a PEFT adapter: merge it into base first, with merge_and_unload()"
+    if any(name.endswith(_CODES) for name in (*only_base, *only_tuned)):
+        return "one of them is quantised: compare weights from before, or dequantise them (model.dequantize()) and save"
     return "pass the checkpoint you started from as BASE"
 
 

@@ -45,6 +45,7 @@ IDENTS = (
     "bias-only",
     "blame-not-additive",
     "classes-fell",
+    "codes-dequantised",
     "column-types-not-read",
     "columns-not-read",
     "config-differs",

@@ -220,6 +220,23 @@ def not_compared(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
     )
 
 
+def dequantised(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+    """Codes that were read as the values that they stand for."""
+    for side in ("base", "tuned"):
+        dtypes = {row.name: row.dtype if side == "base" else row.tuned_dtype for row in weights.tensors}
+        read = {name: dtype for name, dtype in dtypes.items() if dtype is not None and " codes" in dtype}
+        if read:
+            yield finding(
+                facts,
+                "codes-dequantised",
+                f"{counted(len(read), 'weight')} of {side} {'is' if len(read) == 1 else 'are'} quantised and read as "
+                f"the values that codes stand for ({next(iter(read.values()))}): rounding counts as distance",
+                "compare the weights from before they were quantised to see what training did alone",
+                severity="info",
+                evidence={"side": side, "tensors": list(read)},
+            )
+
+
 def _percent(share: float) -> str:
     return f"{honest(100 * share, decimals=1, top=100)} %"
 
@@ -245,5 +262,6 @@ WEIGHT_DETECTORS: tuple[Callable[[Facts, WeightSection], Iterator[Finding]], ...
     below_resolution,
     resized_vocabulary,
     not_compared,
+    dequantised,
     not_one_lineage,
 )

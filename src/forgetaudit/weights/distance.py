@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Collection, Iterator, Set
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +60,18 @@ def measure_weights(
     for info in (tuned.tensors[name] for name in alignment.only_right):
         twin = find_copy(tuned, info, names)
         rows.append(_only_tuned(info, None if twin is None else names[twin]))
-    return WeightChanges(tensors=tuple(rows))
+    return WeightChanges(tensors=tuple(_with_their_scales(rows)))
+
+
+def _with_their_scales(rows: list[TensorChange]) -> Iterator[TensorChange]:
+    """Equal codes are equal weights only where all that belongs to them is equal, too."""
+    moved = {row.name for row in rows if row.role is Role.SCALE and not row.is_unchanged}
+    for row in rows:
+        scales = row.base.scales if row.base is not None else ()
+        if row.is_unchanged and moved.intersection(scales):
+            yield replace(row, change=Change.NOT_COMPARABLE)
+        else:
+            yield row
 
 
 def differs_in_rows(base: TensorInfo, tuned: TensorInfo) -> bool:
@@ -202,7 +214,7 @@ def _role(info: TensorInfo) -> Role:
 
 
 def _unchanged(base: TensorInfo, tuned: TensorInfo) -> Change:
-    if base.dtype != tuned.dtype:
+    if (base.dtype, base.stored) != (tuned.dtype, tuned.stored):
         return Change.CAST
     return Change.IDENTICAL if base.name == tuned.name else Change.RENAMED
 
