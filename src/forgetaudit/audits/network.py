@@ -17,6 +17,7 @@ from forgetaudit.models.loading import LoadedState
 from forgetaudit.plan import AuditPlan
 from forgetaudit.policy import RuleKind
 from forgetaudit.report.inputs import ModelInput
+from forgetaudit.wording import counted
 
 __all__ = ["Network", "build_network", "load_variant"]
 
@@ -104,7 +105,8 @@ def build_network(
             replace(gap, variant=None if name == BASE else name)
             for name, state in loaded.items()
             for gap in gaps_in(state.notes)
-        ),
+        )
+        + _narrowed(dtype, {BASE: base, **tuned}),
     )
 
 
@@ -209,6 +211,29 @@ def _dtype(name: str | None, device: torch.device, base: Checkpoint) -> torch.dt
         weight[info.dtype] = weight.get(info.dtype, 0) + info.n_elements
     saved = max(weight, key=lambda dtype: weight[dtype], default="float32")
     return _named(saved) if saved in ("float32", "bfloat16", "float16") else torch.float32
+
+
+def _narrowed(dtype: torch.dtype, checkpoints: Mapping[str, Checkpoint]) -> tuple[Gap, ...]:
+    """Double precision that the run does not keep: a difference below its own is none here."""
+    if dtype == torch.float64:
+        return ()
+    found = {
+        name: [info.name for info in one.tensors.values() if info.dtype in ("float64", "complex128")]
+        for name, one in checkpoints.items()
+    }
+    return tuple(
+        Gap(
+            ident="run-in-less-precision",
+            what=f"{name} holds {counted(len(names), 'tensor')} in double precision, run in "
+            f"{str(dtype).removeprefix('torch.')}",
+            advice="pass --dtype float64 where smaller differences count",
+            holds="nothing",
+            variant=None if name == BASE else name,
+            evidence={"tensors": names[:20]},
+        )
+        for name, names in found.items()
+        if names
+    )
 
 
 def _named(name: str) -> torch.dtype:

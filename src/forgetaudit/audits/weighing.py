@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from forgetaudit.audits.naming import ModelNames, align_through_model
@@ -86,6 +86,7 @@ def weight_section(
     weighed: Weighed, network: Network | None, forensics: Forensics | None = None
 ) -> WeightSection:
     """The exact part of the report. Layers are the network's where there is one, else what names tell of them."""
+    weighed = replace(weighed, changes=_counted_once(weighed.changes, network))
     everything = total(weighed.changes)
     lineage = measure_lineage(weighed.changes)
     stages, names = _places(weighed.changes, network)
@@ -106,6 +107,24 @@ def weight_section(
         resolution=resolution_note(weighed.changes),
         forensics=forensics,
     )
+
+
+def _counted_once(changes: WeightChanges, network: Network | None) -> WeightChanges:
+    """A tensor that the network has under two names, in both files alike, counts under the first of them."""
+    if network is None:
+        return changes
+    slots = network.skeleton.state_dict(keep_vars=True)
+    first: dict[int, TensorChange] = {}
+    rows = []
+    for row in changes.tensors:
+        slot = slots.get(network.base_names.get(row.name, row.name))
+        twin = None if slot is None or row.sums is None else first.setdefault(id(slot), row)
+        if twin is None or twin is row or twin.sums != row.sums:
+            rows.append(row)
+            continue
+        said = f"the network has it as {twin.name}, too, where it is counted"
+        rows.append(replace(row, sums=None, copy_of=twin.name, reason=said))
+    return WeightChanges(tensors=tuple(rows))
 
 
 def _places(changes: WeightChanges, network: Network | None) -> tuple[dict[str, str], Mapping[str, str]]:

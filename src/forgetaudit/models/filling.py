@@ -55,7 +55,7 @@ def fill(
         if name in shared:
             read.setdefault(source, shared[name])
         if source not in read:
-            read[source] = converted(read_tensor(checkpoint, source), dtypes[name], dtype).to(device)
+            read[source] = converted(read_tensor(checkpoint, source), dtypes[name], dtype, source).to(device)
         state[name] = read[source]
     state |= _computed(landing, checkpoint, load, dtypes, dtype, device, without=replaced)
     if graft is not None:

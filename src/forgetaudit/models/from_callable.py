@@ -1,6 +1,7 @@
 """A network that a function of the user's returns."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -9,7 +10,8 @@ from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.errors import ModelError
 from forgetaudit.models.architecture import Graft, Outline, Preparation, Skeleton
 from forgetaudit.models.factory import build_model
-from forgetaudit.models.loading import LoadedState, load_state
+from forgetaudit.models.lazy_modules import settle_lazy
+from forgetaudit.models.loading import LoadedState, load_state, run_type
 from forgetaudit.plan import ModelPlan
 
 __all__ = ["CallableArchitecture"]
@@ -31,8 +33,10 @@ class CallableArchitecture:
         """Call the function, and load base into what it returns."""
         plan = self._plan
         built = build_model(plan.factory, directory=plan.directory, evidence=plan.evidence, seed=seed)
-        # Buffers that no checkpoint holds take the run's dtype with the rest.
-        built.model.to(device=device, dtype=dtype)
+        settle_lazy(built.model, base)
+        # Buffers that no checkpoint holds take the run's dtype with the rest. Module.to would make complex ones real.
+        network: Any = built.model
+        network._apply(lambda tensor: tensor.to(device, run_type(tensor.dtype, dtype)))
         preparation = (
             Preparation(preprocess=built.preprocess, said="the model's own preprocess")
             if built.preprocess

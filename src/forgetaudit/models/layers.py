@@ -57,9 +57,21 @@ def find_layers(model: nn.Module, most: int = MOST_LAYERS) -> tuple[Layer, ...]:
     Containers are opened as long as that yields whole blocks; a block is not opened into its leaves. Where a
     deep network has more blocks than `most`, evenly spaced ones are kept, the first and the last among them.
     """
-    found = _thinned(_opened(_unwrapped(model)), most)
+    found = _thinned(_once(_opened(_unwrapped(model))), most)
     stages = _stages(found, _declared_heads(model))
     return tuple(Layer(name=c.name, stage=stage) for c, stage in zip(found, stages, strict=True))
+
+
+def _once(candidates: Iterable[_Candidate]) -> list[_Candidate]:
+    """A module that is reachable under two names is one layer, under the first of them."""
+    seen: set[int] = set()
+    found = []
+    for candidate in candidates:
+        inside = {id(module) for module in candidate.module.modules() if module._parameters}
+        if not inside <= seen:
+            found.append(candidate)
+        seen |= inside
+    return found
 
 
 def select_layers(model: nn.Module, patterns: Sequence[str], most: int = MOST_LAYERS) -> tuple[Layer, ...]:

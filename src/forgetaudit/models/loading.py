@@ -21,6 +21,7 @@ __all__ = [
     "load_state",
     "read_tensor",
     "refuse_other_head",
+    "run_type",
     "told_shapes",
 ]
 
@@ -97,7 +98,7 @@ def load_state(
         )
     dtypes = {name: tensor.dtype for name, tensor in model.state_dict().items()}
     state = {
-        ours: converted(read_tensor(checkpoint, theirs), dtypes[ours], dtype).to(device)
+        ours: converted(read_tensor(checkpoint, theirs), dtypes[ours], dtype, theirs).to(device)
         for ours, theirs in source.items()
     }
     state |= {name: graft.base[name] for name in grafted if graft is not None}
@@ -187,6 +188,32 @@ def read_tensor(checkpoint: Checkpoint, name: str) -> Tensor:
     return tensor
 
 
-def converted(tensor: Tensor, slot: torch.dtype, dtype: torch.dtype) -> Tensor:
-    """Floating slots take the run's dtype; integer and boolean ones keep their own."""
-    return tensor.to(dtype if slot.is_floating_point else slot)
+def converted(tensor: Tensor, slot: torch.dtype, dtype: torch.dtype, name: str = "a tensor") -> Tensor:
+    """Floating slots take the run's dtype, complex ones that of its precision; others keep their own.
+
+    MismatchError where the slot cannot hold what the file has: complex numbers in a real slot, fractions in a whole
+    one.
+    """
+    made = tensor.to(run_type(slot, dtype)) if not tensor.is_complex() or slot.is_complex else None
+    loses = made is None or (
+        tensor.is_floating_point()
+        and not (slot.is_floating_point or slot.is_complex)
+        and not torch.equal(made.to(tensor.dtype), tensor)
+    )
+    if made is None or loses:
+        kinds = (str(tensor.dtype).removeprefix("torch."), str(slot).removeprefix("torch."))
+        raise MismatchError(
+            f"{name} holds {kinds[0]} in the file, which the network's {kinds[1]} cannot hold",
+            details=["the part that is lost would count nowhere"],
+            hint="pass a --model whose parameters and buffers have the types that were saved",
+        )
+    return made
+
+
+def run_type(slot: torch.dtype, dtype: torch.dtype) -> torch.dtype:
+    """What a slot is run in, where floating numbers are run in `dtype`; complex ones have no half precision."""
+    if slot.is_floating_point:
+        return dtype
+    if slot.is_complex:
+        return torch.complex128 if dtype == torch.float64 else torch.complex64
+    return slot

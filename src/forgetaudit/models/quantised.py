@@ -15,7 +15,7 @@ _SUFFIXES = {
     ".weight_scale": "fp8",
 }
 # Several values to a byte.
-_PACKED = ("float4", "float6")
+_PACKED = ("float4_", "float6_")
 
 
 def quantisation_of(checkpoint: Checkpoint) -> str | None:

@@ -53,21 +53,27 @@ class Remedy:
 def mixed(base: Tensor, tuned: Tensor, strength: float, stored: torch.dtype | None = None) -> Tensor:
     """(1 − λ)·base + λ·tuned in float64, in tuned's dtype; through `stored`, if given, the dtype it is written in.
 
-    λ of 0 and 1 are base and tuned themselves. Integers and booleans are counted or looked up, never averaged: they are
-    base's at λ = 0 and tuned's otherwise.
+    λ of 0 and 1 are base and tuned themselves. Complex numbers are mixed in complex128; integers and booleans are
+    counted or looked up, never averaged: they are base's at λ = 0 and tuned's otherwise.
     """
-    if strength == 1 or (strength != 0 and not tuned.is_floating_point()):
+    if strength == 1 or (strength != 0 and not _is_averaged(tuned)):
         return tuned
     if tuned.device.type == "mps":  # which has no float64
         return mixed(base.cpu(), tuned.cpu(), strength, stored).to(tuned.device)
     made = torch.empty(tuned.shape, dtype=tuned.dtype, device=tuned.device)
     into, ours, theirs = made.view(-1), base.detach().reshape(-1), tuned.detach().reshape(-1)
-    room = [torch.empty(min(_CHUNK, into.numel()), dtype=torch.float64, device=into.device) for _ in range(2)]
+    exact = torch.complex128 if tuned.is_complex() else torch.float64
+    room = [torch.empty(min(_CHUNK, into.numel()), dtype=exact, device=into.device) for _ in range(2)]
     for start in range(0, into.numel(), _CHUNK):
         here = slice(start, start + _CHUNK)
         value = ours[here] if strength == 0 else _between(ours[here], theirs[here], strength, room)
-        into[here] = value if stored is None or not stored.is_floating_point else value.to(stored)
+        rounded = stored is not None and stored.is_floating_point and not value.is_complex()
+        into[here] = value.to(stored) if rounded else value
     return made
+
+
+def _is_averaged(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() or tensor.is_complex()
 
 
 def _between(base: Tensor, tuned: Tensor, strength: float, room: Sequence[Tensor]) -> Tensor:
@@ -154,11 +160,11 @@ def moved_norms(base: Variant, tuned: Variant) -> dict[str, float]:
     seen: set[tuple[int, int]] = set()
     for slot, theirs in tuned.tensors.items():
         ours = base.tensors[slot]
-        if ours is theirs or not theirs.is_floating_point() or (id(ours), id(theirs)) in seen:
+        if ours is theirs or not _is_averaged(theirs) or (id(ours), id(theirs)) in seen:
             continue
         seen.add((id(ours), id(theirs)))
         square = sum(
-            float((_exact(b) - _exact(a)).square().sum())
+            float((_exact(b) - _exact(a)).abs().square().sum())
             for a, b in zip(_chunks(ours), _chunks(theirs), strict=True)
         )
         if math.isfinite(square):
@@ -167,8 +173,8 @@ def moved_norms(base: Variant, tuned: Variant) -> dict[str, float]:
 
 
 def _exact(tensor: Tensor) -> Tensor:
-    """In float64, on the CPU: not every device has it."""
-    return tensor.detach().cpu().double()
+    """In float64 (complex numbers in complex128), on the CPU: not every device has it."""
+    return tensor.detach().cpu().to(torch.complex128 if tensor.is_complex() else torch.float64)
 
 
 def _chunks(tensor: Tensor) -> Iterator[Tensor]:
@@ -190,6 +196,6 @@ def change_of(remedy: Remedy, norms: Mapping[str, float], base: Variant, tuned: 
     for slot in remedy.edits:
         theirs = tuned.tensors[slot]
         made = edited_tensor(remedy, slot, base.tensors[slot], theirs)
-        further = float((made - _exact(theirs)).square().sum())
+        further = float((made - _exact(theirs)).abs().square().sum())
         square += further if math.isfinite(further) else 0.0
     return math.sqrt(square / whole)

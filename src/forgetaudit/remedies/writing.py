@@ -96,7 +96,7 @@ def refuse_unwritable(sources: Sources) -> None:
         packed = [
             name
             for name, info in checkpoint.tensors.items()
-            if info.dtype.startswith(("float8", "float6", "float4"))
+            if info.dtype.startswith(("float8_", "float6_", "float4_"))
             or (len(info.shape) >= 2 and info.dtype in ("int8", "uint8", "int32"))
         ]
         method = quantisation_of(checkpoint)

@@ -99,6 +99,7 @@ IDENTS = (
     "preview-points-at",
     "raw-or-averaged",
     "resized-vocabulary",
+    "run-in-less-precision",
     "statistics-carry-loss",
     "tensors-not-compared",
     "tensors-not-run",
