@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from scipy import stats
+from tests.reference.statistics import degrees_of_sizes
 
 from forgetaudit.audits.locate.scoreboard import (
     Answered,
     Scoreboard,
     paired_drop,
     paired_increase,
-    variance_of_mean,
 )
 from forgetaudit.data.batches import Batch
 from forgetaudit.inference.paired import tango
@@ -79,10 +80,10 @@ def test_of_texts_the_limits_are_those_of_a_ratio() -> None:
     x = answered.right["a"] - answered.right["b"]
     assert found.estimate == pytest.approx(x.sum() / answered.sizes.sum())
     assert found.method == "grouped-mean"
-    residuals = x - found.estimate * answered.sizes
-    se = np.sqrt(40 / 39 * (residuals**2).sum()) / answered.sizes.sum()
-    assert found.high - found.estimate == pytest.approx(2.0227 * se, rel=1e-4)
-    assert variance_of_mean(x, answered) == pytest.approx(se**2)
+    without = (x.sum() - x) / (answered.sizes.sum() - answered.sizes)
+    se = np.sqrt(39 / 40 * np.square(without - found.estimate).sum())
+    t = stats.t.ppf(0.975, degrees_of_sizes(answered.sizes))
+    assert found.high - found.estimate == pytest.approx(t * se, rel=1e-9)
 
 
 def test_a_few_texts_that_changed_say_nothing_of_their_scatter() -> None:

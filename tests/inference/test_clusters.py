@@ -5,34 +5,49 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
+from tests.reference.statistics import degrees_of_sizes, left_out_variance
 
 from forgetaudit.inference.clusters import (
     FEWEST_TOUCHED,
+    Clustering,
+    clustering_of,
     design_effect,
     effective_share,
     grouped_mean,
     grouped_tango,
+    variance_of_mean,
 )
-from forgetaudit.inference.paired import mean_difference, tango
+from forgetaudit.inference.means import mean_difference
+from forgetaudit.inference.paired import tango
 from forgetaudit.values import Interval, NotMeasured
 
 
 def sums(values, groups):
-    """Slow and obvious: mean, scatter and touched groups."""
-    mean, scatter, touched = values.mean(), 0.0, 0
-    for group in np.unique(groups):
-        mine = values[groups == group]
-        scatter += (mine.sum() - mean * len(mine)) ** 2
-        touched += bool(mine.any())
-    return float(mean), float(scatter), touched
+    """Mean, variance of the mean, effective number of touched groups, and what the sizes say; `groups` from 0 up."""
+    sizes = np.bincount(groups).astype(float)
+    mine = np.bincount(groups, weights=values)
+    touched = sizes[mine != 0]
+    effective = touched.sum() ** 2 / np.square(touched).sum() if len(touched) else 0.0
+    return float(values.mean()), variance_of_mean(mine, sizes), float(effective), clustering_of(sizes)
+
+
+def effect_of(flips, groups):
+    drop, variance, touched, found = sums(flips.astype(float), groups)
+    alone = float((flips != 0).mean()) - drop**2
+    return design_effect(alone, variance, len(flips), found, touched=touched), found
 
 
 def limits_of_flips(flips, groups, *, sides=2):
-    n, n_groups = len(flips), len(np.unique(groups))
-    forgotten, gained = int((flips == 1).sum()), int((flips == -1).sum())
-    drop, scatter, touched = sums(flips.astype(float), groups)
-    effect = design_effect((forgotten + gained) / n - drop**2, scatter, n, n_groups, n_touched=touched)
-    return grouped_tango(forgotten, gained, n, effect=effect, n_groups=n_groups, confidence=0.95, sides=sides)
+    effect, found = effect_of(flips, groups)
+    return grouped_tango(
+        int((flips == 1).sum()),
+        int((flips == -1).sum()),
+        len(flips),
+        effect=effect,
+        degrees=found.degrees,
+        confidence=0.95,
+        sides=sides,
+    )
 
 
 def documents(rng, n_documents=40, true_drop=0.03):
@@ -46,37 +61,63 @@ def documents(rng, n_documents=40, true_drop=0.03):
     return np.concatenate(flips), np.repeat(np.arange(n_documents), lengths)
 
 
-def test_groups_of_one_question_give_the_plain_paired_interval_but_for_students_t():
+def test_groups_of_one_question_give_the_plain_paired_interval():
     rng = np.random.default_rng(0)
     values = rng.normal(0.3, 1, 50)
-    mean, scatter, _ = sums(values, np.arange(50))
-    plain = mean_difference(50, mean, scatter, confidence=0.95, sides=2)
-    grouped = grouped_mean(mean, scatter, 50, 50, confidence=0.95, sides=2)
+    mean, variance, _, found = sums(values, np.arange(50))
+    plain = mean_difference(50, mean, float(np.square(values - mean).sum()), confidence=0.95, sides=2)
+    grouped = grouped_mean(mean, variance, found, confidence=0.95, sides=2)
     assert isinstance(plain, Interval)
     assert isinstance(grouped, Interval)
-    ratio = (grouped.high - mean) / (plain.high - mean)
-    assert ratio == pytest.approx(stats.t.ppf(0.975, 49) / stats.norm.ppf(0.975))
+    assert (grouped.low, grouped.high) == pytest.approx((plain.low, plain.high), rel=1e-12)
 
 
-def test_the_standard_error_is_that_of_statsmodels_clustered_regression_up_to_its_small_sample_factor():
+def test_the_variance_is_that_of_leaving_out_one_group_after_the_other():
+    rng = np.random.default_rng(1)
+    sizes = np.maximum(1, np.round(rng.lognormal(2, 1, 25))).astype(int)
+    groups = np.repeat(np.arange(25), sizes)
+    values = rng.normal(0, 1, len(groups)) + rng.normal(0, 1, 25)[groups]
+    _, variance, _, _ = sums(values, groups)
+    assert variance == pytest.approx(left_out_variance(values.tolist(), groups.tolist()), rel=1e-9)
+
+
+def test_for_equal_groups_the_standard_error_is_that_of_statsmodels_clustered_regression():
     import statsmodels.api as sm
 
     rng = np.random.default_rng(1)
-    groups = rng.integers(0, 25, 400)
+    groups = np.repeat(np.arange(25), 16)
     values = rng.normal(0, 1, 400) + rng.normal(0, 1, 25)[groups]
-    mean, scatter, _ = sums(values, groups)
-    found = grouped_mean(mean, scatter, 400, 25, confidence=0.95, sides=2)
-    assert isinstance(found, Interval)
+    _, variance, _, _ = sums(values, groups)
     fit = sm.OLS(values, np.ones(400)).fit(
         cov_type="cluster", cov_kwds={"groups": groups, "use_correction": True, "df_correction": True}
     )
-    # Its factor is G/(G − 1)·(n − 1)/(n − k), which is G/(G − 1) for a mean alone.
-    assert (found.high - mean) / stats.t.ppf(0.975, 24) == pytest.approx(float(fit.bse[0]), rel=1e-9)
+    assert math.sqrt(variance) == pytest.approx(float(fit.bse[0]), rel=1e-9)
+
+
+@pytest.mark.parametrize("sizes", [[3, 3, 3, 3], [100, 1, 1, 1, 1], [5, 8, 13, 21, 34, 55], [2, 1]])
+def test_degrees_of_freedom_are_those_of_the_matrix_written_out(sizes):
+    found = clustering_of(sizes)
+    assert found.degrees == pytest.approx(degrees_of_sizes(sizes), rel=1e-9)
+    assert found.effective == pytest.approx(sum(sizes) ** 2 / sum(size**2 for size in sizes))
+
+
+def test_equal_groups_keep_g_minus_one_and_one_large_group_leaves_next_to_none():
+    assert clustering_of([7] * 20).degrees == pytest.approx(19)
+    half = clustering_of([30] * 40 + [1200])
+    assert half.effective < 4
+    assert half.degrees < 1.2
+
+
+def test_one_group_of_half_the_rows_makes_no_loss_sure():
+    """The first group lost four of ten answers, the others none: with G − 1 degrees of freedom that is a proof."""
+    flips, groups = np.zeros(2400, dtype=int), np.repeat(np.arange(41), [1200] + [30] * 40)
+    flips[:480] = 1
+    assert limits_of_flips(flips, groups, sides=1).low < 0
 
 
 def test_one_group_measures_nothing_and_proves_nothing():
-    assert isinstance(grouped_mean(0.1, 0.0, 500, 1, confidence=0.95, sides=2), NotMeasured)
-    found = grouped_tango(3, 0, 500, effect=500, n_groups=1, confidence=0.95, sides=1)
+    assert isinstance(grouped_mean(0.1, 0.0, clustering_of([500]), confidence=0.95, sides=2), NotMeasured)
+    found = grouped_tango(3, 0, 500, effect=500, degrees=0.0, confidence=0.95, sides=1)
     assert (found.low, found.high) == (-1, 1)
 
 
@@ -84,18 +125,14 @@ def test_independent_questions_have_no_design_effect():
     rng = np.random.default_rng(2)
     flips = rng.choice([1, -1, 0], 4000, p=[0.05, 0.03, 0.92])
     groups = np.repeat(np.arange(100), 40)
-    drop, scatter, touched = sums(flips.astype(float), groups)
-    alone = float((flips != 0).mean()) - drop**2
-    assert design_effect(alone, scatter, 4000, 100, n_touched=touched) < 1.4
+    assert effect_of(flips, groups)[0] < 1.4
 
 
 def test_questions_that_always_agree_within_a_group_count_as_one():
     rng = np.random.default_rng(3)
     of_group = rng.choice([1, -1, 0], 200, p=[0.2, 0.1, 0.7])
     flips, groups = np.repeat(of_group, 25), np.repeat(np.arange(200), 25)
-    drop, scatter, touched = sums(flips.astype(float), groups)
-    effect = design_effect(float((flips != 0).mean()) - drop**2, scatter, 5000, 200, n_touched=touched)
-    assert effect == pytest.approx(25 * 200 / 199, rel=1e-9)
+    assert effect_of(flips, groups)[0] == pytest.approx(25 * 200 / 199, rel=1e-9)
     wide = limits_of_flips(flips, groups)
     of_groups = tango(int((of_group == 1).sum()), int((of_group == -1).sum()), 200, confidence=0.95, sides=2)
     assert wide.high - wide.low == pytest.approx(of_groups.high - of_groups.low, rel=0.02)
@@ -117,10 +154,10 @@ def test_a_few_touched_groups_do_not_make_a_drop_look_sure():
 
 
 def test_the_effective_share_is_smaller_for_few_groups_and_large_effects():
-    many = effective_share(4.0, 1000, confidence=0.95, sides=1)
+    many = effective_share(4.0, 999, confidence=0.95, sides=1)
     assert many == pytest.approx(0.25, rel=0.01)
-    assert effective_share(4.0, 5, confidence=0.95, sides=1) < 0.8 * many
-    assert effective_share(1.0, 1, confidence=0.95, sides=1) == 0
+    assert effective_share(4.0, 4, confidence=0.95, sides=1) < 0.8 * many
+    assert effective_share(1.0, 0, confidence=0.95, sides=1) == 0
 
 
 def test_grouped_limits_cover_where_plain_ones_do_not():
@@ -141,4 +178,16 @@ def test_grouped_limits_cover_where_plain_ones_do_not():
 
 
 def test_too_large_values_are_not_measured():
-    assert isinstance(grouped_mean(math.inf, 1.0, 10, 5, confidence=0.95, sides=2), NotMeasured)
+    assert isinstance(
+        grouped_mean(math.inf, 1.0, clustering_of([2] * 5), confidence=0.95, sides=2), NotMeasured
+    )
+
+
+def test_groups_without_questions_are_refused():
+    with pytest.raises(ValueError, match="at least one question"):
+        clustering_of([3, 0])
+
+
+def test_a_clustering_of_one_group_has_no_degrees_of_freedom():
+    assert clustering_of([9]) == Clustering(n_groups=1, effective=1.0, degrees=0.0)
+    assert variance_of_mean(np.array([3.0]), np.array([9.0])) == math.inf

@@ -90,3 +90,39 @@ def probabilities(n, rate_forgotten, rate_gained, keep=1e-12):
 def _likely(n, rate, keep):
     low, high = stats.binom.ppf([keep, 1 - keep], n, rate).astype(int)
     return np.arange(max(low, 0), high + 1)
+
+
+def left_out_variance(values, groups):
+    """Of the mean over all values, each group left out in turn: the jackknife, the mean computed anew each time."""
+    names = sorted(set(groups))
+    mean = sum(values) / len(values)
+    total = 0.0
+    for name in names:
+        rest = [value for value, group in zip(values, groups, strict=True) if group != name]
+        total += (sum(rest) / len(rest) - mean) ** 2
+    return (len(names) - 1) / len(names) * total
+
+
+def degrees_of_sizes(sizes):
+    """Satterthwaite's for that variance, were group means independent: tr(A)^2 / tr(A^2), A written out in full."""
+    h = np.asarray(sizes, dtype=float) / sum(sizes)
+    k = len(h)
+    # Without group g the mean is the others', so what leaving it out changes is a row of this matrix times the means.
+    rows = []
+    for g in range(k):
+        without = [0.0 if j == g else h[j] / (1 - h[g]) for j in range(k)]
+        rows.append([without[j] - h[j] for j in range(k)])
+    changes = np.array(rows)
+    covariance = changes @ changes.T
+    return float(np.trace(covariance) ** 2 / np.trace(covariance @ covariance))
+
+
+def log_capital_of_bets(values, m, largest, bets):
+    """Log of the capital of a gambler against a mean of m, every bet placed value by value."""
+    total = 0.0
+    for share, weight in bets:
+        capital = weight
+        for value in values:
+            capital *= 1 - share * (value - m) / (largest - m)
+        total += capital
+    return math.log(total)

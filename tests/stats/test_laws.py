@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from tests.reference import features as reference
+from tests.reference import statistics as slow_statistics
 
 from forgetaudit.stats.accumulator import Accumulator
 from forgetaudit.stats.calibration import Calibration
@@ -64,6 +65,8 @@ def paired_case():
             "tuned": tuned[finite].mean(),
             "increase": increase.mean(),
             "m2": ((increase - increase.mean()) ** 2).sum(),
+            "least": increase.min(),
+            "most": increase.max(),
             "n_nonfinite_base": 1,
             "n_nonfinite_tuned": 2,
         }
@@ -156,10 +159,14 @@ def means_case():
 
     def slow(first, second):
         return {
-            "first.n_groups": N,
+            "first.groups.n_groups": N,
+            "first.groups.effective": N,
+            "first.groups.degrees": N - 1,
             "first.mean": first.mean(),
-            "second.scatter": ((second - second.mean()) ** 2).sum(),
-            "second.n_touched": int((second != 0).sum()),
+            "first.least": first.min(),
+            "first.most": first.max(),
+            "second.variance": second.var(ddof=1) / N,
+            "second.touched": float((second != 0).sum()),
         }
 
     return Case(lambda: TwoMeans(("first", "second")), (first, second), slow)
@@ -171,17 +178,19 @@ def group_means_case():
     first, second = rng.normal(5, 2, N), (rng.random(N) < 0.02).astype(float)
 
     def slow(first, second, groups):
-        mean, scatter, touched = second.mean(), 0.0, 0
-        for name in sorted(set(groups)):
-            mine = second[groups == name]
-            scatter += (mine.sum() - mean * len(mine)) ** 2
-            touched += bool(mine.any())
+        names = sorted(set(groups))
+        sizes = [int((groups == name).sum()) for name in names]
+        touched = [size for size, name in zip(sizes, names, strict=True) if second[groups == name].any()]
         return {
             "first.n": N,
-            "first.n_groups": 30,
+            "first.groups.n_groups": 30,
+            "first.groups.effective": N**2 / sum(size**2 for size in sizes),
+            "first.groups.degrees": slow_statistics.degrees_of_sizes(sizes),
             "first.mean": first.mean(),
-            "second.scatter": scatter,
-            "second.n_touched": touched,
+            "first.most": max(first[groups == name].mean() for name in names),
+            "first.least": min(first[groups == name].mean() for name in names),
+            "second.variance": slow_statistics.left_out_variance(second.tolist(), groups.tolist()),
+            "second.touched": sum(touched) ** 2 / sum(size**2 for size in touched),
         }
 
     return Case(lambda: TwoGroupMeans(("first", "second")), (first, second, groups), slow)

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from forgetaudit.inference.paired import mean_difference
+from forgetaudit.inference.means import mean_difference
 from forgetaudit.stats.paired import PairedDifference, PairedMeans
 from forgetaudit.values import Interval, NotMeasured
 
@@ -12,7 +12,15 @@ def test_one_nan_or_infinity_on_either_side_is_counted_and_stays_out_of_the_sums
     difference = PairedDifference()
     difference.update(torch.tensor([1.0, math.nan, 3.0, 4.0]), torch.tensor([2.0, 2.0, math.inf, 7.0]))
     assert difference.read() == PairedMeans(
-        n=2, base=2.5, tuned=4.5, increase=2.0, m2=2.0, n_nonfinite_base=1, n_nonfinite_tuned=1
+        n=2,
+        base=2.5,
+        tuned=4.5,
+        increase=2.0,
+        m2=2.0,
+        least=1.0,
+        most=3.0,
+        n_nonfinite_base=1,
+        n_nonfinite_tuned=1,
     )
 
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from forgetaudit.audits.ledger import BASE, Tally
 from forgetaudit.inference.clusters import design_effect, effective_share, grouped_mean, grouped_tango
 from forgetaudit.inference.guessing import correct_for_guessing
-from forgetaudit.inference.paired import mcnemar, mean_difference, tango
+from forgetaudit.inference.means import mean_difference
+from forgetaudit.inference.paired import mcnemar, tango
 from forgetaudit.inference.proportions import clopper_pearson
 from forgetaudit.inference.sequential import sequential_limits
 from forgetaudit.report.behaviour import (
@@ -56,7 +57,9 @@ def groups_of(tally: Tally, by: str | None = None) -> Groups | None:
     drop = (flips.forgotten - flips.gained) / flips.n
     alone = (flips.forgotten + flips.gained) / flips.n - drop**2
     return Groups(
-        n=flip.n_groups,
+        n=flip.groups.n_groups,
+        effective=flip.groups.effective,
+        degrees=flip.groups.degrees,
         by=by,
         drop_effect=effect_of(flip, alone),
         disagreement_effect=effect_of(changed, changed.mean * (1 - changed.mean)),
@@ -65,7 +68,7 @@ def groups_of(tally: Tally, by: str | None = None) -> Groups | None:
 
 def effect_of(sums: MeanSums, alone: float) -> float:
     """By how much groups widen what has the variance `alone` without them."""
-    return design_effect(alone, sums.scatter, sums.n, sums.n_groups, n_touched=sums.n_touched)
+    return design_effect(alone, sums.variance, sums.n, sums.groups, touched=sums.touched)
 
 
 def drop_of(flips: FlipCounts, groups: Groups | None, *, sequential: bool = False) -> Interval:
@@ -79,7 +82,7 @@ def drop_of(flips: FlipCounts, groups: Groups | None, *, sequential: bool = Fals
         flips.gained,
         flips.n,
         effect=groups.drop_effect,
-        n_groups=groups.n,
+        degrees=groups.degrees,
         confidence=SHOWN_CONFIDENCE,
         sides=2,
     )
@@ -97,7 +100,9 @@ def disagreement_of(tally: Tally, n: int, groups: Groups | None) -> Measured:
     """With exact binomial limits; over groups at the effective number (Korn and Graubard 1998)."""
     share = 1.0
     if groups is not None:
-        share = effective_share(groups.disagreement_effect, groups.n, confidence=SHOWN_CONFIDENCE, sides=2)
+        share = effective_share(
+            groups.disagreement_effect, groups.degrees, confidence=SHOWN_CONFIDENCE, sides=2
+        )
     if n * share < 1:
         return Absent(not_measured="one group of questions says nothing about others")
     found = clopper_pearson(tally.n_changed * share, n * share, confidence=SHOWN_CONFIDENCE, sides=2)
@@ -125,7 +130,14 @@ def log_loss_of(tally: Tally, *, known: bool) -> LogLoss:
         increase = estimate_from(_mean_over_groups(tally.means()["increase"]))
     else:
         increase = _paired_increase(tally.log_loss)
-    return LogLoss(base=means.base, tuned=means.tuned, increase=increase)
+    extremes = tally.means()["increase"] if tally.grouped else means
+    return LogLoss(
+        base=means.base,
+        tuned=means.tuned,
+        increase=increase,
+        largest_rise=max(0.0, extremes.most),
+        largest_gain=max(0.0, -extremes.least),
+    )
 
 
 def increase_of(score: str, tally: Tally) -> Measured:
@@ -145,7 +157,7 @@ def soft_measures_of(tally: Tally) -> Iterator[SoftMeasure]:
     bookkeeping = {"flip", "flips", "changed", "increase", "right"} if tally.grouped else set()
     for name, sums in tally.means().items():
         if name not in bookkeeping and not name.startswith("score "):
-            value = _mean_over_groups(sums) if tally.grouped else _mean(sums)
+            value = _mean_over_groups(sums)
             yield SoftMeasure(measure=name, unit=UNITS.get(name), value=estimate_from(value, "diagnostic"))
 
 
@@ -176,11 +188,7 @@ def calibration_of(tally: Tally) -> CalibrationPart | Absent:
 
 
 def _mean_over_groups(sums: MeanSums) -> Interval | NotMeasured:
-    return grouped_mean(sums.mean, sums.scatter, sums.n, sums.n_groups, confidence=SHOWN_CONFIDENCE, sides=2)
-
-
-def _mean(sums: MeanSums) -> Interval | NotMeasured:
-    return mean_difference(sums.n, sums.mean, sums.scatter, confidence=SHOWN_CONFIDENCE, sides=2)
+    return grouped_mean(sums.mean, sums.variance, sums.groups, confidence=SHOWN_CONFIDENCE, sides=2)
 
 
 def _paired_increase(sums: PairedDifference) -> Measured:

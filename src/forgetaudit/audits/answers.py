@@ -156,7 +156,7 @@ def _chance(answers: Answers, tally: Tally) -> ChanceCheck:
     if tally.grouped:
         right = tally.means()["right"]
         effect = effect_of(right, right.mean * (1 - right.mean))
-        share = effective_share(effect, right.n_groups, confidence=SHOWN_CONFIDENCE, sides=1)
+        share = effective_share(effect, right.groups.degrees, confidence=SHOWN_CONFIDENCE, sides=1)
         share = max(share, 1 / n)
     return check_chance(
         answers.n_right * share, n * share, 1 / answers.guess, answers.majority_share, SHOWN_CONFIDENCE

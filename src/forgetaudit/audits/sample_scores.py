@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from forgetaudit.inference.chance import check_chance
-from forgetaudit.inference.paired import mcnemar, mean_difference, tango
+from forgetaudit.inference.means import mean_difference
+from forgetaudit.inference.paired import mcnemar, tango
 from forgetaudit.logs.answers import Kind, PerUnit
 from forgetaudit.logs.metrics import Metric
 from forgetaudit.logs.pairing import Pair
@@ -139,10 +140,13 @@ def _log_loss(pairs: Sequence[Pair]) -> LogLoss:
         absent = Absent(not_measured=reason)
         return LogLoss(base=absent, tuned=absent, increase=absent)
     n = len(pairs)
+    rises = [one - other for one, other in zip(after, before, strict=True)]
     return LogLoss(
         base=math.fsum(before) / n,
         tuned=math.fsum(after) / n,
         increase=_increase(before, after, [1.0] * n),
+        largest_rise=max(0.0, *rises),
+        largest_gain=max(0.0, *(-rise for rise in rises)),
     )
 
 

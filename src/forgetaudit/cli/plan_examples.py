@@ -125,7 +125,7 @@ def _of_report(
         flips, n, told = section.flips, section.n, f"{counted(section.n, section.unit)}"
         if section.groups is not None:
             share = effective_share(
-                section.groups.drop_effect, section.groups.n, confidence=confidence, sides=1
+                section.groups.drop_effect, section.groups.degrees, confidence=confidence, sides=1
             )
             n = int(section.n * share)
             told = f"{told} in {section.groups.n:,} groups tell as much as {counted(n, 'example')}"

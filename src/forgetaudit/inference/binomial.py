@@ -1,4 +1,4 @@
-"""Binomial tails and limits: the one door of this package to scipy, opened when first needed.
+"""Binomial tails and limits, and Student's t: the one door of this package to scipy, opened when first needed.
 
 `scipy.special` costs a third of a second to import and `scipy.stats` a second, so neither is loaded for an
 audit that asks for no binomial, and the second never.
@@ -9,7 +9,15 @@ from statistics import NormalDist
 
 from forgetaudit.values import Sides
 
-__all__ = ["at_most", "lower_limit", "tail_beyond", "upper_limit", "upper_tail", "z_quantile"]
+__all__ = [
+    "at_most",
+    "lower_limit",
+    "t_quantile",
+    "tail_beyond",
+    "upper_limit",
+    "upper_tail",
+    "z_quantile",
+]
 
 # Up to so many flips whole numbers are exact, and as quick as scipy once it is there.
 _FEW = 400
@@ -20,6 +28,14 @@ def z_quantile(confidence: float, sides: Sides) -> float:
     if not 0.5 < confidence < 1:
         raise ValueError(f"confidence must lie between 0.5 and 1, not {confidence}")
     return NormalDist().inv_cdf(confidence if sides == 1 else (1 + confidence) / 2)
+
+
+def t_quantile(confidence: float, sides: Sides, degrees: float) -> float:
+    """Student's t in place of the normal quantile; the degrees of freedom need not be whole."""
+    from scipy.special import stdtrit
+
+    z_quantile(confidence, sides)  # refuses what is not a confidence
+    return float(stdtrit(degrees, confidence if sides == 1 else (1 + confidence) / 2))
 
 
 def at_most(k: int, n: int, p: float) -> float:

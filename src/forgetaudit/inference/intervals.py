@@ -16,7 +16,7 @@ def drop_interval(
     *,
     method: str,
     effect: float | None,
-    n_groups: int | None,
+    degrees: float | None,
     confidence: float,
     sides: Sides,
 ) -> Interval | None:
@@ -25,9 +25,9 @@ def drop_interval(
         return sequential_limits(forgotten, gained, n, confidence=confidence, sides=sides)
     if method == "tango":
         return tango(forgotten, gained, n, confidence=confidence, sides=sides)
-    if method == "grouped-tango" and effect is not None and n_groups is not None:
+    if method == "grouped-tango" and effect is not None and degrees is not None:
         return grouped_tango(
-            forgotten, gained, n, effect=effect, n_groups=n_groups, confidence=confidence, sides=sides
+            forgotten, gained, n, effect=effect, degrees=degrees, confidence=confidence, sides=sides
         )
     return None
 
@@ -37,14 +37,14 @@ def share_interval(
     n: int,
     *,
     effect: float | None,
-    n_groups: int | None,
+    degrees: float | None,
     confidence: float,
     sides: Sides,
 ) -> Interval | None:
     """Of a share, at the effective number where questions come in groups; None where that is under one."""
     share = 1.0
-    if effect is not None and n_groups is not None:
-        share = effective_share(effect, n_groups, confidence=confidence, sides=sides)
+    if effect is not None and degrees is not None:
+        share = effective_share(effect, degrees, confidence=confidence, sides=sides)
     if n * share < 1:
         return None
     return clopper_pearson(count * share, n * share, confidence=confidence, sides=sides)

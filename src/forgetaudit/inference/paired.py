@@ -8,9 +8,9 @@ import math
 from dataclasses import dataclass
 
 from forgetaudit.inference.binomial import at_most, upper_tail, z_quantile
-from forgetaudit.values import Interval, NotMeasured, Sides
+from forgetaudit.values import Interval, Sides
 
-__all__ = ["McNemar", "mcnemar", "mean_difference", "no_drop", "score", "score_variance", "tango"]
+__all__ = ["McNemar", "mcnemar", "no_drop", "score", "score_variance", "tango"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,28 +82,6 @@ def mcnemar(forgotten: int, gained: int) -> McNemar:
     n_flips, fewer = forgotten + gained, min(forgotten, gained)
     tail, below = at_most(fewer, n_flips, 0.5), at_most(fewer - 1, n_flips, 0.5)
     return McNemar(exact=min(1.0, 2 * tail), mid_p=min(1.0, tail + below))
-
-
-def mean_difference(
-    n: int, mean: float, m2: float, *, confidence: float, sides: Sides
-) -> Interval | NotMeasured:
-    """The mean of n paired differences ± z·sd/√n, in the unit of the differences.
-
-    `m2` is the sum of squared deviations from the mean, so sd² = m2/(n - 1).
-    """
-    if n < 2:
-        return NotMeasured(f"a paired interval needs 2 examples, and there are {n}")
-    if not (math.isfinite(mean) and math.isfinite(m2)):
-        return NotMeasured("the differences are too large to be added up")
-    reach = z_quantile(confidence, sides) * math.sqrt(m2 / (n - 1) / n)
-    return Interval(
-        estimate=mean,
-        low=mean - reach,
-        high=mean + reach,
-        confidence=confidence,
-        sides=sides,
-        method="paired-mean",
-    )
 
 
 def _upper(forgotten: float, gained: float, n: float, z: float) -> float:

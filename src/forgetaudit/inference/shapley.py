@@ -11,8 +11,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from forgetaudit.inference.binomial import z_quantile
-from forgetaudit.inference.clusters import t_quantile
+from forgetaudit.inference.binomial import t_quantile, z_quantile
 from forgetaudit.values import Interval, NotMeasured
 
 __all__ = ["ShapleyDesign", "Share", "exact_design", "sampled_design", "share_of"]

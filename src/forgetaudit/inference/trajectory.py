@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from forgetaudit.inference.clusters import t_quantile
+from forgetaudit.inference.binomial import t_quantile
 from forgetaudit.values import Interval, NotMeasured
 
 __all__ = ["ContinualLearning", "PowerLaw", "continual_learning", "fit_power_law", "pareto_front"]

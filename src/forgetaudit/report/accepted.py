@@ -221,7 +221,7 @@ def _limits(flips: FlipTable, n: int, groups: Groups | None, drop: Measured) -> 
         n,
         method="tango" if isinstance(drop, Absent) else drop.method,
         effect=groups.drop_effect if groups else None,
-        n_groups=groups.n if groups else None,
+        degrees=groups.degrees if groups else None,
         confidence=_CONFIDENCE,
         sides=1,
     )

@@ -51,11 +51,17 @@ class McNemarTest(Part):
 
 
 class LogLoss(Part):
-    """Mean log loss in nats per question. `increase` = tuned − base, paired."""
+    """Mean log loss in nats per question. `increase` = tuned − base, paired.
+
+    `largest_rise` and `largest_gain` are what one question rose and fell by at most (of groups, their means): a pass
+    assumes that no other rises by much more. None where they were not kept.
+    """
 
     base: float | Absent
     tuned: float | Absent
     increase: Measured
+    largest_rise: float | None = None
+    largest_gain: float | None = None
 
 
 class ClassResult(Part):
@@ -74,10 +80,14 @@ class ClassResult(Part):
 class Groups(Part):
     """Questions that are not independent: `n` groups of them, as the documents that tokens stand in, or `by` a column.
 
-    The effects are by what factor that widens the variance of the drop, and of the share of changed answers (Kish).
+    They count as `effective` groups of equal size, (Σm)²/Σm², and give `degrees` of freedom: one large group among
+    small ones gives next to none. 0 where their sizes were not kept: then nothing is proved. The effects are by what
+    factor that widens the variance of the drop, and of the share of changed answers (Kish).
     """
 
     n: int
+    effective: float = 0.0
+    degrees: float = 0.0
     by: str | None = None
     drop_effect: float
     disagreement_effect: float

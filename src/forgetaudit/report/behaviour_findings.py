@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from forgetaudit.inference.clusters import FEWEST_EFFECTIVE
 from forgetaudit.report.behaviour import FeatureSection, SourceSection
 from forgetaudit.report.facts import Facts, finding
 from forgetaudit.report.parts import Absent
@@ -111,6 +112,30 @@ def needs_more(facts: Facts) -> Iterator[Finding]:
             confidence="medium",
             data=rule.data,
             evidence={"further_examples": rule.further_examples},
+        )
+
+
+def few_groups(facts: Facts) -> Iterator[Finding]:
+    """Questions in groups of which one, or a few, decide: the limits allow for it, and a reader should know why."""
+    for section in facts.source:
+        groups = section.groups
+        if groups is None or section.unusable or section.known or groups.effective >= FEWEST_EFFECTIVE:
+            continue
+        by = f" by {groups.by}" if groups.by else ""
+        sizes = (
+            ""
+            if groups.effective >= 0.8 * groups.n
+            else f", which count as {groups.effective:.2g} of equal size"
+        )
+        yield finding(
+            facts,
+            "few-groups",
+            f"the {counted(section.n, section.unit)} come in {counted(groups.n, 'group')}{by}{sizes}: "
+            "the limits allow for it, and are wide",
+            "add groups, not more examples of the same ones; for a fixed list of domains pass --strata instead",
+            severity="medium",
+            data=section.data,
+            evidence={"groups": groups.n, "effective": groups.effective, "degrees": groups.degrees},
         )
 
 
@@ -225,6 +250,7 @@ BEHAVIOUR_DETECTORS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     nonfinite_outputs,
     drop,
     needs_more,
+    few_groups,
     where_it_sits,
     classes_that_fell,
     cka_is_blind,

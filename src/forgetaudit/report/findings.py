@@ -57,6 +57,7 @@ IDENTS = (
     "empty-texts",
     "ends-overlooked",
     "exploded-weights",
+    "few-groups",
     "files-not-read",
     "forgetting-began",
     "frozen-buffers-moved",

@@ -79,7 +79,7 @@ def _drop(drop: Measured, flips: FlipTable, section: SourceSection) -> Iterator[
             n,
             method=drop.method,
             effect=groups.drop_effect if groups else None,
-            n_groups=groups.n if groups else None,
+            degrees=groups.degrees if groups else None,
             confidence=drop.confidence,
             sides=drop.sides,
         )
@@ -108,7 +108,7 @@ def _is_share(said: Estimate, count: int, section: SourceSection) -> bool:
             count,
             n,
             effect=groups.disagreement_effect,
-            n_groups=groups.n,
+            degrees=groups.degrees,
             confidence=said.confidence,
             sides=said.sides,
         )

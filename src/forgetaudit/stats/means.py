@@ -7,6 +7,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from forgetaudit.inference.clusters import Clustering, clustering_of, variance_of_mean
+
 __all__ = ["GroupMeans", "MeanSums", "Means"]
 
 Values = NDArray[np.float64]
@@ -14,21 +16,23 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeanSums:
-    """One measure over `n` questions in `n_groups` groups, those independent of each other.
+    """One measure over `n` questions in `groups` that are independent of each other.
 
-    `mean` is the mean over questions. With x the sum and m the number of questions in a group, `scatter` is the sum
-    of (x − mean·m)² over groups, and `n_touched` the number of groups with any value but 0.
+    `mean` is the mean over questions and `variance` that of this mean, infinite for one group. `touched` is the
+    effective number of groups with any value but 0, `least` and `most` the extremes of the groups' means.
     """
 
     n: int
-    n_groups: int
+    groups: Clustering
     mean: float
-    scatter: float
-    n_touched: int
+    variance: float
+    touched: float
+    least: float
+    most: float
 
 
 class Means:
-    """Every question independent of the others. Memory: four numbers a measure."""
+    """Every question independent of the others. Memory: five numbers a measure."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
@@ -36,6 +40,8 @@ class Means:
         self._n_touched = np.zeros(len(self.names), dtype=np.int64)
         self._mean = np.zeros(len(self.names))
         self._m2 = np.zeros(len(self.names))
+        self._least = np.full(len(self.names), np.inf)
+        self._most = np.full(len(self.names), -np.inf)
 
     def update(self, values: Mapping[str, Values]) -> None:
         """Take in (n,) values of every measure. ValueError where one is missing, or lengths differ."""
@@ -46,26 +52,36 @@ class Means:
         mean = columns.mean(axis=1)
         m2 = np.square(columns - mean[:, None]).sum(axis=1)
         self._join(n, mean, m2, (columns != 0).sum(axis=1))
+        self._widen(columns.min(axis=1), columns.max(axis=1))
 
     def merge(self, other: Self, /) -> None:
         """Take in all that `other`, of the same measures, has seen."""
         _refuse_other_names(self.names, other.names)
         self._join(other._n, other._mean, other._m2, other._n_touched)
+        self._widen(other._least, other._most)
 
     def read(self) -> dict[str, MeanSums]:
         """By measure; empty without a question."""
         if not self._n:
             return {}
+        n = self._n
+        each = Clustering(n_groups=n, effective=float(n), degrees=float(n - 1))
         return {
             name: MeanSums(
-                n=self._n,
-                n_groups=self._n,
+                n=n,
+                groups=each,
                 mean=float(self._mean[row]),
-                scatter=float(self._m2[row]),
-                n_touched=int(self._n_touched[row]),
+                variance=float(self._m2[row]) / (n - 1) / n if n > 1 else np.inf,
+                touched=float(self._n_touched[row]),
+                least=float(self._least[row]),
+                most=float(self._most[row]),
             )
             for row, name in enumerate(self.names)
         }
+
+    def _widen(self, least: Values, most: Values) -> None:
+        np.minimum(self._least, least, out=self._least)
+        np.maximum(self._most, most, out=self._most)
 
     def _join(self, n: int, mean: Values, m2: Values, n_touched: NDArray[np.int64]) -> None:
         """Chan, Golub and LeVeque (1983): deviations of two groups, and the gap between their means."""
@@ -118,15 +134,17 @@ class GroupMeans:
             return {}
         sums = np.stack(list(self._sums.values()))
         sizes, n = sums[:, 0], int(sums[:, 0].sum())
-        found = {}
+        groups, found = clustering_of(sizes), {}
         for column, name in enumerate(self.names, start=1):
-            mean = float(sums[:, column].sum()) / n
+            mine = sums[:, column]
             found[name] = MeanSums(
                 n=n,
-                n_groups=len(sums),
-                mean=mean,
-                scatter=float(np.square(sums[:, column] - mean * sizes).sum()),
-                n_touched=int((sums[:, column] != 0).sum()),
+                groups=groups,
+                mean=float(mine.sum()) / n,
+                variance=variance_of_mean(mine, sizes),
+                touched=_effective(sizes[mine != 0]),
+                least=float((mine / sizes).min()),
+                most=float((mine / sizes).max()),
             )
         return found
 
@@ -140,6 +158,11 @@ class GroupMeans:
             self._sums[group] += one
         else:
             self._sums[group] = one.copy()
+
+
+def _effective(sizes: Values) -> float:
+    """As how many groups of equal size those of `sizes` count; 0 for none."""
+    return float(sizes.sum() ** 2 / np.square(sizes).sum()) if len(sizes) else 0.0
 
 
 def _columns(values: Mapping[str, Values], names: Sequence[str]) -> Values:

@@ -1,5 +1,6 @@
 """A number per example, in base and in tuned: the means, and the spread of the difference."""
 
+import math
 from dataclasses import dataclass
 from typing import Self
 
@@ -14,8 +15,8 @@ __all__ = ["PairedDifference", "PairedMeans"]
 class PairedMeans:
     """Means over the `n` examples that are finite on both sides, in the unit of the numbers.
 
-    `increase` is the mean of tuned - base and `m2` the sum of its squared deviations from that mean; the two
-    non-finite counts overlap where an example is so on both sides.
+    `increase` is the mean of tuned - base, `m2` the sum of its squared deviations from that mean, `least` and `most`
+    its extremes; the two non-finite counts overlap where an example is so on both sides.
     """
 
     n: int
@@ -23,12 +24,14 @@ class PairedMeans:
     tuned: float
     increase: float
     m2: float
+    least: float
+    most: float
     n_nonfinite_base: int
     n_nonfinite_tuned: int
 
 
 class PairedDifference:
-    """Means of base and tuned, mean and squared deviations of their difference; in six numbers.
+    """Means of base and tuned, mean and squared deviations of their difference; in eight numbers.
 
     An example whose number is NaN or infinite on either side is counted and left out: one of them would
     otherwise turn every sum into NaN.
@@ -37,6 +40,7 @@ class PairedDifference:
     def __init__(self) -> None:
         self._n = self._n_nonfinite_base = self._n_nonfinite_tuned = 0
         self._base = self._tuned = self._increase = self._m2 = 0.0
+        self._least, self._most = math.inf, -math.inf
 
     def update(self, base: Tensor, tuned: Tensor) -> None:
         """Take in (n,) numbers of the same examples; ValueError where the lengths differ."""
@@ -53,6 +57,10 @@ class PairedDifference:
         base, tuned = base[finite], tuned[finite]
         increase = tuned - base
         mean = float(increase.mean())
+        self._least, self._most = (
+            min(self._least, float(increase.min())),
+            max(self._most, float(increase.max())),
+        )
         m2 = float((increase - mean).square().sum())
         self._join(len(base), float(base.mean()), float(tuned.mean()), mean, m2)
 
@@ -60,6 +68,7 @@ class PairedDifference:
         """Take in all that `other` has seen."""
         self._n_nonfinite_base += other._n_nonfinite_base
         self._n_nonfinite_tuned += other._n_nonfinite_tuned
+        self._least, self._most = min(self._least, other._least), max(self._most, other._most)
         self._join(other._n, other._base, other._tuned, other._increase, other._m2)
 
     def read(self) -> PairedMeans | NotMeasured:
@@ -75,6 +84,8 @@ class PairedDifference:
             tuned=self._tuned,
             increase=self._increase,
             m2=self._m2,
+            least=self._least,
+            most=self._most,
             n_nonfinite_base=self._n_nonfinite_base,
             n_nonfinite_tuned=self._n_nonfinite_tuned,
         )

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from forgetaudit.audits.locate.players import Player, Stretch
 from forgetaudit.audits.locate.rollbacks import Mixture, Mixtures
-from forgetaudit.audits.locate.scoreboard import Answered, paired_drop, paired_increase, variance_of_mean
+from forgetaudit.audits.locate.scoreboard import Answered, paired_drop, paired_increase
+from forgetaudit.inference.clusters import variance_of_mean
 from forgetaudit.inference.shapley import ShapleyDesign, Share, exact_design, sampled_design, share_of
 from forgetaudit.report.locate import Effect, PlayerRow, ResetRow, Sums
 from forgetaudit.report.parts import Absent, Measured, estimate_from
@@ -157,5 +158,5 @@ class Blame:
                 return NotMeasured("an answer has no finite log loss")
             draws.append(float(mine.sum()) / self.answered.n)
             total += mine / len(design.draws)
-        share = Share(draws=tuple(draws), variance_of_examples=variance_of_mean(total, self.answered))
+        share = Share(draws=tuple(draws), variance_of_examples=variance_of_mean(total, self.answered.sizes))
         return share_of(share, exact=design.exact, confidence=confidence)

@@ -22,7 +22,7 @@ from forgetaudit.engine.gradients import Gradients
 from forgetaudit.engine.passes import is_out_of_memory, plainly
 from forgetaudit.engine.variants import Variant
 from forgetaudit.errors import ModelError, UsageError
-from forgetaudit.inference.clusters import grouped_mean
+from forgetaudit.inference.clusters import clustering_of, grouped_mean, variance_of_mean
 from forgetaudit.remedies.remedy import Remedy, applied
 from forgetaudit.report.locate import PreviewRow, PreviewSection
 from forgetaudit.report.parts import Absent, Measured, estimate_from
@@ -221,10 +221,13 @@ def _interval(values: Values, sizes: Values) -> Measured:
         return Absent(
             not_measured=f"an interval needs {FEWEST_BLOCKS} batches that share no group, and there are {len(sizes)}"
         )
-    n = int(sizes.sum())
-    mean = float(values.sum()) / n
-    scatter = float(np.square(values - mean * sizes).sum())
-    found = grouped_mean(mean, scatter, n, len(sizes), confidence=CONFIDENCE, sides=2)
+    found = grouped_mean(
+        float(values.sum()) / float(sizes.sum()),
+        variance_of_mean(values, sizes),
+        clustering_of(sizes),
+        confidence=CONFIDENCE,
+        sides=2,
+    )
     if isinstance(found, NotMeasured):
         return estimate_from(found)
     return estimate_from(replace(found, method="batch-means"), "diagnostic")

@@ -1,6 +1,5 @@
 """What every variant answered to every example, kept so that any two variants can be paired."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forgetaudit.data.batches import Batch
-from forgetaudit.inference.clusters import FEWEST_TOUCHED, grouped_mean
-from forgetaudit.inference.paired import mean_difference, tango
+from forgetaudit.inference.clusters import FEWEST_TOUCHED, clustering_of, grouped_mean, variance_of_mean
+from forgetaudit.inference.means import mean_difference
+from forgetaudit.inference.paired import tango
 from forgetaudit.tasks.task import Outcomes
 from forgetaudit.values import Interval, NotMeasured
 
-__all__ = ["Answered", "Scoreboard", "paired_drop", "paired_increase", "variance_of_mean"]
+__all__ = ["Answered", "Scoreboard", "paired_drop", "paired_increase"]
 
 Values = NDArray[np.float64]
 
@@ -96,7 +96,7 @@ def paired_drop(answered: Answered, first: str, second: str, confidence: float) 
     if not answered.grouped:
         lost, won = int((difference > 0).sum()), int((difference < 0).sum())
         return tango(lost, won, answered.n, confidence=confidence, sides=2)
-    if 0 < int((difference != 0).sum()) < FEWEST_TOUCHED:
+    if int((difference != 0).sum()) < FEWEST_TOUCHED:
         return NotMeasured(f"fewer than {FEWEST_TOUCHED} groups of questions were answered otherwise")
     return _by_group(difference, answered.sizes, confidence)
 
@@ -113,17 +113,11 @@ def paired_increase(answered: Answered, first: str, second: str, confidence: flo
     return mean_difference(answered.n, mean, m2, confidence=confidence, sides=2)
 
 
-def variance_of_mean(values: Values, answered: Answered) -> float:
-    """The variance of the mean over questions of sums (u,) over units: of a mean, or of a ratio where grouped."""
-    n_units, n = len(values), answered.n
-    if n_units < 2:
-        return math.inf
-    residuals = values - values.sum() / n * answered.sizes
-    return float(np.square(residuals).sum()) * n_units / (n_units - 1) / n**2
-
-
 def _by_group(difference: Values, sizes: Values, confidence: float) -> Interval | NotMeasured:
-    n = int(sizes.sum())
-    mean = float(difference.sum()) / n
-    scatter = float(np.square(difference - mean * sizes).sum())
-    return grouped_mean(mean, scatter, n, len(sizes), confidence=confidence, sides=2)
+    return grouped_mean(
+        float(difference.sum()) / float(sizes.sum()),
+        variance_of_mean(difference, sizes),
+        clustering_of(sizes),
+        confidence=confidence,
+        sides=2,
+    )

@@ -66,7 +66,7 @@ def limits_of(section: SourceSection, *, confidence: float, sides: Sides) -> Int
         section.n,
         method="tango" if groups is None else "grouped-tango",
         effect=None if groups is None else groups.drop_effect,
-        n_groups=None if groups is None else groups.n,
+        degrees=None if groups is None else groups.degrees,
         confidence=confidence,
         sides=sides,
     )

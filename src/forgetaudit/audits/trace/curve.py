@@ -103,7 +103,7 @@ def _is_sure(section: SourceSection, *, n_looks: int) -> bool:
         section.n,
         method=drop.method,
         effect=None if groups is None else groups.drop_effect,
-        n_groups=None if groups is None else groups.n,
+        degrees=None if groups is None else groups.degrees,
         confidence=1 - (1 - CONFIDENCE) / n_looks,
         sides=1,
     )

@@ -54,7 +54,7 @@ def _drop_limits(section: SourceSection, confidence: float) -> Interval:
         flips.gained,
         n,
         effect=groups.drop_effect,
-        n_groups=groups.n,
+        degrees=groups.degrees,
         confidence=confidence,
         sides=1,
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from forgetaudit.inference.clusters import effective_share
 from forgetaudit.policy import FailWhen, Policy, Rule
-from forgetaudit.report.behaviour import SourceSection
+from forgetaudit.report.behaviour import Groups, SourceSection
 from forgetaudit.report.verdict import Limits, RuleOutcome, RuleResult, broken
 from forgetaudit.values import Interval
 from forgetaudit.wording import counted
@@ -18,6 +18,7 @@ from forgetaudit.wording import counted
 __all__ = [
     "Decision",
     "decide",
+    "groups_said",
     "in_groups",
     "independent_share",
     "is_proven",
@@ -57,7 +58,9 @@ def decide(
     if bound.high < limit and n >= fewest:
         return Decision(outcome="pass", reason=f"{noun} is surely under the limit")
     if n < 1:
-        return Decision(outcome="inconclusive", reason="one group of questions says nothing about others")
+        return Decision(
+            outcome="inconclusive", reason="so few or unequal groups of questions say nothing about others"
+        )
     more = further()
     if bound.high < limit:
         few = f"{told} fewer than min-samples {fewest}"
@@ -77,7 +80,7 @@ def independent_share(section: SourceSection, effect: float | None, confidence: 
     """What share of the questions counts as independent, one-sided; 1 where they do not come in groups."""
     if section.groups is None or effect is None:
         return 1.0
-    return effective_share(effect, section.groups.n, confidence=confidence, sides=1)
+    return effective_share(effect, section.groups.degrees, confidence=confidence, sides=1)
 
 
 def in_groups(section: SourceSection, further: int | None, share: float) -> int | None:
@@ -92,9 +95,15 @@ def told_n(section: SourceSection, share: float) -> str:
     if section.groups is None:
         return f"{counted(section.n, section.unit)} are"
     return (
-        f"{counted(section.n, section.unit)} in {section.groups.n:,} groups tell as much as "
+        f"{counted(section.n, section.unit)} in {groups_said(section.groups)} tell as much as "
         f"{counted(int(section.n * share), 'example')},"
     )
+
+
+def groups_said(groups: Groups) -> str:
+    """How many groups there are, and as how many they count where sizes differ much."""
+    said = counted(groups.n, "group")
+    return f"{said} that count as {groups.effective:.2g}" if groups.effective < 0.8 * groups.n else said
 
 
 def limits(bound: Interval) -> Limits:

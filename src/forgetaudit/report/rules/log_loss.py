@@ -1,18 +1,24 @@
 """The rule on the log loss: how far its mean rose, by the paired interval that the report holds."""
 
 import math
+from dataclasses import replace
 
-from forgetaudit.inference.binomial import z_quantile
-from forgetaudit.inference.clusters import t_quantile
+from forgetaudit.inference.binomial import t_quantile
+from forgetaudit.inference.means import FEWEST_TO_FAIL, bounded_reach, largest_assumed
 from forgetaudit.policy import Policy, Rule
 from forgetaudit.report.behaviour import SourceSection
-from forgetaudit.report.parts import Absent, Estimate
+from forgetaudit.report.parts import Absent
 from forgetaudit.report.rules.decision import Decision, decide, is_proven, limits, undecided
 from forgetaudit.report.verdict import RuleResult
-from forgetaudit.values import Interval, Sides
+from forgetaudit.values import Interval
 from forgetaudit.wording import counted, honest
 
 __all__ = ["judge_log_loss"]
+
+# Where the gains reach so much further from the mean than the rises do, the differences are skewed.
+_LONGER = 1.5
+# A limit that nothing supports is as far away as a report can say.
+_BEYOND = 1e6
 
 
 def judge_log_loss(rule: Rule, policy: Policy, section: SourceSection) -> RuleResult:
@@ -23,7 +29,7 @@ def judge_log_loss(rule: Rule, policy: Policy, section: SourceSection) -> RuleRe
     if isinstance(base, Absent):
         return undecided(rule, section.variant, section.data, base.not_measured)
     limit = (rule.limit or 0.0) * (base if rule.relative else 1.0)
-    bound = _one_sided(increase, section, policy.confidence)
+    bound = _one_sided(section, policy.confidence)
     found = _decided(rule, policy, section, bound, limit)
     return RuleResult(
         rule=rule.name,
@@ -48,27 +54,57 @@ def _said(increase: float, limit: float, section: SourceSection) -> str:
     return f"{moved} {honest(abs(increase), decimals=3)} nats, limit {honest(limit, decimals=3)}: "
 
 
-def _one_sided(increase: Estimate, section: SourceSection, confidence: float) -> Interval | None:
-    """The standard error is in the saved interval; None where there is none, as for what is known."""
-    if increase.low is None or increase.high is None or increase.confidence is None or increase.sides is None:
+def _one_sided(section: SourceSection, confidence: float) -> Interval | None:
+    """The limits that the rule is judged on; None where there is no interval, as for what is known.
+
+    Above, the wider of Student's t and of the limit that holds whatever the differences' shape, as long as no question
+    rises by more than `largest_assumed`. Below, Student's t; where the longer tail is on the side of the gains, which
+    makes t's limit too high, the limit that allows for gains twice as large as the largest seen.
+    """
+    increase, error = section.nll.increase, _error(section)
+    if isinstance(increase, Absent) or error is None:
         return None
-    half = (increase.high - increase.low) / 2
-    reach = half * _quantile(section, confidence, 1) / _quantile(section, increase.confidence, increase.sides)
+    middle, n = increase.estimate, _independent(section)
+    reach = error * t_quantile(confidence, 1, _degrees(section))
+    rise, gain = section.nll.largest_rise, section.nll.largest_gain
+    above = bounded_reach(
+        n,
+        middle,
+        error,
+        largest=largest_assumed(rise if rise is not None else math.inf),
+        confidence=confidence,
+    )
+    below = reach
+    if rise is None or gain is None or middle + gain > _LONGER * (rise - middle):
+        most = math.inf if gain is None else 2 * gain
+        below = max(reach, bounded_reach(n, -middle, error, largest=most, confidence=confidence))
     return Interval(
-        estimate=increase.estimate,
-        low=increase.estimate - reach,
-        high=increase.estimate + reach,
+        estimate=middle,
+        low=max(middle - below, -_BEYOND),
+        high=min(middle + max(reach, above), _BEYOND),
         confidence=confidence,
         sides=1,
         method=increase.method,
     )
 
 
-def _quantile(section: SourceSection, confidence: float, sides: Sides) -> float:
-    """As the interval was made: Student's t over groups, the normal quantile over examples."""
-    if section.groups is not None:
-        return t_quantile(confidence, sides, section.groups.n - 1)
-    return z_quantile(confidence, sides)
+def _error(section: SourceSection) -> float | None:
+    """The standard error, from the saved interval."""
+    saved = section.nll.increase
+    if isinstance(saved, Absent) or saved.low is None or saved.high is None:
+        return None
+    if saved.confidence is None or saved.sides is None or _degrees(section) <= 0:
+        return None
+    return (saved.high - saved.low) / 2 / t_quantile(saved.confidence, saved.sides, _degrees(section))
+
+
+def _degrees(section: SourceSection) -> float:
+    return section.groups.degrees if section.groups is not None else section.n - 1
+
+
+def _independent(section: SourceSection) -> float:
+    """How many independent differences there are, groups counted as so many of equal size."""
+    return section.groups.effective if section.groups is not None else section.n
 
 
 def _decided(
@@ -82,26 +118,36 @@ def _decided(
         )
     if bound is None:
         return Decision(outcome="inconclusive", reason="not measured: the increase has no interval")
-    n = section.groups.n if section.groups else section.n
-    return decide(
+    n, unit = (section.groups.n, "group") if section.groups else (section.n, section.unit)
+    found = decide(
         rule,
         policy,
         bound,
         limit,
-        n=n,
-        told=f"{counted(n, 'group' if section.groups else section.unit)} are",
+        n=_independent(section),
+        told=f"{counted(n, unit)} are",
         noun="the increase",
         further=lambda: _further(rule, policy, bound, limit, n),
     )
+    if found.outcome in ("fail", "warned") and _independent(section) < FEWEST_TO_FAIL:
+        few = f"{counted(n, unit)} are too few to fail a mean of log losses, which takes {FEWEST_TO_FAIL}"
+        return Decision(
+            outcome="inconclusive", reason=few, further=math.ceil(FEWEST_TO_FAIL - _independent(section))
+        )
+    if found.outcome == "pass":
+        most = largest_assumed(section.nll.largest_rise or 0.0)
+        return replace(found, reason=f"{found.reason}, were no {unit} to rise by over {most:.3g} nats")
+    return found
 
 
 def _further(rule: Rule, policy: Policy, bound: Interval, limit: float, n: int) -> int | None:
-    """How many more examples (or groups) would decide, the scatter staying as it is: limits narrow with √n."""
+    """About how many more examples (or groups) would decide, the scatter staying as it is: limits narrow with √n."""
     over = bound.estimate > limit
     target = limit if not over or is_proven(rule, policy) else 0.0
     gap = abs(bound.estimate - target)
-    if gap == 0:
+    reach = bound.estimate - bound.low if over else bound.high - bound.estimate
+    if gap == 0 or bound.high >= _BEYOND:
         return None
-    needed = n * ((bound.high - bound.estimate) / gap) ** 2
+    needed = n * (reach / gap) ** 2
     least = 2 if over else rule.min_samples or policy.min_samples
     return None if needed > 10**9 else math.ceil(max(needed + 1, least, n) - n)

@@ -1,0 +1,30 @@
+"""Repeated draws: how often the gate errs on groups of unequal size and on losses with long tails. Seeded, and small.
+
+`benchmarks/` has the same at full size: these are the worst cases of it.
+"""
+
+import numpy as np
+import pytest
+from benchmarks import simulate_groups, simulate_log_loss
+
+RUNS = 200
+# Six percent, and three standard errors of 200 draws.
+MOST = 0.06 + 3 * (0.06 * 0.94 / RUNS) ** 0.5
+
+
+@pytest.mark.parametrize("sizes", simulate_groups.SIZES)
+@pytest.mark.parametrize("n_groups", [8, 20, 100])
+def test_groups_of_any_size_err_in_at_most_six_percent(sizes, n_groups):
+    for truth in ((0.05, 0.3, 0.1), (0.3, 0.05, 0.04), (1.0, 0.3, 0.1)):
+        fails, passes = simulate_groups.error_rates(sizes, n_groups, truth, RUNS, seed=3)
+        assert max(fails, passes) <= MOST
+
+
+@pytest.mark.parametrize("shape", ["log-normal, sigma 2", "t3", "exponential", "0.2 % of 20 nats"])
+def test_log_losses_of_any_shape_err_in_at_most_six_percent(shape):
+    rates = simulate_log_loss.error_rates(
+        simulate_log_loss.SHAPES[shape], 500, RUNS, np.random.default_rng([7, len(shape)])
+    )
+    assert max(rates["fail"], rates["pass"], rates["pass below"]) <= MOST
+    if shape not in simulate_log_loss.RARE:
+        assert rates["fail below"] <= MOST
