@@ -273,6 +273,7 @@ def test_gaps_of_a_variant_are_the_networks(tmp_path: Path) -> None:
         ({"hidden_act": "relu"}, True),
         ({"use_cache": False, "attention_dropout": 0.3, "torch_dtype": "bfloat16"}, False),
         ({"tie_word_embeddings": False}, False),
+        ({"id2label": {"0": "yes", "1": "no"}, "label2id": {"yes": 0, "no": 1}}, False),
     ],
 )
 def test_a_config_that_computes_something_else_holds_back_the_verdict(

@@ -75,9 +75,7 @@ def _leaves(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 def changed(base: Mapping[str, Any], tuned: Mapping[str, Any], *, without: set[str]) -> str:
     """`mean 0.5 → 0.4, size 224 → 256`: the keys with other values; those of dropout and of one side only left out."""
     keys = [
-        key
-        for key in base
-        if key in tuned and base[key] != tuned[key] and key.rpartition(".")[2] not in without
+        key for key in base if key in tuned and base[key] != tuned[key] and without.isdisjoint(key.split("."))
     ]
     told = [f"{key} {base[key]} → {tuned[key]}" for key in keys if "drop" not in key]
     more = f", … {len(told) - 4} more" if len(told) > 4 else ""

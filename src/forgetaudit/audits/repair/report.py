@@ -106,7 +106,8 @@ def report_of(
         if best is None or from_files
         else Absent(not_measured="the remedy was not written")
     )
-    data = [half for one in opened.data for half in (one.whole, one.search, one.confirm)]
+    # The searched half was read many times over, which its counts would tell.
+    data = [one.search if behaviours is None else one.confirm for one in opened.data]
     gaps = gap_findings(
         opened.pair.base, {"tuned": opened.pair.tuned}, network, data, renamed={"tuned": name}
     )
