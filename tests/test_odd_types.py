@@ -158,6 +158,31 @@ def test_a_repair_mixes_complex_numbers_and_writes_every_type_as_it_was(tmp_path
     assert torch.allclose(out["mix"], wanted, atol=1e-4)
 
 
+def test_a_repair_of_averaged_weights_writes_these_and_leaves_the_raw_ones(tmp_path: Path) -> None:
+    pair(tmp_path, Spectral)
+    averaged = torch.load(tmp_path / "tuned.pt")
+    raw = {
+        name: tensor + 1 if tensor.is_floating_point() else tensor.clone()
+        for name, tensor in averaged.items()
+    }
+    torch.save({"state_dict": raw, "state_dict_ema": averaged}, tmp_path / "tuned.pt")
+    report = forgetaudit.repair(
+        tmp_path / "base.pt",
+        tmp_path / "tuned.pt",
+        data=str(tmp_path / "d.npz"),
+        model=Spectral,
+        out=tmp_path / "out.pt",
+        win_back="10%",
+        families=["mixture"],
+        settings=Settings(weights="ema"),
+    )
+    assert report.repair is not None
+    assert report.repair.met
+    out = torch.load(tmp_path / "out.pt")
+    assert all(torch.equal(out["state_dict"][name], tensor) for name, tensor in raw.items())
+    assert not torch.equal(out["state_dict_ema"]["one.weight"], averaged["one.weight"])
+
+
 def test_mixtures_of_complex_numbers_are_exact() -> None:
     base, tuned = torch.randn(5, 3, dtype=torch.complex64), torch.randn(5, 3, dtype=torch.complex64)
     exact = 0.7 * base.to(torch.complex128) + 0.3 * tuned.to(torch.complex128)

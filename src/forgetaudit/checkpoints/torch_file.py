@@ -26,7 +26,7 @@ class TorchFile:
     """One torch file as a Checkpoint. Importing this module imports no torch; opening a file does.
 
     The file stays mapped while it is open. A tensor that is not stored in C order is copied when it is read, one at
-    a time.
+    a time. `weights` is which of two sets was asked for.
     """
 
     format = "torch file"
@@ -34,6 +34,7 @@ class TorchFile:
     def __init__(self, path: Path, notes: Notes = (), *, weights: WeightSet | None = None) -> None:
         check_archive(path)
         self.path = path
+        self.weights = weights
         self.files: tuple[Path, ...] = (path,)
         self.metadata: dict[str, str] = {}
         self._file = RegularFile(path)

@@ -6,24 +6,25 @@ from pathlib import Path
 from typing import Any
 
 from forgetaudit.checkpoints.checkpoint import TensorInfo
-from forgetaudit.checkpoints.state_dicts import find_state_dict
+from forgetaudit.checkpoints.state_dicts import WeightSet, find_state_dict
 from forgetaudit.checkpoints.torch_archive import check_archive
 from forgetaudit.checkpoints.write_safetensors import Values
 
 __all__ = ["write_like_torch"]
 
 
-def write_like_torch(pattern: Path, target: Path, values: Values) -> None:
+def write_like_torch(pattern: Path, target: Path, values: Values, weights: WeightSet | None = None) -> None:
     """Whatever lies beside the weights, and which tensors share memory, is the pattern's. The whole file is in memory.
 
-    The file is on the disk when this returns. OSError where the disk does not take it.
+    Of raw weights and averaged ones, those of `weights` are written. The file is on the disk when this returns.
+    OSError where the disk does not take it.
     """
     import torch
 
     check_archive(pattern)
     with torch.serialization.safe_globals([argparse.Namespace]):
         content: Any = torch.load(pattern, map_location="cpu", weights_only=True)  # noqa: TID251
-    found = find_state_dict(content, lambda value: isinstance(value, torch.Tensor), pattern)
+    found = find_state_dict(content, lambda value: isinstance(value, torch.Tensor), pattern, weights)
     for name, tensor in found.tensors.items():
         if isinstance(tensor, torch.Tensor):
             _fill(name, tensor, values)

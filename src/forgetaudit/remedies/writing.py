@@ -12,6 +12,8 @@ from torch import Tensor
 from forgetaudit.checkpoints.checkpoint import Checkpoint, TensorInfo
 from forgetaudit.checkpoints.distributed import DistributedCheckpoint
 from forgetaudit.checkpoints.evidence import Kind, recognise
+from forgetaudit.checkpoints.state_dicts import WeightSet
+from forgetaudit.checkpoints.torch_file import TorchFile
 from forgetaudit.checkpoints.write_safetensors import Values, write_like_safetensors
 from forgetaudit.checkpoints.write_torch import write_like_torch
 from forgetaudit.errors import MismatchError, OutputError, listing
@@ -118,8 +120,9 @@ def write_repaired(pattern: Checkpoint, target: Path, values: Values, *, folder:
 
     An index is copied, as no tensor changes its shard. OSError where the disk does not take it.
     """
+    weights = pattern.weights if isinstance(pattern, TorchFile) else None
     if folder is None:
-        _write_file(pattern.files[0], target, values)
+        _write_file(pattern.files[0], target, values, weights)
         return
     target.mkdir()
     for source in beside(folder, pattern):
@@ -129,15 +132,15 @@ def write_repaired(pattern: Checkpoint, target: Path, values: Values, *, folder:
     for file in pattern.files:
         made = target / file.relative_to(folder)
         made.parent.mkdir(parents=True, exist_ok=True)
-        _write_file(file, made, values)
+        _write_file(file, made, values, weights)
 
 
-def _write_file(pattern: Path, target: Path, values: Values) -> None:
+def _write_file(pattern: Path, target: Path, values: Values, weights: WeightSet | None) -> None:
     match recognise(pattern):
         case Kind.INDEX:
             shutil.copyfile(pattern, target)
         case Kind.TORCH:
-            write_like_torch(pattern, target, values)
+            write_like_torch(pattern, target, values, weights)
         case Kind.SAFETENSORS:
             write_like_safetensors(pattern, target, values)
 

@@ -12,6 +12,7 @@ from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.checkpoints.digest import digest
 from forgetaudit.checkpoints.formats import open_checkpoint
 from forgetaudit.checkpoints.placing import Place, refuse_full
+from forgetaudit.checkpoints.torch_file import TorchFile
 from forgetaudit.checkpoints.write_safetensors import Values
 from forgetaudit.errors import MismatchError, OutputError, UsageError, listing
 from forgetaudit.models.adapter_files import open_adapter_weights
@@ -223,7 +224,8 @@ def _card_path(target: Path) -> Path:
 
 def _write_checked(pattern: Checkpoint, made: Path, values: Values, folder: Path | None) -> None:
     write_repaired(pattern, made, values, folder=folder)
-    with open_checkpoint(made) as again:
+    weights = pattern.weights if isinstance(pattern, TorchFile) else None
+    with open_checkpoint(made, weights=weights) as again:
         _check(again, pattern, values)
 
 
