@@ -54,8 +54,10 @@ bench: .venv/.installed-lm-eval ## every performance claim, measured here
 samples: .venv/.installed-dev ## make sample_data again, from scikit-learn's digits
 	$(BIN)/python sample_data/make_samples.py
 
-fuzz: .venv/.installed ## fuzzing of the readers: 100,000 logs (FUZZ_INPUTS), checkpoints for a minute (FUZZ_SECONDS)
-	$(BIN)/python fuzz/fuzz_logs.py $(or $(FUZZ_INPUTS),100000)
+fuzz: .venv/.installed ## fuzzing of the readers: 100,000 inputs each (FUZZ_INPUTS), checkpoints for a minute (FUZZ_SECONDS)
+	for script in $$(grep -L 'import atheris' fuzz/fuzz_*.py); do \
+		$(BIN)/python $$script $(or $(FUZZ_INPUTS),100000) || exit 1; done
 	test -x .venv-fuzz/bin/python || ($(PYTHON) -m venv .venv-fuzz && .venv-fuzz/bin/python -m pip install --quiet atheris)
-	PYTHONPATH=$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])') \
-		.venv-fuzz/bin/python fuzz/fuzz_checkpoints.py -max_total_time=$(or $(FUZZ_SECONDS),60)
+	for script in $$(grep -l 'import atheris' fuzz/fuzz_*.py); do \
+		PYTHONPATH=$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])') \
+		.venv-fuzz/bin/python $$script -max_total_time=$(or $(FUZZ_SECONDS),60) || exit 1; done

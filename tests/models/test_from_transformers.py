@@ -92,14 +92,15 @@ def test_both_spellings_of_one_vit_load_to_the_same_tensors(vit: Path, tmp_path:
         assert all(torch.equal(loaded.state[name], tensor) for name, tensor in same.state.items())
 
 
-def test_a_file_whose_every_name_is_foreign_is_refused_with_all_names(vit: Path) -> None:
+def test_a_file_whose_every_name_is_foreign_is_refused_with_the_first_names(vit: Path) -> None:
     tensors = load_file(vit / "model.safetensors")
     foreign = {f"{index}.{chr(97 + index % 3)}x": tensor for index, tensor in enumerate(tensors.values())}
     save_file(foreign, vit / "model.safetensors")
     said = refused(vit)
     assert "missing in the file (40)" in said
     assert "in the file but not in the model (40)" in said
-    assert "vit.layernorm.bias" in said
+    assert "vit.embeddings.cls_token" in said
+    assert said.count("… 35 more") == 2
 
 
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.module.", "net.vit_of_mine."])

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from forgetaudit.checkpoints.regular_file import RegularFile
 from forgetaudit.checkpoints.strict_json import parse_array
 from forgetaudit.errors import UnreadableCheckpoint, UnsafeCheckpoint
+from forgetaudit.paths import looked_up
 
 __all__ = ["MODULES", "Module", "read_modules"]
 
@@ -54,4 +55,4 @@ def _module(entry: object, root: Path, path: Path) -> Module:
             f"{path} points outside of its folder: {where}",
             hint="do not use this folder: nothing but a mistake or an attack writes such a path",
         )
-    return Module(kind=kind.rpartition(".")[2], folder=root / parts)
+    return Module(kind=kind.rpartition(".")[2], folder=looked_up(root / parts))

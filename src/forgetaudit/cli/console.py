@@ -19,7 +19,7 @@ from rich.progress import (
 )
 
 from forgetaudit.errors import AuditError, OutputError
-from forgetaudit.renderers.escapes import printable
+from forgetaudit.renderers.escapes import clipped, printable
 from forgetaudit.renderers.numbers import size
 from forgetaudit.renderers.terminal import one_line
 
@@ -36,6 +36,11 @@ __all__ = [
     "unwritable",
     "write_out",
 ]
+
+
+# Beyond, nobody reads what is to be done about it.
+_MOST_DETAILS = 12
+_MOST_CHARACTERS = 1000
 
 
 def open_streams() -> None:
@@ -112,7 +117,11 @@ def note(text: str) -> None:
 def error(problem: AuditError) -> None:
     """Fact, details, hint."""
     hint = [f"hint: {problem.hint}"] if problem.hint else []
-    lines = "\n".join([f"error: {problem.fact}", *problem.details, *hint]).splitlines()
+    more = len(problem.details) - _MOST_DETAILS
+    details = [*problem.details[:_MOST_DETAILS], *([f"… {more} more lines"] if more > 0 else [])]
+    lines = "\n".join(
+        clipped(text, _MOST_CHARACTERS) for text in (f"error: {problem.fact}", *details, *hint)
+    ).splitlines()
     for line in (lines[0], *(f"  {line}" for line in lines[1:])):
         _to_stderr(printable(line))
 

@@ -25,7 +25,6 @@ _EXTRA = {
     "peft": "LoRA, DoRA, IA³ and other adapters",
     "timm": "models of timm directories",
     "lm_eval": "tasks of lm-eval",
-    "lightning": "callbacks for training with Lightning",
 }
 
 REFUSED = 2

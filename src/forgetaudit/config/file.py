@@ -111,7 +111,8 @@ def _toml(path: Path) -> dict[str, Any]:
         raise ConfigError(error.fact, details=error.details, hint=hint) from None
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    # Also a number of more digits than Python reads, and lists in lists without end.
+    except (ValueError, RecursionError) as error:
         raise ConfigError(
             f"{path} is not valid TOML", details=[str(error)], hint="correct that line, or pass --no-config"
         ) from error

@@ -13,7 +13,6 @@ _EXTRAS = {
     "transformers": "transformers",
     "peft": "transformers",
     "lm_eval": "lm-eval",
-    "lightning": "lightning",
 }
 # A plain `pip install timm` brings the newest torchvision, which replaces torch by the newest one.
 _TIMM_RECIPE = (

@@ -140,13 +140,13 @@ def _other_shapes(checkpoint: Checkpoint, landing: Landing, names: set[str]) -> 
 
 
 def _refuse_misfits(checkpoint: Checkpoint, landing: Landing, *, kept: set[str]) -> None:
-    """All of the names in one message: half a list would have to be asked for again."""
+    """What found no place, of every kind the first few: the rest is of the same."""
     shapes = {name: list(tensor.shape) for name, tensor in landing.model.state_dict().items()}
     missing = [name for name in landing.missing if name not in kept]
     odd = [f"{name} {shapes.get(name, '')}" for name in landing.mismatched if name not in kept]
     unexpected = [] if kept else list(landing.unexpected)
     details = [
-        listing(label, names, shown=len(names))
+        listing(label, names, shown=5)
         for label, names in (
             ("missing in the file", missing),
             ("in the file but not in the model", unexpected),

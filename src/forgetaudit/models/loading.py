@@ -156,14 +156,14 @@ def _refuse_misfits(
     reshaped = dict(alignment.reshaped)
     details = []
     if gone := [name for name in missing if name not in reshaped]:
-        details.append(listing("missing in the file", gone, shown=len(gone)))
+        details.append(listing("missing in the file", gone, shown=5))
     unexpected = [name for name in alignment.only_right if not (grafted and _lies_in_head(name, grafted))]
     if unexpected:
-        details.append(listing("in the file but not in the model", unexpected, shown=len(unexpected)))
+        details.append(listing("in the file but not in the model", unexpected, shown=5))
     if odd := [
         f"{name} {list(checkpoint.tensors[reshaped[name]].shape)}" for name in missing if name in reshaped
     ]:
-        details.append(listing("with another shape than the model's", odd, shown=len(odd)))
+        details.append(listing("with another shape than the model's", odd, shown=5))
     if details:
         raise MismatchError(
             f"{checkpoint.path} does not fit the model",

@@ -7,6 +7,7 @@ from typing import Any
 from forgetaudit.checkpoints.regular_file import RegularFile
 from forgetaudit.checkpoints.strict_json import parse_object
 from forgetaudit.errors import UnreadableCheckpoint
+from forgetaudit.paths import looked_up
 
 __all__ = ["folder_of", "read_sidecar"]
 
@@ -21,7 +22,8 @@ def folder_of(path: Path) -> Path:
 
 def read_sidecar(folder: Path, name: str) -> Mapping[str, Any] | None:
     """The JSON object in `folder/name`; None where there is no such file. UnreadableCheckpoint if it is damaged."""
-    path = folder / name
+    # The folder may be one that another file names.
+    path = looked_up(folder / name)
     if not path.exists():
         return None
     file = RegularFile(path)
