@@ -8,7 +8,16 @@ import pytest
 import torch
 from tests.reference import budget as reference
 
-from forgetaudit.budget.bounds import adam_factors, limit_factor, sgd_distance, travel
+from forgetaudit.budget.bounds import (
+    Factors,
+    adam_factors,
+    furthest,
+    inflation,
+    limit_factor,
+    sgd_distance,
+    travel,
+)
+from forgetaudit.budget.rates import Rates
 
 COSINE = [0.005 * (1 + math.cos(math.pi * (t - 1) / 200)) for t in range(1, 201)]
 WARM = [0.001 * min(t / 10, (120 - t) / 110) for t in range(1, 120)]
@@ -174,3 +183,88 @@ def test_sgd_attains_it_where_gradients_keep_their_direction(options: dict[str, 
         **options,
     )
     assert float(went.norm()) == pytest.approx(limit, rel=1e-12)
+
+
+@pytest.mark.parametrize("betas", PAIRS)
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_the_furthest_of_all_steps_is_the_bound_where_it_only_grows(
+    betas: tuple[float, float], decay: float
+) -> None:
+    ours = furthest(COSINE, Factors.of_adam(*betas), decay)
+    assert ours.of(0.7) >= bound(COSINE, betas, decay, 0.7) * (1 - 1e-12)
+    assert ours.of(0.7) == pytest.approx(bound(COSINE, betas, decay, 0.7), rel=1e-3)
+
+
+def test_averages_of_all_steps_stay_within_the_furthest_of_them() -> None:
+    # Decay takes back at the end what the first steps went.
+    rates, betas, decay = [1.0] * 3 + [0.09] * 60, (0.9, 0.999), 10.0
+    start, weight, highest = 0.0, torch.zeros(2), 0.0
+    went = [
+        float(reference.moved(torch.optim.AdamW, weight, rates[:n], worst(betas), betas=betas, eps=1e-30, weight_decay=decay, foreach=False)[0])
+        for n in range(1, len(rates) + 1)
+    ]  # fmt: skip
+    limit = furthest(rates, Factors.of_adam(*betas), decay).of(start)
+    highest = max(map(abs, went))
+    assert highest <= limit
+    assert highest > bound(rates, betas, decay, start)
+
+
+def test_equal_steps_at_once_are_the_same_as_one_by_one() -> None:
+    every = [0.01] * 300 + [0.003] * 200_000
+    rates = Rates([(0.01, 300), (0.003, 200_000)])
+    for decay in (0.0, 0.05):
+        one_by_one = travel(every, None, decay)
+        at_once = furthest(rates, None, decay)
+        assert at_once.of(0.5) == pytest.approx(one_by_one.of(0.5), rel=1e-9)
+    options: dict[str, Any] = {"momentum": 0.9, "decay": 0.01, "base_norm": 2.0, "nesterov": True}
+    slow = sgd_distance([0.001 + 1e-12 * (at % 2) for at in range(2_000)], [1.0] * 2_000, **options)
+    assert sgd_distance(Rates([(0.001, 2_000)]), Rates([(1.0, 2_000)]), **options) == pytest.approx(
+        slow, rel=1e-6
+    )
+
+
+def test_adam_whose_first_beta_changes_stays_within_the_bound_of_its_range() -> None:
+    draw = torch.Generator().manual_seed(2)
+    noise = torch.randn(len(WARM) + 1, 64, generator=draw, dtype=torch.float64)
+    limit = furthest(WARM, Factors.of_adam(0.95, 0.99, 0.6)).reach
+    for kind in (lambda t: noise[t] ** 3, lambda t: noise[0] * 1.04**t, lambda t: noise[0] * (t % 9 == 0)):
+        weights = torch.nn.Parameter(torch.zeros(64, dtype=torch.float64))
+        optimizer = torch.optim.AdamW([weights], betas=(0.95, 0.99), weight_decay=0.0, foreach=False)
+        for step, rate in enumerate(WARM, 1):
+            lowest = 0.95 if step % 7 < 4 else 0.6
+            optimizer.param_groups[0] |= {"lr": rate, "betas": (lowest, 0.99)}
+            weights.grad = kind(step)
+            optimizer.step()
+        assert float(weights.detach().abs().max()) <= limit
+
+
+def test_an_adam_that_starts_again_on_the_way_stays_within_the_bound_of_one_that_does_not() -> None:
+    rates, betas = [1e-3] * 60, (0.9, 0.95)
+    limit = furthest(rates, Factors.of_adam(*betas)).reach
+    parts = [float(reference.moved(torch.optim.AdamW, torch.zeros(2), [1e-3] * n, worst(betas), betas=betas, eps=1e-30, weight_decay=0.0, foreach=False).abs().max()) for n in (25, 35)]  # fmt: skip
+    assert sum(parts) <= limit
+
+
+def test_rounding_the_averages_adds_little_to_usual_betas_and_much_to_others() -> None:
+    assert inflation(0.9, 0.999, 2.0**-24, 10**6) - 1 < 1e-5
+    assert inflation(0.9, 0.999, 2.0**-8, 10**6) < 1.25
+    assert inflation(0.999, 0.999, 2.0**-8, 10**6) == math.inf
+
+
+def test_an_8_bit_average_of_squares_that_vanishes_beside_a_large_one_bounds_nothing() -> None:
+    """Why there is no bound: a blockwise map of 256 values, the smallest of them 1e-7 or so of the largest."""
+    levels = torch.cat([torch.zeros(1), torch.logspace(-7, 0, 255, dtype=torch.float64)])
+
+    def stored(average: torch.Tensor) -> torch.Tensor:
+        scaled = average.abs() / average.abs().max()
+        nearest = levels[(scaled[:, None] - levels).abs().argmin(dim=1)]
+        return average.sign() * nearest * average.abs().max()
+
+    first, second, steps = torch.zeros(2, dtype=torch.float64), torch.zeros(2, dtype=torch.float64), []
+    for gradient in (torch.tensor([1e4, 1e-1]), torch.tensor([1e4, 0.0])):
+        first = 0.9 * stored(first) + 0.1 * gradient if steps else 0.1 * gradient.double()
+        second = 0.999 * stored(second) + 0.001 * gradient**2 if steps else 0.001 * gradient.double() ** 2
+        t = len(steps) + 1
+        steps.append(float((first / (1 - 0.9**t) / ((second / (1 - 0.999**t)).sqrt() + 1e-8))[1]))
+    assert steps[0] == pytest.approx(1.0, abs=1e-6)
+    assert steps[1] > 1e5

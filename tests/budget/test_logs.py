@@ -332,3 +332,111 @@ def test_a_log_beside_one_of_several_weights_is_not_taken_for_theirs(tmp_path: P
     assert clues_beside(tmp_path / "model.safetensors")
     (tmp_path / "other.safetensors").write_bytes(b"")
     assert clues_beside(tmp_path / "model.safetensors") == ()
+
+
+def group(**options: Any) -> dict[str, Any]:
+    return {"params": [0], "lr": 0.1, "weight_decay": 0.0} | options
+
+
+ADAM = {"betas": (0.9, 0.999), "eps": 1e-8}
+AVERAGES = {"exp_avg": torch.ones(2), "exp_avg_sq": torch.ones(2), "step": torch.tensor(3.0)}
+
+
+@pytest.mark.parametrize(
+    ("options", "kept", "name"),
+    [
+        (ADAM, {"state1": torch.ones(2), "qmap1": torch.ones(2), "absmax1": torch.ones(1), "step": 3}, "8-bit Adam"),
+        (ADAM, {"state1": torch.ones(2), "state2": torch.ones(2), "step": 3}, "an optimizer of bitsandbytes"),
+        ({"scale_parameter": True, "relative_step": True}, {"exp_avg_sq_row": torch.ones(2)}, "Adafactor"),
+        ({"momentum": 0.95, "nesterov": True, "ns_steps": 5}, {"momentum_buffer": torch.ones(2)}, "Muon"),
+        (ADAM | {"rank": 4, "update_proj_gap": 200, "proj_type": "std"}, AVERAGES, "GaLore"),
+        ({"momentum": 0.9, "beta": 0.0, "eps": 1e-30}, {"accumulator_0": torch.ones(2)}, "SM3"),
+        ({"momentum": 0.0, "epsilon": 1e-4}, {"precond_0": torch.ones(2, 2)}, "Shampoo"),
+        (ADAM | {"weight_lr_power": 2.0, "train_mode": True, "k": 3}, {"z": torch.ones(2)}, "a schedule-free optimizer"),
+        (ADAM | {"d_coef": 1.0, "d0": 1e-6, "growth_rate": 2.0}, AVERAGES, "Prodigy"),
+        (ADAM | {"d0": 1e-6, "growth_rate": 2.0}, AVERAGES, "D-Adaptation"),
+        (ADAM | {"precondition_frequency": 10}, AVERAGES, "SOAP"),
+        (ADAM | {"trust_clip": False, "always_adapt": False}, AVERAGES, "LAMB"),
+        ({"momentum": 0.9, "nesterov": False, "trust_coefficient": 1e-3}, {"momentum_buffer": torch.ones(2)}, "LARS"),
+        ({"betas": (0.9, 0.99), "caution": True}, {"exp_avg": torch.ones(2)}, "a cautious optimizer"),
+    ],
+)  # fmt: skip
+def test_what_no_bound_is_known_for_is_named_and_not_taken_for_adam(
+    options: dict[str, Any], kept: dict[str, Any], name: str, tmp_path: Path
+) -> None:
+    torch.save({"state": {0: kept}, "param_groups": [group(**options)]}, tmp_path / "optimizer.pt")
+    found = settle(Clues(peak=0.1), *clues_of(tmp_path))
+    assert isinstance(found, NotMeasured)
+    assert found.reason.startswith(f"no bound is known for {name}")
+
+
+@pytest.mark.parametrize(
+    "name", ["adamw_bnb_8bit", "Adafactor", "torch.optim.Muon", "galore_adamw", "prodigy"]
+)
+def test_a_log_that_names_such_a_one_is_not_described_by_adams_settings(name: str, tmp_path: Path) -> None:
+    (tmp_path / "log.json").write_text(json.dumps({"optim": name, "learning_rates": [0.1, 0.2]}))
+    found = settle(Clues(), *clues_of(tmp_path / "log.json"))
+    assert isinstance(found, NotMeasured)
+    assert found.reason.startswith(f"no bound is known for {name}")
+
+
+@pytest.mark.parametrize("name", ["adamw_torch_fused", "AdamW", "torch.optim.AdamW", "adamw_apex_fused"])
+def test_other_spellings_of_adamw_are_adamw(name: str, tmp_path: Path) -> None:
+    (tmp_path / "log.json").write_text(json.dumps({"optim": name, "learning_rates": [0.1, 0.2]}))
+    assert told(tmp_path / "log.json").optimizer == "adamw"
+
+
+def test_an_optimizers_averages_tell_what_the_weights_were_kept_in(tmp_path: Path) -> None:
+    path = saved(tmp_path, torch.optim.AdamW([torch.nn.Parameter(torch.ones(3, dtype=torch.bfloat16))]))
+    run = told(path, asked=Clues(peak=0.1))
+    assert run.dtype == "bfloat16"
+
+
+def test_a_rate_that_one_cycle_reaches_later_is_the_peak(tmp_path: Path) -> None:
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.ones(3))], betas=(0.9, 0.999))
+    torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.5, total_steps=9)
+    run = told(saved(tmp_path, optimizer), asked=Clues(n_steps=9, logged={1: 0.02, 9: 0.01}))
+    assert max(run.groups[0].rates) == 0.5
+    assert (run.groups[0].lowest, run.groups[0].betas) == (0.85, (0.95, 0.999))
+
+
+def test_the_steps_of_a_table_that_start_again_are_added_up(tmp_path: Path) -> None:
+    rows = [f"{step},0.{step}" for step in (1, 2, 3, 1, 2)]
+    (tmp_path / "log.csv").write_text("\n".join(["step,lr", *rows]))
+    run = told(tmp_path / "log.csv")
+    assert run.groups[0].rates == (0.1, 0.2, 0.3, 0.1, 0.2)
+    assert run.notes == ("the steps of log.csv start again on the way: its parts were added up",)
+
+
+@pytest.mark.parametrize("order", [(3, 2, 1), (2, 1, 3), (1, 2, 3)])
+def test_rows_that_are_only_out_of_order_are_sorted(order: tuple[int, ...], tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("\n".join(["step,lr", *(f"{step},0.{step}" for step in order)]))
+    run = told(tmp_path / "log.csv")
+    assert run.groups[0].rates == (0.1, 0.2, 0.3)
+    assert run.notes == ()
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "lion"])
+def test_a_billion_steps_take_no_memory_that_grows_with_them(schedule: Any, optimizer: str) -> None:
+    asked = Clues(peak=1e-9, n_steps=10**9, schedule=schedule, n_warmup=10**6, optimizer=optimizer, clip=1.0)
+    run = settle(asked)
+    assert isinstance(run, Run)
+    assert run.n_steps == 10**9
+    assert len(run.groups[0].rates.stretches) <= 10_001
+
+
+def test_a_long_schedule_in_blocks_is_nowhere_below_the_short_one() -> None:
+    for name in ("linear", "cosine"):
+        rates = scheduled(name, 1.0, 10**7, 10**5)  # type: ignore[arg-type]
+        total = sum(rate * n for rate, n in rates.stretches)
+        assert rates.n_steps == 10**7
+        # Warm-up and decay take half of the peak on average.
+        assert 0.5 * 10**7 <= total <= 0.5 * 10**7 * 1.001
+        assert max(rate for rate, _ in rates.stretches) == 1.0
+
+
+def test_a_plan_of_more_steps_than_any_run_takes_is_left_out_and_said(tmp_path: Path) -> None:
+    run = told(state(tmp_path, {1: 0.1}, max_steps=2**64))
+    assert run.n_planned is None
+    assert run.notes == ("max_steps in trainer_state.json is more than any run takes, and was left out",)

@@ -55,6 +55,14 @@ SAMPLES: tuple[Any, ...] = (
     [written.rolling_line(i, -80.0 - i, 20) for i in range(4)],
     [written.last_word_line(i, -1.5, greedy=i > 2) for i in range(4)],
     [written.generated_line(i, right=i > 2) for i in range(4)],
+    # What lies beside them, and is no log of answers: a summary of results.
+    [
+        {
+            "results": {"arc": {"acc,none": 0.5, "acc_stderr,none": 0.1}},
+            "configs": {},
+            "n-samples": {"arc": {"original": 9}},
+        }
+    ],
 )
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -9,7 +10,14 @@ from safetensors.torch import save_file
 from forgetaudit.budget.bounds import Travel, adam_factors, travel
 from forgetaudit.checkpoints.align import align
 from forgetaudit.checkpoints.formats import open_checkpoint
-from forgetaudit.weights.budget_used import Rounding, Used, coordinate_share, norm_share, rounding
+from forgetaudit.weights.budget_used import (
+    Rounding,
+    Used,
+    coordinate_share,
+    fewer_bits,
+    norm_share,
+    rounding,
+)
 from forgetaudit.weights.distance import measure_weights
 
 RATES = [1e-3] * 400
@@ -106,3 +114,30 @@ def test_a_norm_beyond_its_bound_is_refuted() -> None:
     assert norm_share(0.5, 1.0, 1.0, rounded, 10) == Used(share=0.5, refuted=False)
     assert norm_share(1.01, 1.0, 1.0, rounded, 10).refuted
     assert norm_share(0.0, 1.0, 0.0, rounded, 10) == Used(share=0.0, refuted=False)
+
+
+@pytest.mark.parametrize(("dtype", "name"), [(torch.bfloat16, "bfloat16"), (torch.float16, "float16")])
+def test_16_bit_training_that_was_saved_as_float32_is_seen_from_the_values(
+    dtype: torch.dtype, name: str, tmp_path: Path
+) -> None:
+    torch.manual_seed(4)
+    start = torch.randn(40, 30).to(dtype)
+    bound = travel(RATES, adam_factors(0.9, 0.999), 0.01)
+    tuned = pure(dtype, start, one_way=True).float()
+    assert not used(tmp_path, start.float(), tuned, bound).refuted
+    with (
+        open_checkpoint(tmp_path / "base.safetensors") as a,
+        open_checkpoint(tmp_path / "tuned.safetensors") as b,
+    ):
+        (row,) = measure_weights(a, b, align(a, b)).tensors
+        assert fewer_bits(row, b) == name
+    save_file({"w": tuned + 1e-6 * torch.randn_like(tuned)}, tmp_path / "other.safetensors")
+    with open_checkpoint(tmp_path / "other.safetensors") as b:
+        assert fewer_bits(row, b) is None
+
+
+def test_each_step_rounds_what_the_steps_before_have_rounded() -> None:
+    """A weight that every step rounds up by half an ulp grows like (1 + u)ᵀ, and the slack covers it."""
+    rounded = Rounding(written="bfloat16", saved="float32", n_steps=400)
+    grown = (1 + 2.0**-8) ** 400 - 1
+    assert float(rounded.slack(np.asarray(1.0), np.asarray(0.0))) >= grown

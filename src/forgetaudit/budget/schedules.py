@@ -11,7 +11,7 @@ __all__ = ["SCHEDULES", "fill_gaps", "has_every_step", "has_gap_at_peak", "rises
 
 SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
 # A longer schedule is taken in so many blocks of steps, each at its highest rate: a bound all the same.
-_BLOCKS = 100_000
+_EXACT, _BLOCKS = 100_000, 10_000
 
 
 def scheduled(
@@ -29,7 +29,7 @@ def _blocks(schedule: Schedule, peak: float, n_steps: int, n_warmup: int, n_want
     if schedule == "constant" and n_warmup == 0:
         yield peak, n_wanted
         return
-    each = -(-n_wanted // _BLOCKS) or 1
+    each = 1 if n_wanted <= _EXACT else -(-n_wanted // _BLOCKS)
     for start in range(1, n_wanted + 1, each):
         stop = min(start + each - 1, n_wanted)
         ends = [_share(schedule, step, n_steps, n_warmup) for step in (start, stop)]

@@ -124,7 +124,7 @@ def _said(trace: TraceSection, data: str) -> Iterator[Line]:
     if lowest := lowest_words(trace):
         yield _row("lowest CKA", lowest)
     if used := budget_words(trace):
-        yield _row("budget", used, ", of how far the optimizer can have gone")
+        yield _row("budget", used, ", of what the log, and what it leaves to assume, allow")
     yield _row("power law", *forecast_words(trace.forecasts[trace.summaries.index(summary)]))
     if isinstance(trace.target, Absent):
         yield _row("target", f"not measured: {trace.target.not_measured}")

@@ -170,7 +170,10 @@ def _way_notes(trace: TraceSection, n_shown: int) -> Iterator[str]:
         "checkpoint before; net/path: the distance over the sum of all moves, 1 for a straight way."
     )
     if any(isinstance(point.budget_used, float) for point in trace.points):
-        yield "Budget: how much of what the optimizer can have moved any weight was moved; a bound."
+        yield (
+            "Budget: how much of what the optimizer can have moved any weight was moved; a bound by the log and by what"
+            " it leaves to assume, which `forgetaudit weights` lists."
+        )
     yield left_out(len(trace.points) - n_shown, "checkpoint")
 
 
@@ -198,7 +201,9 @@ def run_table(trace: TraceSection) -> Table:
     if lowest := lowest_words(trace):
         told.append(("lowest CKA", f"{lowest}; a diagnostic"))
     if used := budget_words(trace):
-        told.append(("drift budget", f"{used}, of how far the optimizer can have gone; a bound"))
+        told.append(
+            ("drift budget", f"{used}, of what the log, and what it leaves to assume, allow; a bound")
+        )
     for summary, forecast in zip(trace.summaries, trace.forecasts, strict=True):
         told.append((f"power law on {summary.data}", "".join(forecast_words(forecast))))
     if isinstance(trace.target, Absent):

@@ -39,8 +39,8 @@ def over_budget(facts: Facts, budget: BudgetSection) -> Iterator[Finding]:
             facts,
             "not-explained-by-settings",
             f"the weights are not explained by the assumed settings: {_how_far(budget)}",
-            f"assumed, and not proved by any file: {'; '.join(budget.assumed)}. Check that BASE is what training began"
-            " from, and say what you know of the run: --log, --optimizer, --lr, --betas",
+            "the budget lines list what no file proves: say what you know of the run (--log, --optimizer, --lr,"
+            " --betas), and check that BASE is what training began from",
             severity="medium",
             evidence=evidence,
         )

@@ -52,7 +52,8 @@ class TracePoint(Part):
 
     `distance` is ‖θ − θ₀‖ over the parameters, `relative` that over ‖θ₀‖, `moved` the distance from the checkpoint
     before, `net_over_path` the distance over the sum of all moves so far: 1 for a straight way, less for detours.
-    `budget_used` is how much of what the optimizer can have moved any weight, by the run's own log, was moved.
+    `budget_used` is how much of what the optimizer can have moved any weight was moved, by the run's own log and by
+    what had to be assumed beside it.
     `lowest_cka` is that of the layer `lowest_layer`; `layers` has all of them, in the network's order.
     `outcome` is what the rules come to on this checkpoint.
     """
