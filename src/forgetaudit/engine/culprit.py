@@ -22,8 +22,8 @@ KEEPS = "keeps something from call to call"
 def what_differs(copy: Copy, batch: Batch, call: Call) -> str:
     """The module, and what it does: with the same random numbers it keeps something, without them it draws some.
 
-    In the order in which calls end, the first difference is where it arises. Memory: what all modules return for
-    `batch`, three times.
+    The first difference, in what modules were given and returned, is where it arises. Memory: three times all of
+    that for `batch`.
     """
     modules, random = dict(copy.model.named_modules()), copy.random
     seen: list[_Recorder] = []
@@ -38,7 +38,11 @@ def what_differs(copy: Copy, batch: Batch, call: Call) -> str:
     ):
         path = _first_difference(first.calls, second.calls)
         if path is not None:
-            return f"module {path} ({type(modules[path]).__name__}) {what}" if path else f"it {what}"
+            return (
+                f"module {path} ({type(modules[path]).__name__}) {what}"
+                if path
+                else f"its own forward {what}"
+            )
     return "it is not seen where"
 
 
@@ -50,11 +54,15 @@ def kept(answer: Any) -> Any:
 
 
 class _Recorder:
-    """A Watch that writes down what every module returned, in the order in which calls ended."""
+    """A Watch that writes down, in order, what every module was given and what it returned.
+
+    Each stands under the module whose code made it: what a module is given is made by its caller.
+    """
 
     def __init__(self, paths: Mapping[str, nn.Module]) -> None:
         self.calls: list[tuple[str, Any]] = []
         self._paths = tuple(paths)
+        self._under_way: list[str] = []
 
     def begin(self, variant: str, journal: Journal, arguments: Mapping[int, tuple[Tensor, Tensor]]) -> None:
         """A pass begins."""
@@ -64,7 +72,10 @@ class _Recorder:
         return {path: partial(self._visit, path, reads.get(path)) for path in self._paths}
 
     def _visit(self, path: str, read: Read | None, forward: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        self.calls.append((self._under_way[-1] if self._under_way else "", kept((args, kwargs))))
+        self._under_way.append(path)
         output = forward(*args, **kwargs)
+        self._under_way.pop()
         if read is not None:
             read(output)
         self.calls.append((path, kept(output)))
@@ -72,7 +83,7 @@ class _Recorder:
 
 
 def _first_difference(first: list[tuple[str, Any]], second: list[tuple[str, Any]]) -> str | None:
-    for (path, output), (other_path, other) in zip(first, second, strict=False):
-        if path != other_path or not alike(output, other):
+    for (path, made), (other_path, other) in zip(first, second, strict=False):
+        if path != other_path or not alike(made, other):
             return path
     return None if len(first) == len(second) else ""
