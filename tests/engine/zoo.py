@@ -1,6 +1,7 @@
 """Networks that keep something where the engine cannot see it, draw random numbers, or only look as if they did."""
 
 import random
+import warnings
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -414,6 +415,14 @@ class Normalises(Middle):
         return self.drop(self.norm(y))
 
 
+def by_a_hook(name: str) -> nn.Module:
+    """As PyTorch normalised weights before it had parametrizations."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        normalised: nn.Module = getattr(nn.utils, name)(nn.Linear(D, D))
+    return normalised
+
+
 EXACT: dict[str, Callable[[], nn.Module]] = {
     **{
         kind.__name__: (lambda kind=kind: between(kind()))
@@ -424,5 +433,7 @@ EXACT: dict[str, Callable[[], nn.Module]] = {
     },
     "weight norm": lambda: between(parametrizations.weight_norm(nn.Linear(D, D))),
     "spectral norm": lambda: between(parametrizations.spectral_norm(nn.Linear(D, D))),
+    "weight norm by a hook": lambda: between(by_a_hook("weight_norm")),
+    "spectral norm by a hook": lambda: between(by_a_hook("spectral_norm")),
     "orthogonal": lambda: between(parametrizations.orthogonal(nn.Linear(D, D))),
 }  # fmt: skip

@@ -130,7 +130,7 @@ def _unregistered(module: nn.Module) -> Iterator[tuple[str, Place | None, Tensor
     if isinstance(module, nn.RNNBase):
         return  # its list of flat weights follows its parameters by itself
     for attribute, value in vars(module).items():
-        if attribute in _REGISTRIES:
+        if attribute in _REGISTRIES or _is_made_anew(module, attribute):
             continue
         entries: list[tuple[Place | None, Any]]
         match value:
@@ -145,6 +145,14 @@ def _unregistered(module: nn.Module) -> Iterator[tuple[str, Place | None, Tensor
             case _:
                 continue
         yield from ((attribute, place, entry) for place, entry in entries if isinstance(entry, Tensor))
+
+
+def _is_made_anew(module: nn.Module, attribute: str) -> bool:
+    """Whether a hook makes it of a parameter before each call, as `torch.nn.utils.spectral_norm` does.
+
+    Until the first call it lies in the memory of the parameter.
+    """
+    return f"{attribute}_orig" in module._parameters and bool(module._forward_pre_hooks)
 
 
 def _storage(tensor: Tensor) -> int:
