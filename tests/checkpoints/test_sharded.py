@@ -11,6 +11,7 @@ from forgetaudit.checkpoints import sharded
 from forgetaudit.checkpoints.formats import open_checkpoint
 from forgetaudit.checkpoints.sharded import ShardedCheckpoint
 from forgetaudit.errors import UnreadableCheckpoint, UnsafeCheckpoint
+from forgetaudit.gaps import gaps_in
 
 
 def index(folder, weight_map, metadata=None):
@@ -142,7 +143,8 @@ def test_a_tensor_the_index_does_not_name_is_left_out_and_said(tmp_path):
     save_file({"a": torch.zeros(2), "stale": torch.zeros(2)}, tmp_path / "a.safetensors")
     with ShardedCheckpoint(index(tmp_path, {"a": "a.safetensors"})) as checkpoint:
         assert list(checkpoint.tensors) == ["a"]
-        assert checkpoint.notes == ("left out, as the index does not name them there (1): stale",)
+        (gap,) = gaps_in(checkpoint.notes)
+        assert (gap.holds, gap.evidence) == ("everything", {"not_read": ["stale"]})
 
 
 def test_a_shard_that_was_never_fetched_says_so(tmp_path):

@@ -8,6 +8,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from forgetaudit.checkpoints.checkpoint import DTYPE_BITS
+from forgetaudit.checkpoints.header import _DTYPES
 from forgetaudit.cli import main
 from forgetaudit.report.integrity import inconsistencies
 from forgetaudit.report.report import AuditReport
@@ -191,3 +193,83 @@ def test_every_output_says_it() -> None:
     found = json.loads(Path("report.json").read_text("utf-8"))
     (note,) = [one for one in found["findings"] if one["id"] == "tensors-not-compared"]
     assert (note["holds"], list(note["evidence"]["tensors"])) == ("tensors", [left])
+
+
+def made_by_torch() -> dict[str, tuple[Tensor, Tensor]]:
+    """Two tensors of other bytes, of every dtype that torch can save."""
+    found = {}
+    for dtype in {one for one in vars(torch).values() if isinstance(one, torch.dtype)}:
+        try:
+            size = torch.empty(0, dtype=dtype).element_size()
+            raw = torch.ones(8, 8 * size, dtype=torch.uint8)
+            sides = raw.view(dtype), torch.zeros_like(raw).view(dtype)
+            torch.save(sides, "probe.pt")
+            torch.load("probe.pt", weights_only=True)
+        except Exception:  # a dtype of which torch itself has no more than the name
+            continue
+        found[str(dtype)] = sides
+    return found
+
+
+def test_every_dtype_of_torch_is_measured_or_named(capsys: pytest.CaptureFixture[str]) -> None:
+    pairs = made_by_torch()
+    assert len(pairs) > 20
+    for dtype, (one, other) in pairs.items():
+        torch.save(net(a__weight=one), "base.pt")
+        torch.save(net(a__weight=other), "tuned.pt")
+        code = main(
+            ["weights", "base.pt", "tuned.pt", "--max-distance", "1e-9", "--output", "json=report.json"]
+        )
+        said = capsys.readouterr()
+        if code == 2:
+            assert dtype in said.err, dtype
+            continue
+        report = AuditReport.load(Path("report.json"))
+        is_named = "a.weight" in said.out.splitlines()[2] and outcome(report)[0] == "inconclusive"
+        assert is_named or outcome(report)[0] == "fail", dtype
+
+
+@pytest.mark.parametrize("tag", list(_DTYPES))
+def test_every_dtype_of_safetensors_is_measured_or_named(
+    tag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    n_bytes = 64 * DTYPE_BITS[_DTYPES[tag]] // 8
+    for name, byte in (("base", b"\x3f"), ("tuned", b"\0")):
+        head = json.dumps({
+            "a.weight": {"dtype": tag, "shape": [8, 8], "data_offsets": [0, n_bytes]},
+            "b.weight": {"dtype": "F32", "shape": [8], "data_offsets": [n_bytes, n_bytes + 32]},
+        }).encode()  # fmt: skip
+        data = byte * n_bytes + b"\0\0\200\77" * 8
+        Path(f"{name}.safetensors").write_bytes(len(head).to_bytes(8, "little") + head + data)
+    main(
+        [
+            "weights",
+            "base.safetensors",
+            "tuned.safetensors",
+            "--max-distance",
+            "1e-46",
+            "--output",
+            "json=r.json",
+        ]
+    )
+    report = AuditReport.load(Path("r.json"))
+    is_named = "a.weight" in capsys.readouterr().out.splitlines()[2] and outcome(report)[0] == "inconclusive"
+    assert is_named or outcome(report)[0] == "fail"
+
+
+def test_complex_matrices_have_no_spectrum_and_no_budget() -> None:
+    """Both speak of real numbers."""
+    turn = torch.randn(64, 64, dtype=torch.complex64)
+    words = "--spectrum", "--optimizer", "adamw", "--lr", "1e-9", "--train-steps", "1"
+    report = judged(net(turn__weight=turn), net(turn__weight=turn * 1.01), *words)
+    assert "turn.weight" not in {row.tensor for row in report.weights[0].forensics.spectra}  # type: ignore[index,union-attr]
+    assert not any(found.id == "log-refuted" for found in report.findings)
+
+
+def test_quantised_matrices_have_no_budget() -> None:
+    """Rounding moved them, and no optimizer."""
+    codes, scale = (50 * torch.randn(64, 64)).to(torch.float8_e4m3fn), torch.tensor(0.5)
+    coded = net(l__weight=codes, l__weight_scale=scale)
+    plain = net(l__weight=codes.float() * scale * 1.01)
+    report = judged(plain, coded, "--optimizer", "adamw", "--lr", "1e-9", "--train-steps", "1")
+    assert not any(found.id == "log-refuted" for found in report.findings)

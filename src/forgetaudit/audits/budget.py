@@ -141,6 +141,8 @@ def _why_not(row: TensorChange) -> str | None:
         return "its shape changed"
     if row.tuned is None or row.tuned.dtype not in HALF_ULP:
         return "its numbers are not real floating ones"
+    if row.tuned.stored is not None or (row.base is not None and row.base.stored is not None):
+        return "its numbers were rounded when they were quantised"
     sums = row.sums
     if (
         sums is None

@@ -28,7 +28,7 @@ from forgetaudit.weights.groups import layer_of
 from forgetaudit.weights.low_rank import LowRank
 from forgetaudit.weights.places import HEAD, STEM, natural, places_by_name
 from forgetaudit.weights.rank import ChangeRank, rank_of_change
-from forgetaudit.weights.reading import matrix_shape, read_rows
+from forgetaudit.weights.reading import is_as_trained, matrix_shape, read_rows
 from forgetaudit.weights.recipes import find_layer_rates, find_recipe
 from forgetaudit.weights.spectrum import spectrum_of
 from forgetaudit.weights.steps import equal_tensors, find_origins
@@ -98,6 +98,8 @@ def _absent(reason: NotMeasured | str) -> Absent:
 
 def _is_changed_matrix(row: TensorChange) -> bool:
     if row.role is not Role.PARAMETER or row.change is not Change.CHANGED or row.base is None:
+        return False
+    if not all(info is None or is_as_trained(info) for info in (row.base, row.tuned)):
         return False
     return len(row.base.shape) >= 2 and min(matrix_shape(row.base)) >= _MIN_SIDE
 

@@ -1,6 +1,7 @@
 """A torch.distributed.checkpoint directory: an index that is a pickle, read as data, and tensors in pieces."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
@@ -18,6 +19,8 @@ from forgetaudit.gaps import Notes
 __all__ = ["INDEX", "DistributedCheckpoint"]
 
 INDEX = ".metadata"
+# As a name of its own: a module may be called `optimal`.
+_OPTIMIZER = re.compile(r"optim(izer)?s?(_?states?)?(_?dict)?", re.IGNORECASE)
 # Two values to a byte: boxes of it are counted in pairs.
 _PACKED = "float4_e2m1fn_x2"
 _PACKAGE = "torch.distributed.checkpoint.metadata."
@@ -127,7 +130,7 @@ def _tensors(index: Record, path: Path) -> tuple[dict[str, TensorInfo], list[str
     left_out: list[str] = []
     for name, record in _mapping(index.state.get("state_dict_metadata"), path).items():
         kind = record.name.text if isinstance(record, Record) else ""
-        optimizer = isinstance(name, str) and "optim" in name.split(".")[0].lower()
+        optimizer = isinstance(name, str) and _OPTIMIZER.fullmatch(name.split(".")[0]) is not None
         if kind == _PACKAGE + "TensorStorageMetadata" and isinstance(name, str) and not optimizer:
             tensors[name] = _info(name, record, path)
         else:

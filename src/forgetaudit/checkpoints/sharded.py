@@ -13,6 +13,7 @@ from forgetaudit.checkpoints.single import open_single
 from forgetaudit.checkpoints.strict_json import parse_object
 from forgetaudit.errors import UnreadableCheckpoint, UnsafeCheckpoint, listing
 from forgetaudit.gaps import Gap, Notes
+from forgetaudit.wording import counted
 
 __all__ = ["ShardedCheckpoint"]
 
@@ -78,7 +79,17 @@ class ShardedCheckpoint:
                 else:
                     unnamed.append(name)
         if unnamed:
-            notes.append(listing("left out, as the index does not name them there", unnamed))
+            more = f", … {len(unnamed) - 3} more" if len(unnamed) > 3 else ""
+            notes.append(
+                Gap(
+                    ident="tensors-of-no-index",
+                    what=f"{counted(len(unnamed), 'tensor')} of the shards not read, as the index does not name them "
+                    f"there: {', '.join(unnamed[:3])}{more}",
+                    advice="index and shards come from different saves: save or download all of them again",
+                    holds="everything",
+                    evidence={"not_read": unnamed},
+                )
+            )
         return tensors, tuple(notes)
 
     def _check_complete(self, shard: str, found: Checkpoint) -> None:

@@ -1,7 +1,7 @@
 """Where in a training checkpoint the weights stand."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -29,8 +29,10 @@ _RAW = (
 # "ema" as a word of its own: model_ema, ema_state_dict, ema2, but not schema.
 _EMA = re.compile(r"(^|[_.\-])(ema\d*|swa|averaged|avg|shadow)([_.\-]|$)", re.IGNORECASE)
 # What training keeps beside weights; some of it holds tensors by name, too.
+# As words of a name: not the "arg" of "target", nor the "train" of "trained_head".
 _BOOKKEEPING = re.compile(
-    r"optim|sched|scaler|rng|random|callback|loop|metric|amp|hyper|arg|conf|meter|stats|train"
+    r"(^|[_.\-])(optim\w*|\w*schedulers?|sched|lr|scaler|rng|random|callbacks?|loops?|metrics?|amp|hyper\w*|args?|"
+    r"conf\w*|\w*meters?|stats|train|training|trainer)([_.\-]|$)"
 )
 _MAX_DEPTH = 4
 
@@ -55,14 +57,88 @@ def find_state_dict(
     found = _as_mapping(loaded, path)
     while (key := _next_key(found, is_tensor, path, notes, weights)) is not None:
         trail.append(key)
+        notes += _beside(found, key, is_tensor, said=[one for note in notes for one in _keys_of(note)])
         found = _as_mapping(found[key], path)
     if trail:
         notes.insert(0, f"the weights stand under {'.'.join(trail)!r}")
     tensors = {name: value for name, value in found.items() if isinstance(name, str) and is_tensor(value)}
-    left_out = [str(name) for name in found if name not in tensors]
-    if left_out:
-        notes.append(listing("left out, as no tensors", left_out, shown=4))
+    notes += _left_out(found, tensors, is_tensor, said=[key for note in notes for key in _keys_of(note)])
     return StateDict(tensors=tensors, notes=tuple(notes))
+
+
+def _left_out(
+    found: Mapping[object, object], tensors: Mapping[str, object], is_tensor: IsTensor, said: Sequence[str]
+) -> Iterator[str | Gap]:
+    """What stands beside the tensors that are read: with tensors of its own a gap, else a sentence."""
+    others = {key: value for key, value in found.items() if not (isinstance(key, str) and key in tensors)}
+    unread = _unread(others, is_tensor, said)
+    plain = [str(key) for key in others if str(key) not in unread]
+    if unread:
+        yield Gap(
+            ident="other-sets-of-weights",
+            what=f"tensors were not read that do not stand by name beside the others: under {_quoted(unread)}",
+            advice="save them by names of their own: torch.save(model.state_dict(), FILE)",
+            holds="everything",
+            evidence={"not_read": unread},
+        )
+    if plain:
+        yield listing("left out, as no tensors", plain, shown=4)
+
+
+def _beside(
+    found: Mapping[object, object], taken: str, is_tensor: IsTensor, said: Sequence[str]
+) -> Iterator[Gap]:
+    """Tensors beside the set that is read, such as a head's: single numbers are what training counts."""
+    others = {key: value for key, value in found.items() if key != taken}
+    if unread := _unread(others, is_tensor, said):
+        yield Gap(
+            ident="other-sets-of-weights",
+            what=f"the weights under {taken!r} were read, and not the tensors under {_quoted(unread)}",
+            advice="where they are weights, put all into one: torch.save(model.state_dict(), FILE)",
+            holds="weights",
+            evidence={"read": taken, "not_read": unread},
+        )
+
+
+def _unread(others: Mapping[object, object], is_tensor: IsTensor, said: Sequence[str]) -> list[str]:
+    return [
+        str(key)
+        for key, value in others.items()
+        if _tensors_inside(value, is_tensor) and not _is_of_training(key, value) and str(key) not in said
+    ]
+
+
+def _keys_of(note: str | Gap) -> Sequence[str]:
+    """What a note names as not read already."""
+    if not isinstance(note, Gap):
+        return ()
+    return [
+        *note.evidence.get("not_read", ()),
+        *note.evidence.get("averaged", ()),
+        str(note.evidence.get("raw")),
+    ]
+
+
+def _tensors_inside(value: object, is_tensor: IsTensor, depth: int = 0) -> bool:
+    if depth > _MAX_DEPTH:
+        return False
+    if is_tensor(value):
+        return getattr(value, "ndim", 1) > 0
+    inside = (
+        value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    )
+    return any(_tensors_inside(item, is_tensor, depth + 1) for item in inside)
+
+
+def _is_of_training(key: object, value: object) -> bool:
+    return isinstance(key, str) and (
+        _is_bookkeeping(key, value) or _BOOKKEEPING.search(key.lower()) is not None
+    )
+
+
+def _quoted(keys: Sequence[str]) -> str:
+    more = f", … {len(keys) - 3} more" if len(keys) > 3 else ""
+    return ", ".join(map(repr, keys[:3])) + more
 
 
 def _as_mapping(loaded: object, path: Path) -> Mapping[object, object]:

@@ -161,7 +161,9 @@ def _check(name: str, tensor: Tensor, path: Path) -> None:
     ):
         raise UnreadableCheckpoint(
             f"{path} holds {name!r} in a form that is not a plain dense tensor",
-            details=[f"class {type(tensor).__name__}, {tensor.layout}, device {tensor.device}"],
+            details=[
+                f"class {type(tensor).__name__}, {tensor.dtype}, {tensor.layout}, device {tensor.device}"
+            ],
             hint="save it dense: tensor.to_dense(), tensor.dequantize() or full_tensor(), and pass that file",
         )
     n_stored = tensor.untyped_storage().nbytes()

@@ -104,6 +104,7 @@ IDENTS = (
     "statistics-carry-loss",
     "tensors-not-compared",
     "tensors-not-run",
+    "tensors-of-no-index",
     "texts-cut",
     "tied-tensors-differ",
     "waiver-expired",

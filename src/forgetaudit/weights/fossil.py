@@ -8,7 +8,7 @@ import numpy as np
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.values import NotMeasured
 from forgetaudit.weights.changes import Change, Role, TensorChange
-from forgetaudit.weights.reading import matrix_shape, read_rows, row_blocks
+from forgetaudit.weights.reading import is_as_trained, matrix_shape, read_rows, row_blocks
 
 __all__ = ["Fossil", "find_fossil", "may_hold_unused_rows", "sum_of_rates"]
 
@@ -48,6 +48,7 @@ def may_hold_unused_rows(row: TensorChange) -> bool:
     return (
         len(info.shape) == 2
         and info.dtype in _UNIT
+        and all(side is None or is_as_trained(side) for side in (info, row.tuned))
         and n_rows >= _MIN_EMBEDDING_ROWS
         and n_columns >= _MIN_COLUMNS
     )

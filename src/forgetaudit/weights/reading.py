@@ -9,14 +9,19 @@ from numpy.typing import NDArray
 from forgetaudit.checkpoints.checkpoint import DTYPE_BITS, Checkpoint, TensorInfo
 from forgetaudit.weights.decode import FLOATING, INTEGER, decode
 
-__all__ = ["has_numbers", "matrix_shape", "read_rows", "row_blocks"]
+__all__ = ["has_numbers", "is_as_trained", "matrix_shape", "read_rows", "row_blocks"]
 
 Matrix = NDArray[np.float64]
 
 
 def has_numbers(info: TensorInfo) -> bool:
-    """Whether its values can be computed with."""
+    """Whether its values are real numbers that can be computed with."""
     return info.dtype in FLOATING | INTEGER
+
+
+def is_as_trained(info: TensorInfo) -> bool:
+    """Whether they are real numbers as the optimizer wrote them, up to a cast: not made of codes."""
+    return has_numbers(info) and info.stored is None and info.codes is None
 
 
 def matrix_shape(info: TensorInfo) -> tuple[int, int]:
