@@ -65,3 +65,18 @@ def test_the_check_says_what_it_compared():
 def test_what_cannot_be_judged_is_refused():
     with pytest.raises(ValueError, match="0 examples of 10 options"):
         at_chance(0, 0, 10, 0.1, 0.95)
+
+
+def test_a_detector_of_a_rare_class_is_judged_though_never_would_be_right_more_often():
+    recalls = [(86, 100), (round(0.94 * 1900), 1900)]
+    right = sum(one for one, _ in recalls)
+    assert check_chance(right, 2000, 2, 0.95, 0.95).at_chance
+    assert not check_chance(right, 2000, 2, 0.95, 0.95, recalls).at_chance
+    # And whoever always says "never", or guesses at random, is refused as before.
+    assert check_chance(1900, 2000, 2, 0.95, 0.95, [(0, 100), (1900, 1900)]).at_chance
+    assert check_chance(1000, 2000, 2, 0.95, 0.95, [(50, 100), (950, 1900)]).at_chance
+
+
+def test_what_is_proved_above_chance_is_not_refused():
+    assert refusals(0.54, 5000, 2, 0.5) < 0.02
+    assert refusals(0.5, 5000, 2, 0.5) > 0.95

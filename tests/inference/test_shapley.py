@@ -3,10 +3,18 @@
 import math
 import random
 
+import numpy as np
 import pytest
 from tests.reference import shapley as reference
 
-from forgetaudit.inference.shapley import ShapleyDesign, Share, exact_design, sampled_design, share_of
+from forgetaudit.inference.shapley import (
+    ShapleyDesign,
+    Share,
+    bernstein_reach,
+    exact_design,
+    sampled_design,
+    share_of,
+)
 from forgetaudit.values import Interval, NotMeasured
 
 
@@ -67,33 +75,37 @@ def test_all_orders_leave_only_the_examples_open() -> None:
     assert (found.low, found.high) == pytest.approx((0.3 - 0.0196, 0.3 + 0.0196), abs=1e-5)
 
 
-def test_orders_that_disagree_widen_the_limits_by_students_t() -> None:
-    found = limits(0.1, 0.2, 0.3, 0.4)
-    se = math.sqrt(sum((x - 0.25) ** 2 for x in (0.1, 0.2, 0.3, 0.4)) / 3 / 4)
-    assert found.high - found.estimate == pytest.approx(3.182446 * se, rel=1e-5)
-    both = limits(0.1, 0.2, 0.3, 0.4, examples=0.05**2)
-    assert (both.high - both.estimate) ** 2 == pytest.approx(
-        (found.high - found.estimate) ** 2 + (1.959964 * 0.05) ** 2, rel=1e-5
-    )
+def test_a_few_draws_give_no_limits_however_well_they_agree() -> None:
+    for draws in ((0.1, 0.2), (0.3, 0.3, 0.3, 0.3)):
+        found = share_of(Share(draws=draws, variance_of_examples=0.0), exact=False, confidence=0.95, span=2.0)
+        assert isinstance(found, NotMeasured)
+        assert f"{len(draws)} draws" in found.reason
 
 
-def test_too_few_orders_have_no_limits() -> None:
-    found = share_of(Share(draws=(0.1, 0.2), variance_of_examples=0.0), exact=False, confidence=0.95)
-    assert isinstance(found, NotMeasured)
-    assert "4 draws" in found.reason
+def test_the_reach_of_draws_is_that_of_maurer_and_pontil() -> None:
+    draws = [0.1, 0.3] * 100
+    variance = sum((x - 0.2) ** 2 for x in draws) / 199
+    slow = math.sqrt(2 * variance * math.log(80) / 200) + 7 * 2 * math.log(80) / (3 * 199)
+    assert bernstein_reach(draws, span=2.0, confidence=0.95) == pytest.approx(slow, rel=1e-12)
+    assert bernstein_reach(draws, span=math.inf, confidence=0.95) == math.inf
 
 
-def test_sampled_limits_cover_the_exact_value_as_often_as_they_say() -> None:
-    worth = game(7, 11)
-    exact = values(exact_design(7), worth)
+def test_sampled_limits_cover_the_exact_values_of_twelve_parts_that_interact() -> None:
+    rng = np.random.default_rng(3)
+    alone = rng.normal(0.02, 0.02, 12)
+    pairs = np.triu(rng.normal(0, 0.02, (12, 12)), 1)
+    exact = alone + (pairs + pairs.T).sum(axis=1) / 2
     covered = 0
-    for seed in range(40):
-        design = sampled_design(7, 6, seed)
-        for player in range(7):
-            draws = [sum(w * worth[m] for m, w in draw[player].items()) for draw in design.draws]
-            found = limits(*draws)
-            covered += found.low <= exact[player] <= found.high
-    assert covered >= 0.92 * 280
+    for _ in range(100):
+        orders = rng.permuted(np.tile(np.arange(12), (400, 1)), axis=1)
+        place = np.argsort(orders, axis=1)
+        # Part i adds its own effect, and that with every part before it.
+        before = place[:, None, :] < place[:, :, None]
+        draws = alone + (before * (pairs + pairs.T)).sum(axis=2)
+        for player in range(12):
+            reach = bernstein_reach(draws[:, player].tolist(), span=2.0, confidence=0.95)
+            covered += abs(draws[:, player].mean() - exact[player]) <= reach
+    assert covered >= 0.95 * 1200
 
 
 def test_no_players_are_refused() -> None:

@@ -1,5 +1,6 @@
 """What the report says of the answers on one data set: a section for each tuned variant, unless base is unusable."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from forgetaudit.audits.answer_parts import (
@@ -159,5 +160,23 @@ def _chance(answers: Answers, tally: Tally) -> ChanceCheck:
         share = effective_share(effect, right.groups.degrees, confidence=SHOWN_CONFIDENCE, sides=1)
         share = max(share, 1 / n)
     return check_chance(
-        answers.n_right * share, n * share, 1 / answers.guess, answers.majority_share, SHOWN_CONFIDENCE
+        answers.n_right * share,
+        n * share,
+        1 / answers.guess,
+        answers.majority_share,
+        SHOWN_CONFIDENCE,
+        [(right * share, of_label * share) for right, of_label in _recalls(answers)],
     )
+
+
+def _recalls(answers: Answers) -> list[tuple[int, int]]:
+    """By label of the data how many base got right, and of how many."""
+    if answers.confusion is None:
+        return []
+    right: Counter[int] = Counter()
+    total: Counter[int] = Counter()
+    for half in answers.confusion.read().halves:
+        for label, predicted, count in half:
+            total[label] += count
+            right[label] += count * (label == predicted)
+    return [(right[label], count) for label, count in total.items()]

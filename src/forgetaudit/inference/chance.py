@@ -1,12 +1,20 @@
 """Tell whether base is any better than guessing; if not, nothing it does can show forgetting."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from forgetaudit.inference.binomial import upper_limit
+from forgetaudit.inference.binomial import lower_limit, upper_limit, z_quantile
 
 __all__ = ["ChanceCheck", "at_chance", "check_chance"]
 
 _MANY = 100
+
+# Among a few options a base that is surely better than guessing is judged from this share of the way to all right on.
+# Among many, random weights are surely better, too: they are not fair guessers.
+_PROVED, _WORTH, _FEW = 0.999, 0.04, 0.25
+# What the mean recall must surely exceed, as a share of the way from guessing to all right.
+_INFORMED = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +22,8 @@ class ChanceCheck:
     """Accuracy beside guessing, as fractions.
 
     `chance` is what guessing gets right, `upper` the one-sided upper limit of the accuracy, `needed` the
-    accuracy that `upper` must reach for base to count as better than guessing.
+    accuracy that `upper` must reach for base to count as better than guessing; `proved` where it surely is, by its
+    accuracy or by its recall of every class.
     """
 
     n: float
@@ -23,10 +32,13 @@ class ChanceCheck:
     upper: float
     needed: float
     confidence: float
+    proved: bool = False
 
     @property
     def at_chance(self) -> bool:
         """Even the most that the data allow is no advantage worth the name, or many examples show none at all."""
+        if self.proved:
+            return False
         return self.upper < self.needed or (self.n >= _MANY and self.accuracy <= self.chance)
 
 
@@ -35,7 +47,14 @@ def at_chance(n_right: float, n: float, k: float, majority_share: float, confide
     return check_chance(n_right, n, k, majority_share, confidence).at_chance
 
 
-def check_chance(n_right: float, n: float, k: float, majority_share: float, confidence: float) -> ChanceCheck:
+def check_chance(
+    n_right: float,
+    n: float,
+    k: float,
+    majority_share: float,
+    confidence: float,
+    recalls: Sequence[tuple[float, float]] = (),
+) -> ChanceCheck:
     """Compare `n_right` of `n` with guessing among `k` options, the commonest label being `majority_share`.
 
     None need be whole: `n` may be an effective number, and 1/`k` a mean over questions with different choices.
@@ -55,6 +74,10 @@ def check_chance(n_right: float, n: float, k: float, majority_share: float, conf
     commonest label is right on exactly its share, which in skewed data the limit alone cannot tell from a little
     more. On fewer examples an honest base can be unlucky, and no gate passes on them by default.
 
+    Nobody is refused who is proved to be better (99.9 %, one-sided): by an accuracy over chance that is worth the name,
+    or by the mean recall over the labels (`recalls`: right ones and all of each), which is 1/k for whoever guesses or
+    always answers the same. A detector of a rare class can know much and be right less often than "never" is.
+
     Data of a single class say nothing about guessing the commonest one; there chance is 1/k.
     """
     if n < 1 or k < 2 or not 0 <= majority_share <= 1:
@@ -70,4 +93,22 @@ def check_chance(n_right: float, n: float, k: float, majority_share: float, conf
         upper=upper_limit(n_right, n, confidence),
         needed=chance + advantage,
         confidence=confidence,
+        proved=_is_better(n_right, n, chance) or _is_informed(recalls),
     )
+
+
+def _is_better(n_right: float, n: float, chance: float) -> bool:
+    surely = chance >= _FEW and lower_limit(n_right, n, _PROVED) > chance
+    return surely and n_right / n >= chance + _WORTH * (1 - chance)
+
+
+def _is_informed(recalls: Sequence[tuple[float, float]]) -> bool:
+    """Whether the mean recall is surely over guessing among the labels that there are (shares pulled to 1/2)."""
+    k = len(recalls)
+    if k < 2:
+        return False
+    shares = [(right + 1) / (n + 2) for right, n in recalls]
+    variance = math.fsum(p * (1 - p) / (n + 3) for p, (_, n) in zip(shares, recalls, strict=True)) / k**2
+    raw = math.fsum(right / n for right, n in recalls if n) / k
+    low = min(raw, math.fsum(shares) / k) - z_quantile(_PROVED, 1) * math.sqrt(variance)
+    return low > 1 / k + _INFORMED * (1 - 1 / k)

@@ -22,9 +22,11 @@ class Corrected:
 def correct_for_guessing(forgotten: int, gained: int, n_right_base: int, n: int, guess: float) -> Corrected:
     """With a share `guess` of blind answers right: net drop / (1 − guess), which is k/(k − 1) for k options.
 
-    A model that knows a share s is right on s + (1 − s)·guess. Of what neither knows, guess·(1 − guess) is forgotten by
-    luck alone (after Harmon et al., arXiv 2510.17776): two random classifiers of two classes seem to forget .25, and
-    forgot 0. ValueError unless 0 <= guess < 1 and the counts are a table.
+    A model that knows a share s is right on s + (1 − s)·guess. Of what was known and is not, a share `guess` is still
+    right by luck, so what is seen is divided by 1 − guess, too, and is never less than the net drop.
+    Of what neither knows, guess·(1 − guess) is forgotten by luck alone (after Harmon et al., arXiv 2510.17776): two
+    random classifiers of two classes seem to forget .25, and forgot 0. ValueError unless 0 <= guess < 1 and the counts
+    are a table.
     """
     if not (0 <= guess < 1 and n >= 1 and 0 <= forgotten <= n_right_base <= n):
         raise ValueError(
@@ -33,10 +35,10 @@ def correct_for_guessing(forgotten: int, gained: int, n_right_base: int, n: int,
     n_right_tuned = n_right_base - forgotten + gained
     unknown = min(1.0, *((1 - right / n) / (1 - guess) for right in (n_right_base, n_right_tuned)))
     seen = forgotten / n
+    net_drop = (forgotten - gained) / n / (1 - guess)
+    low = max(0.0, net_drop, seen / (1 - guess) - unknown * guess)
     return Corrected(
-        net_drop=(forgotten - gained) / n / (1 - guess),
-        forgotten_low=max(0.0, seen - unknown * guess * (1 - guess)),
-        forgotten_high=seen,
+        net_drop=net_drop, forgotten_low=low, forgotten_high=max(low, min(1.0, seen / (1 - guess)))
     )
 
 

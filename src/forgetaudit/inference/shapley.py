@@ -8,13 +8,13 @@ order and its reverse make one draw, whose mean varies less (Mitchell et al. 202
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from forgetaudit.inference.binomial import t_quantile, z_quantile
+from forgetaudit.inference.binomial import z_quantile
 from forgetaudit.values import Interval, NotMeasured
 
-__all__ = ["ShapleyDesign", "Share", "exact_design", "sampled_design", "share_of"]
+__all__ = ["ShapleyDesign", "Share", "bernstein_reach", "exact_design", "sampled_design", "share_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,23 +74,25 @@ def sampled_design(n_players: int, n_draws: int, seed: int) -> ShapleyDesign:
     return ShapleyDesign(n_players=n_players, exact=False, draws=tuple(draws))
 
 
-def share_of(share: Share, *, exact: bool, confidence: float) -> Interval | NotMeasured:
+def share_of(
+    share: Share, *, exact: bool, confidence: float, span: float = math.inf
+) -> Interval | NotMeasured:
     """The mean of the draws with two-sided limits: examples and draws each add what they leave open.
 
-    reach² = z²·variance of examples + t²·variance of draws, Student's t with one degree less than draws. All orders
-    leave nothing open; of fewer than 4 draws the variance is not known well enough.
+    All orders leave only the examples open: z·√variance. Sampled orders add the reach of an empirical Bernstein bound
+    (Maurer and Pontil 2009, theorem 4, two-sided), for `span` the range that a draw is known to lie in; each part is
+    given half of the error, and their reaches are added. Draws that happen to agree prove nothing: without a span, or
+    where the bound is as wide as the span allows, there is a share and no limits.
     """
     mean = math.fsum(share.draws) / len(share.draws)
     if not (math.isfinite(mean) and math.isfinite(share.variance_of_examples)):
         return NotMeasured("the values are too large to be added up")
-    square = z_quantile(confidence, 2) ** 2 * share.variance_of_examples
-    n = len(share.draws)
+    each = confidence if exact else (1 + confidence) / 2
+    reach = z_quantile(each, 2) * math.sqrt(share.variance_of_examples)
     if not exact:
-        if n < 4:
-            return NotMeasured(f"an interval needs 4 draws of orders, and there are {n}")
-        scatter = math.fsum((draw - mean) ** 2 for draw in share.draws)
-        square += t_quantile(confidence, 2, n - 1) ** 2 * scatter / (n - 1) / n
-    reach = math.sqrt(square)
+        reach += bernstein_reach(share.draws, span=span, confidence=each)
+        if not reach < span / 2:
+            return NotMeasured(f"no limits: {len(share.draws)} draws of orders say too little")
     return Interval(
         estimate=mean,
         low=mean - reach,
@@ -99,6 +101,16 @@ def share_of(share: Share, *, exact: bool, confidence: float) -> Interval | NotM
         sides=2,
         method="shapley-exact" if exact else "shapley-sampled",
     )
+
+
+def bernstein_reach(draws: Sequence[float], *, span: float, confidence: float) -> float:
+    """√(2V·ln(4/α)/m) + 7·span·ln(4/α)/(3(m − 1)) for m independent draws of sample variance V; infinite for one."""
+    m = len(draws)
+    if m < 2 or not math.isfinite(span):
+        return math.inf
+    mean, log = math.fsum(draws) / m, math.log(4 / (1 - confidence))
+    variance = math.fsum((draw - mean) ** 2 for draw in draws) / (m - 1)
+    return math.sqrt(2 * variance * log / m) + 7 * span * log / (3 * (m - 1))
 
 
 def _draw(order: list[int]) -> tuple[Mapping[int, float], ...]:

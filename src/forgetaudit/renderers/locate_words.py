@@ -4,7 +4,7 @@ from forgetaudit.renderers import numbers
 from forgetaudit.renderers.lines import Line
 from forgetaudit.renderers.preview_words import preview_verdict
 from forgetaudit.report.locate import LocateSection, PlayerRow
-from forgetaudit.report.parts import Absent, Measured
+from forgetaudit.report.parts import Absent, Estimate, Measured
 from forgetaudit.report.report import AuditReport
 
 __all__ = ["located", "located_line", "share_of"]
@@ -27,17 +27,34 @@ def located_line(section: LocateSection) -> Line:
     )
     blamed = sorted((row for row in section.players if row.blamed), key=_lost, reverse=True)
     if not blamed:
-        return [("NOT LOCATED", "warn"), (f"  {moved}; {_why_not(section.drop)}", "")]
-    by_rollback = isinstance(blamed[0].shapley, Absent)
+        return [("NOT LOCATED", "warn"), (f"  {moved}; {_why_not(section)}", "")]
+    by_rollback = not _has_limits(blamed[0].shapley)
     parts = [f"{row.name} {numbers.points(_lost(row))} pt" for row in blamed[:3]]
     more = f", {len(blamed) - 3} more" if len(blamed) > 3 else ""
     words = "rolled back alone, surely wins back" if by_rollback else "sure shares"
-    return [("LOCATED", "bad"), (f"  {moved}; {words}: {', '.join(parts)}{more}", "")]
+    return [("LOCATED", "bad"), (f"  {moved}; {_largest(section)}{words}: {', '.join(parts)}{more}", "")]
 
 
-def _why_not(drop: Measured) -> str:
-    unsure = not isinstance(drop, Absent) and drop.low is not None and drop.low <= 0
-    return "no loss is proved" if unsure else "no single part is sure to carry a share"
+def _largest(section: LocateSection) -> str:
+    """The part with the largest share first, sure or not."""
+    shares = [
+        (row.shapley.estimate, row.name) for row in section.players if isinstance(row.shapley, Estimate)
+    ]
+    if not shares or max(shares)[0] <= 0:
+        return ""
+    share, name = max(shares, key=lambda pair: pair[0])
+    return f"largest share {name} {numbers.points(share)} pt; "
+
+
+def _has_limits(share: Measured) -> bool:
+    return isinstance(share, Estimate) and share.low is not None
+
+
+def _why_not(section: LocateSection) -> str:
+    drop = section.drop
+    if not isinstance(drop, Absent) and drop.low is not None and drop.low <= 0:
+        return "no loss is proved"
+    return f"{_largest(section)}no single part is sure to carry a share"
 
 
 def share_of(row: PlayerRow) -> Measured:
@@ -46,5 +63,5 @@ def share_of(row: PlayerRow) -> Measured:
 
 
 def _lost(row: PlayerRow) -> float:
-    share = share_of(row)
+    share = row.shapley if _has_limits(row.shapley) else row.rolled_back.change
     return 0.0 if isinstance(share, Absent) else share.estimate

@@ -199,7 +199,7 @@ def classes_that_fell(facts: Facts) -> Iterator[Finding]:
                 facts,
                 "classes-fell",
                 f"{len(fell)} of {counted(len(section.per_class), 'class')} fell; "
-                f"{worst.name} by {points(worst.base - worst.tuned)} points (n {worst.n})",
+                f"class {worst.name} by {points(worst.base - worst.tuned)} points (n {worst.n})",
                 "look at what the target data teach about them",
                 severity="low",
                 confidence="high",

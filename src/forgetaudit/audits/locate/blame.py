@@ -13,7 +13,7 @@ from forgetaudit.audits.locate.scoreboard import Answered, paired_drop, paired_i
 from forgetaudit.inference.clusters import variance_of_mean
 from forgetaudit.inference.shapley import ShapleyDesign, Share, exact_design, sampled_design, share_of
 from forgetaudit.report.locate import Effect, PlayerRow, ResetRow, Sums
-from forgetaudit.report.parts import Absent, Measured, estimate_from
+from forgetaudit.report.parts import Absent, Estimate, Measured, estimate_from
 from forgetaudit.values import Interval, NotMeasured
 
 __all__ = ["Blame", "design_for", "wanted_mixtures"]
@@ -21,6 +21,8 @@ __all__ = ["Blame", "design_for", "wanted_mixtures"]
 CONFIDENCE = 0.95
 MOST_COALITIONS = 64
 """Up to so many, all are evaluated, and no order is left to chance."""
+
+NO_LIMITS = "shapley-sampled-without-limits"
 
 NO_SHAPLEY = Absent(not_measured="not asked for (--permutations 0)")
 
@@ -139,7 +141,23 @@ class Blame:
         """The player's share, of drop (`sign` −1 of the right answers) or of log loss."""
         if self.design is None:
             return NO_SHAPLEY
-        return estimate_from(self._share(self.design, at, values, sign, CONFIDENCE))
+        found = self._share(self.design, at, values, sign, CONFIDENCE)
+        mean = self._mean_share(self.design, at, values, sign)
+        if isinstance(found, NotMeasured) and not self.design.exact and math.isfinite(mean):
+            # The share is unbiased however few the draws are; it is their limits that too few do not give.
+            return Estimate(kind="diagnostic", estimate=mean, method=NO_LIMITS)
+        return estimate_from(found)
+
+    def _mean_share(
+        self, design: ShapleyDesign, at: int, values: Mapping[str, NDArray[np.float64]], sign: int
+    ) -> float:
+        """The player's share without limits, in the unit of `values` a question."""
+        total = math.fsum(
+            sign * weight * float(values[self.mixtures.name(_mixture(mask, self.players))].sum())
+            for draw in design.draws
+            for mask, weight in draw[at].items()
+        )
+        return total / len(design.draws) / self.answered.n
 
     def _share(
         self,
@@ -159,4 +177,6 @@ class Blame:
             draws.append(float(mine.sum()) / self.answered.n)
             total += mine / len(design.draws)
         share = Share(draws=tuple(draws), variance_of_examples=variance_of_mean(total, self.answered.sizes))
-        return share_of(share, exact=design.exact, confidence=confidence)
+        # A right answer is 0 or 1, so that what a player adds lies in [−1, 1]; a log loss has no such bound.
+        span = 2.0 if values is self.answered.right else math.inf
+        return share_of(share, exact=design.exact, confidence=confidence, span=span)
