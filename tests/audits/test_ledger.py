@@ -53,7 +53,9 @@ ANSWERS = {"base": answered(0, 0.2), "one": answered(1, 0.5), "two": answered(2,
 
 
 def opened(task: Any) -> Any:
-    return SimpleNamespace(plan=SimpleNamespace(name="texts"), task=task, task_name="words", labelled=True)
+    return SimpleNamespace(
+        plan=SimpleNamespace(name="texts"), task=task, task_name="words", labelled=True, gaps=()
+    )
 
 
 def ledger_of_words(batch_size: int) -> Ledger:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.stats import norm
+from scipy.stats import t as student
 from tests.logs import written
 from tests.reference import statistics as reference
 
@@ -95,7 +96,7 @@ def test_every_number_equals_its_reference(place: Path) -> None:
     assert (found.mcnemar.exact, found.mcnemar.mid_p) == pytest.approx(reference.mcnemar(90, 30), rel=1e-6)
     base = np.array([26.98 - (i not in BASE_WRONG) for i in range(N)])
     increase = np.array([27.6 - (i not in TUNED_WRONG) for i in range(N)]) - base
-    reach = norm.ppf(0.975) * increase.std(ddof=1) / math.sqrt(N)
+    reach = student.ppf(0.975, N - 1) * increase.std(ddof=1) / math.sqrt(N)
     assert found.nll.base == pytest.approx(base.mean())
     assert found.nll.increase.estimate == pytest.approx(increase.mean())
     assert found.nll.increase.low == pytest.approx(increase.mean() - reach)
@@ -344,7 +345,7 @@ def test_a_continuous_score_gets_its_paired_difference_and_no_verdict(forgetaudi
     assert done.out.splitlines()[1].startswith("NOT JUDGED  f1 fell from 0.6")
     report = report_of(place / "b.jsonl", place / "t.jsonl")
     assert report.scores[0].increase.estimate == pytest.approx(-loss.mean())
-    reach = norm.ppf(0.975) * loss.std(ddof=1) / math.sqrt(200)
+    reach = student.ppf(0.975, 199) * loss.std(ddof=1) / math.sqrt(200)
     assert report.scores[0].increase.high == pytest.approx(-loss.mean() + reach)
 
 

@@ -32,17 +32,20 @@ def located_line(section: LocateSection) -> Line:
     parts = [f"{row.name} {numbers.points(_lost(row))} pt" for row in blamed[:3]]
     more = f", {len(blamed) - 3} more" if len(blamed) > 3 else ""
     words = "rolled back alone, surely wins back" if by_rollback else "sure shares"
-    return [("LOCATED", "bad"), (f"  {moved}; {_largest(section)}{words}: {', '.join(parts)}{more}", "")]
+    first = _largest(section, but="" if by_rollback else blamed[0].name)
+    return [("LOCATED", "bad"), (f"  {moved}; {first}{words}: {', '.join(parts)}{more}", "")]
 
 
-def _largest(section: LocateSection) -> str:
-    """The part with the largest share first, sure or not."""
+def _largest(section: LocateSection, *, but: str = "") -> str:
+    """The part with the largest share, sure or not; nothing where that is `but`, which stands first anyway."""
     shares = [
         (row.shapley.estimate, row.name) for row in section.players if isinstance(row.shapley, Estimate)
     ]
     if not shares or max(shares)[0] <= 0:
         return ""
     share, name = max(shares, key=lambda pair: pair[0])
+    if name == but:
+        return ""
     return f"largest share {name} {numbers.points(share)} pt; "
 
 
