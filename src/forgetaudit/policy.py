@@ -140,7 +140,10 @@ _SPLIT = (RuleKind.CLASSES, RuleKind.GROUPS, RuleKind.CKA)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """All the rules of a gate and how sure it has to be. `confidence` is one-sided."""
+    """All the rules of a gate and how sure it has to be. `confidence` is one-sided.
+
+    It is each rule's own; with `family_wise` it is that of all rules together where they fail.
+    """
 
     rules: tuple[Rule, ...] = ()
     waivers: tuple[Waiver, ...] = ()
@@ -148,6 +151,7 @@ class Policy:
     min_samples: int = 200
     fail_when: FailWhen = FailWhen.LIKELY
     on_inconclusive: OnInconclusive = OnInconclusive.WARN
+    family_wise: bool = False
     source: str = field(default="command line")
 
 

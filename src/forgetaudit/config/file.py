@@ -41,6 +41,7 @@ class GateSection(_Section):
     min_samples: int = Field(default=200, ge=2, le=MOST_EXAMPLES)
     fail_when: Literal["likely", "proven"] = "likely"
     on_inconclusive: Literal["warn", "fail", "pass"] = "warn"
+    family_wise: bool = False
     rules: dict[str, Any] = Field(default_factory=dict)
     waivers: list[dict[str, Any]] = Field(default_factory=list)
 
@@ -158,5 +159,6 @@ def _policy(gate: GateSection, path: Path) -> Policy:
         min_samples=gate.min_samples,
         fail_when=FailWhen(gate.fail_when),
         on_inconclusive=OnInconclusive(gate.on_inconclusive),
+        family_wise=gate.family_wise,
         source=path.name,
     )

@@ -169,7 +169,7 @@ def _absent(report: AuditReport, subject: Subject) -> Iterator[str]:
 
 def _tables(report: AuditReport, subject: Subject, caps: Caps) -> Iterator[Table | None]:
     source = subject.source
-    yield rules_table(rules_of(report, subject), caps)
+    yield rules_table(rules_of(report, subject), report.verdict.family, caps)
     yield before_and_after(source, subject.scores)
     if source is not None:
         if not source.unlabelled:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from forgetaudit.renderers import numbers
 from forgetaudit.renderers.document import Caps, Cell, Column, Note, Table, Tone
+from forgetaudit.renderers.phrases import family_words
 from forgetaudit.report.report import AuditReport
-from forgetaudit.report.verdict import Finding, RuleResult
+from forgetaudit.report.verdict import Family, Finding, RuleResult
 
 __all__ = ["RULE_TONES", "notes", "rule_amount", "rules_table", "waivers_table"]
 
@@ -21,12 +22,16 @@ _SEVERITY_TONES: dict[str, Tone] = {"high": "bad", "medium": "warn"}
 _IN_POINTS = {"accuracy", "forgotten", "disagreement", "calibration"}
 
 
-def rules_table(rules: Sequence[RuleResult], caps: Caps) -> Table | None:
-    """Every rule that was judged, those that are not kept first; None without rules."""
+def rules_table(rules: Sequence[RuleResult], family: Family | None, caps: Caps) -> Table | None:
+    """Every rule that was judged, those that are not kept first; None without rules.
+
+    `family` is of all rules of the report, which may be more.
+    """
     if not rules:
         return None
     kept_last = sorted(rules, key=lambda rule: rule.outcome == "pass")
     shown, left = kept_last[: caps.rules], len(rules) - caps.rules
+    more = f"{numbers.count(left)} more rules are in the report." if left > 0 else ""
     return Table(
         ident="rules",
         title="Rules",
@@ -40,7 +45,7 @@ def rules_table(rules: Sequence[RuleResult], caps: Caps) -> Table | None:
             Column(title="reason", wide=True),
         ),
         rows=tuple(_rule_row(rule) for rule in shown),
-        note=f"{numbers.count(left)} more rules are in the report." if left > 0 else _confidence(shown),
+        note=" ".join(filter(None, (more or _confidence(shown), _together(family)))),
     )
 
 
@@ -63,6 +68,10 @@ def _rule_row(rule: RuleResult) -> tuple[Cell, ...]:
 def _confidence(rules: Sequence[RuleResult]) -> str:
     sure = {100 * rule.limits.confidence for rule in rules if rule.limits}
     return f"Each of the two limits is one-sided, {min(sure):g} %." if sure else ""
+
+
+def _together(family: Family | None) -> str:
+    return f"In the whole gate: {family_words(family)}." if family is not None else ""
 
 
 def rule_amount(rule: RuleResult, value: float | None) -> str:

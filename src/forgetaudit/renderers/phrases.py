@@ -7,7 +7,7 @@ from forgetaudit.renderers import numbers
 from forgetaudit.report.behaviour import RivalSection, ScoreSection, SoftMeasure, SourceSection
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
-from forgetaudit.report.verdict import Finding
+from forgetaudit.report.verdict import Family, Finding
 from forgetaudit.report.weights import WeightTotal
 from forgetaudit.wording import counted
 
@@ -15,6 +15,7 @@ __all__ = [
     "SAID_ELSEWHERE",
     "asked",
     "best_advice",
+    "family_words",
     "files_compared",
     "findings_of",
     "left_words",
@@ -127,3 +128,18 @@ def rival_words(pair: RivalSection) -> str | None:
 def left_words(total: WeightTotal) -> str:
     """Nothing where all of a part was compared; else `, 2 not compared`."""
     return f", {len(total.not_compared):,} not compared" if total.not_compared else ""
+
+
+def family_words(family: Family) -> str:
+    """How often all rules that are judged from examples break by chance, and what keeps that low."""
+    rules, each = counted(family.n_judged, "statistical rule"), f"{100 * family.confidence:g} %"
+    runs = f"{_two_digits(family.error_at_most)} % of unchanged runs"
+    if family.method == "holm":
+        return f"{rules}, with Holm's correction: at most {runs} break one"
+    kept = _two_digits(1 - family.confidence)
+    return f"{rules} at {each} each: up to {runs} break one; family-wise = true keeps {kept} %"
+
+
+def _two_digits(share: float) -> str:
+    """In percent; 100 is never said, because it never is."""
+    return f"{100 * share:.2g}" if share < 0.995 else "over 99"

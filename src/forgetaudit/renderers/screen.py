@@ -12,6 +12,7 @@ from forgetaudit.renderers.phrases import (
     SAID_ELSEWHERE,
     asked,
     best_advice,
+    family_words,
     files_compared,
     findings_of,
     nats,
@@ -24,7 +25,15 @@ from forgetaudit.report.parts import Absent, Estimate, Measured
 from forgetaudit.report.report import AuditReport
 from forgetaudit.wording import counted
 
-__all__ = ["decisions", "finding_lines", "gap_lines", "provenance_line", "rule_lines", "screen"]
+__all__ = [
+    "decisions",
+    "family_lines",
+    "finding_lines",
+    "gap_lines",
+    "provenance_line",
+    "rule_lines",
+    "screen",
+]
 
 # A fall that nobody would call noise.
 _LARGE = 0.3
@@ -43,6 +52,7 @@ def screen(report: AuditReport, exit_note: str = "") -> Iterator[Line]:
             yield from budget_lines(report, subject.variant)
         yield from rule_lines(report, subject)
         yield from finding_lines(report, subject)
+    yield from family_lines(report)
     yield from _rivals(report)
     yield from provenance_line(report, exit_note)
 
@@ -239,6 +249,13 @@ def rule_lines(report: AuditReport, subject: Subject) -> Iterator[Line]:
         style = {"fail": "bad", "warned": "warn", "inconclusive": "warn"}.get(rule.outcome, "good")
         yield [(f"{words.get(rule.outcome, rule.outcome):<6}", style), (rule_words(rule), "")]
     if mine:
+        yield []
+
+
+def family_lines(report: AuditReport) -> Iterator[Line]:
+    """What the whole gate errs by, where it has several rules that can."""
+    if report.verdict.family is not None:
+        yield [("gate  ", "dim"), (family_words(report.verdict.family), "")]
         yield []
 
 

@@ -8,7 +8,7 @@ from forgetaudit.renderers.headline import subjects, verdict_line
 from forgetaudit.renderers.lines import LABEL, Line
 from forgetaudit.renderers.phrases import asked
 from forgetaudit.renderers.plot import Dot, plot
-from forgetaudit.renderers.screen import finding_lines, gap_lines, provenance_line, rule_lines
+from forgetaudit.renderers.screen import family_lines, finding_lines, gap_lines, provenance_line, rule_lines
 from forgetaudit.renderers.trace_layers import layer_lines
 from forgetaudit.renderers.trace_words import (
     accuracy_ends,
@@ -52,6 +52,7 @@ def trace_screen(report: AuditReport, exit_note: str = "") -> Iterator[Line]:
         yield from rule_lines(report, subject)
         yield from finding_lines(report, subject)
     yield from _continual(trace)
+    yield from family_lines(report)
     yield from provenance_line(report, exit_note)
 
 

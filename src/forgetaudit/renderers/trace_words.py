@@ -63,16 +63,20 @@ def steps_known(trace: TraceSection) -> list[int] | None:
 def began_words(trace: TraceSection, first_sure: str | None) -> tuple[str, str]:
     """From where on the loss is sure, and what that allows for."""
     said = f"from {first_sure} on" if first_sure else "at no checkpoint"
-    return said, f"; allows for {counted(len(trace.points), 'look')}"
+    return said, f"; {_allowance(trace)}"
 
 
 def within_words(trace: TraceSection) -> str:
-    """Which checkpoint is the last that keeps every limit."""
+    """Which checkpoint is the last that keeps every limit, and what that allows for."""
     if all(point.outcome == "not-judged" for point in trace.points):
         return "not judged: the run was traced without limits"
     if trace.last_within is None:
-        return "no checkpoint surely keeps every limit"
-    return f"{trace.last_within} is the last that keeps every limit"
+        return f"no checkpoint surely keeps every limit; {_allowance(trace)}"
+    return f"{trace.last_within} is the last that keeps every limit; {_allowance(trace)}"
+
+
+def _allowance(trace: TraceSection) -> str:
+    return f"allows for {counted(len(trace.points), 'look')}"
 
 
 def lowest_words(trace: TraceSection) -> str | None:

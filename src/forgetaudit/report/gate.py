@@ -2,6 +2,7 @@
 
 With margin δ, estimate d and one-sided limits L, U: PASS if n ≥ min-samples and U < δ. FAIL if d > δ and L > 0
 (`likely`), or if L > δ (`proven`), at any n. Else INCONCLUSIVE. Exact and diagnostic values are compared plainly.
+With family-wise, all that fail are corrected together: see `family`.
 A rule on something that was not measured is inconclusive, never passed, and so is a rule on numbers that do not
 speak of everything that was handed over: see `gaps`.
 """
@@ -13,6 +14,7 @@ from functools import partial
 
 from forgetaudit.policy import OnInconclusive, Policy, Rule, RuleKind
 from forgetaudit.report.behaviour import FeatureSection, SourceSection
+from forgetaudit.report.family import family_of, judge_family
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.rules.accuracy import judge_accuracy
 from forgetaudit.report.rules.classes import judge_classes, parts_of
@@ -69,10 +71,10 @@ def judge(
     measured = _Measured(source=source, features=features, weights=weights, variants=names)
     day = today or datetime.now(UTC).date()
     damage = {} if isinstance(weights, Absent) else {section.variant: section.damage for section in weights}
-    by_rule = [(rule, found) for rule in policy.rules for found in _results(rule, policy, measured, day)]
+    judged = judge_family(policy, partial(_judge_all, measured=measured, day=day))
     results = tuple(
-        _held_back(found.result, damage.get(found.result.variant) or _gap_under(rule, found.result, gaps))
-        for rule, found in by_rule
+        _held_back(found.result, damage.get(found.result.variant) or _gap_under(found.result, gaps))
+        for found in judged
     )
     refused = not isinstance(source, Absent) and any(section.unusable for section in source)
     outcome = _outcome(results, refused=refused)
@@ -80,8 +82,13 @@ def judge(
         outcome=outcome,
         exit_code=_exit_code(outcome, policy),
         rules=results,
-        waivers=states_of(policy.waivers, [found for _, found in by_rule], day),
+        waivers=states_of(policy.waivers, judged, day),
+        family=family_of(policy, judged),
     )
+
+
+def _judge_all(policy: Policy, *, measured: _Measured, day: date) -> list[Waived]:
+    return [found for rule in policy.rules for found in _results(rule, policy, measured, day)]
 
 
 def _held_back(result: RuleResult, why: str | None) -> RuleResult:
@@ -94,9 +101,9 @@ def _held_back(result: RuleResult, why: str | None) -> RuleResult:
     return result.model_copy(update={"outcome": "inconclusive", "reason": why})
 
 
-def _gap_under(rule: Rule, result: RuleResult, gaps: Sequence[Finding]) -> str | None:
+def _gap_under(result: RuleResult, gaps: Sequence[Finding]) -> str | None:
     """What the rule's numbers do not speak of, of its variant and data; None where they speak of everything."""
-    kind = "weights" if rule.kind.is_of_weights else "behaviour"
+    kind = "weights" if RuleKind(result.rule.partition("/")[0]).is_of_weights else "behaviour"
     for gap in gaps:
         if (
             gap.holds in (kind, "everything")

@@ -223,6 +223,8 @@ def _verdict(report: AuditReport) -> Iterator[str]:
             if _key(one) != _key(other)
         ]
         yield f"rules are not judged as the numbers say: {', '.join(said) or 'one is missing'}"
+    elif verdict.family != again.family:
+        yield "how often all rules together err does not follow from the rules"
 
 
 def _told(verdict: Verdict) -> list[tuple[object, ...]]:

@@ -16,6 +16,7 @@ def record(policy: Policy) -> dict[str, Any]:
         "min_samples": policy.min_samples,
         "fail_when": policy.fail_when.value,
         "on_inconclusive": policy.on_inconclusive.value,
+        "family_wise": policy.family_wise,
         "source": policy.source,
         "rules": [_rule(rule) for rule in policy.rules],
         "waivers": [_waiver(waiver) for waiver in policy.waivers],
@@ -32,10 +33,17 @@ def policy_of(settings: Mapping[str, Any]) -> Policy | None:
             min_samples=int(settings["min_samples"]),
             fail_when=FailWhen(settings["fail_when"]),
             on_inconclusive=OnInconclusive(settings["on_inconclusive"]),
+            family_wise=_yes_or_no(settings.get("family_wise", False)),
             source=str(settings["source"]),
         )
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def _yes_or_no(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is neither true nor false")
+    return value
 
 
 def _rule(rule: Rule) -> dict[str, Any]:

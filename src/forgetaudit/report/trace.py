@@ -55,7 +55,8 @@ class TracePoint(Part):
     `budget_used` is how much of what the optimizer can have moved any weight was moved, by the run's own log and by
     what had to be assumed beside it.
     `lowest_cka` is that of the layer `lowest_layer`; `layers` has all of them, in the network's order.
-    `outcome` is what the rules come to on this checkpoint.
+    `outcome` is what the rules come to on this checkpoint alone, and `within` whether it keeps every rule also where
+    limits allow for one look at each checkpoint (Bonferroni).
     """
 
     variant: str
@@ -70,6 +71,7 @@ class TracePoint(Part):
     net_over_path: float | Absent
     budget_used: float | Absent = Absent(not_measured="no log of the run was found")
     outcome: Outcome
+    within: bool = False
     on_front: bool | None = None
     layers: tuple[TraceLayer, ...] = ()
 
@@ -115,8 +117,8 @@ class ContinualMeasures(Part):
 class TraceSection(Part):
     """A run from base to its last checkpoint, which is the one that the report's verdict is about.
 
-    `ordered` says how the order is known. `last_within` is the last checkpoint that keeps every rule; None where
-    none does or where there are no rules.
+    `ordered` says how the order is known. `last_within` is the last checkpoint that keeps every rule, one look
+    at each checkpoint allowed for; None where none does or where there are no rules.
     """
 
     ordered: str

@@ -53,7 +53,7 @@ def _earlier(trace: TraceSection) -> Iterator[Finding]:
     yield _finding(
         trace,
         "earlier-checkpoint-within-limits",
-        f"{point.variant} keeps every limit, {of_target}",
+        f"{point.variant} keeps every limit, {len(trace.points)} looks allowed for, {of_target}",
         f"use {point.variant}, or mix it with base: forgetaudit repair",
         severity="medium",
         evidence={"variant": point.variant, "step": point.step},

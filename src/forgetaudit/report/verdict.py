@@ -12,6 +12,7 @@ from forgetaudit.values import Sides
 
 __all__ = [
     "Confidence",
+    "Family",
     "Finding",
     "Ident",
     "Limits",
@@ -81,13 +82,31 @@ class WaiverState(Part):
     expires: date
 
 
+class Family(Part):
+    """How often all rules that are judged from examples, taken together, call an unchanged run broken.
+
+    `n_judged` counts them: each rule, on each data set, of each variant, one-sided at `confidence`. `error_at_most` is
+    1 − confidence^n_judged where each is judged alone (`independent`; rules that err together err less often), and
+    1 − confidence after Holm's correction (`holm`), whatever the rules have in common.
+    """
+
+    n_judged: int
+    confidence: float
+    error_at_most: float
+    method: Literal["independent", "holm"]
+
+
 class Verdict(Part):
-    """The judgement over all rules, and the exit code that it asks for."""
+    """The judgement over all rules, and the exit code that it asks for.
+
+    `family` is None where fewer than two rules were judged from examples.
+    """
 
     outcome: Outcome
     exit_code: int
     rules: tuple[RuleResult, ...]
     waivers: tuple[WaiverState, ...] = ()
+    family: Family | None = None
 
 
 class Finding(Part):

@@ -12,7 +12,7 @@ from forgetaudit.report.report import AuditReport
 from forgetaudit.report.trace import ContinualMeasures, Forecast, TraceAnswers, TracePoint, TraceSummary
 from forgetaudit.values import NotMeasured
 
-__all__ = ["Curve", "continual_measures", "forecast", "summary", "trace_answers"]
+__all__ = ["Curve", "continual_measures", "for_looks", "forecast", "summary", "trace_answers"]
 
 CONFIDENCE = 0.95
 """Of intervals, and that no checkpoint is called sure by chance."""
@@ -104,10 +104,15 @@ def _is_sure(section: SourceSection, *, n_looks: int) -> bool:
         method=drop.method,
         effect=None if groups is None else groups.drop_effect,
         degrees=None if groups is None else groups.degrees,
-        confidence=1 - (1 - CONFIDENCE) / n_looks,
+        confidence=for_looks(CONFIDENCE, n_looks),
         sides=1,
     )
     return found is not None and found.low > 0
+
+
+def for_looks(confidence: float, n_looks: int) -> float:
+    """The confidence of one look of as many, so that all of them hold (Bonferroni)."""
+    return 1 - (1 - confidence) / n_looks
 
 
 def summary(data: str, points: Sequence[TracePoint]) -> TraceSummary:

@@ -1,11 +1,18 @@
 """trace: the forgetting curve over a run's checkpoints, all of them in one stream, judged on the last."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from forgetaudit.audits.compare import compare
-from forgetaudit.audits.trace.curve import Curve, continual_measures, forecast, summary, trace_answers
+from forgetaudit.audits.trace.curve import (
+    Curve,
+    continual_measures,
+    for_looks,
+    forecast,
+    summary,
+    trace_answers,
+)
 from forgetaudit.audits.trace.way import measure_moves
 from forgetaudit.checkpoints.run_order import RunOrder
 from forgetaudit.errors import UsageError
@@ -154,7 +161,7 @@ def _section(
     target = None if plan.target is None else plan.target.name
     curve = Curve.of(compared, plan.audit.names, plan.order.steps, target)
     points = _with_front(_points(plan, curve, whole, moves), target)
-    kept = [point.variant for point in points if point.outcome == "pass"]
+    kept = [point.variant for point in points if point.within]
     return TraceSection(
         ordered=plan.order.said,
         points=points,
@@ -170,7 +177,9 @@ def _section(
 def _points(
     plan: TracePlan, curve: Curve, whole: AuditReport, moves: tuple[float | Absent, ...]
 ) -> list[TracePoint]:
-    points, path = [], 0.0
+    points, path, day, policy = [], 0.0, _day(whole), plan.audit.policy
+    # Whoever keeps the last of many that pass looks at each: some pass by chance.
+    at_looks = replace(policy, confidence=for_looks(policy.confidence, len(curve.names)))
     for place, (name, step, moved) in enumerate(zip(plan.audit.names, plan.order.steps, moves, strict=True)):
         one = _about(whole, name)
         weights = None if isinstance(one.weights, Absent) else one.weights[0]
@@ -189,7 +198,8 @@ def _points(
                 moved=moved,
                 net_over_path=_net(_distance(weights), moves[: place + 1], path),
                 budget_used=_budget_used(one),
-                outcome=judge_report(one, plan.audit.policy, today=_day(whole)).outcome,
+                outcome=(outcome := judge_report(one, policy, today=day).outcome),
+                within=outcome == judge_report(one, at_looks, today=day).outcome == "pass",
                 layers=tuple(_layers(weights, () if isinstance(one.features, Absent) else one.features)),
             )
         )
