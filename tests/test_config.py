@@ -38,6 +38,7 @@ def test_a_whole_config_is_read(tmp_path: Path) -> None:
             min-samples = 50
             fail-when = "proven"
             on-inconclusive = "fail"
+            family-wise = true
             [gate.rules]
             accuracy = { max-drop = "2pt", min-samples = 30 }
             cka = { min = 0.8 }
@@ -55,10 +56,26 @@ def test_a_whole_config_is_read(tmp_path: Path) -> None:
     policy = config.policy
     assert (policy.confidence, policy.min_samples) == (0.9, 50)
     assert (policy.fail_when, policy.on_inconclusive) == (FailWhen.PROVEN, OnInconclusive.FAIL)
+    assert policy.family_wise
     rules = {rule.name: rule for rule in policy.rules}
     assert (rules["accuracy"].limit, rules["accuracy"].min_samples) == (0.02, 30)
     assert rules["frozen"].patterns == ("stem.*",)
     assert rules["cka/block2"].where == "block2"
+
+
+def test_rules_are_judged_one_by_one_unless_the_config_says_otherwise(tmp_path: Path) -> None:
+    assert not read_config(written(tmp_path, "")).policy.family_wise
+    assert not read_config(written(tmp_path, "[gate]\nfamily-wise = false")).policy.family_wise
+
+
+@pytest.mark.parametrize("value", ["'true'", "1", "'holm'", "[true]"])
+def test_family_wise_is_true_or_false(tmp_path: Path, value: str) -> None:
+    problem = refusal(tmp_path, f"[gate]\nfamily-wise = {value}")
+    assert any("gate.family-wise" in line and "boolean" in line for line in problem.details)
+
+
+def test_a_misspelt_family_wise_is_refused_with_the_right_word(tmp_path: Path) -> None:
+    assert "did you mean family-wise?" in str(refusal(tmp_path, "[gate]\nfamilywise = true").hint)
 
 
 def test_geometry_warns_unless_the_file_says_fail(tmp_path: Path) -> None:

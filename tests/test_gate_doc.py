@@ -7,6 +7,7 @@ import pytest
 from tests.inference import gate_tables
 
 from forgetaudit.config import read_config
+from forgetaudit.inference.verdicts import verdict_chances
 from forgetaudit.policy import RuleKind
 
 DOC = (Path(__file__).parent.parent / "docs" / "gate.md").read_text("utf-8")
@@ -47,3 +48,18 @@ def test_what_the_text_says_of_the_tables_is_true():
     likely, proven = column("some-lost", 4, c1="1.5"), column("some-lost", 5, c1="1.5")
     assert (min(likely), max(likely), max(proven)) == (12.0, 30.6, 3.3)
     assert column("some-lost", 4, c0="200", c1="4", c2="4")[0] >= 85
+
+
+def test_what_several_rules_err_by_is_what_the_gate_says():
+    [said] = re.findall(r"<!-- family -->\n(.*?)\n<!-- end -->", DOC, re.DOTALL)
+    rows = [row.strip("| ").split(" | ") for row in said.splitlines()[2:]]
+    assert [row[0] for row in rows] == ["1", "2", "5", "12", "20"]
+    for n, alone, together in rows:
+        assert (alone, together) == (f"{100 * (1 - 0.95 ** int(n)):.2g} %", "5 %")
+    chances = [
+        verdict_chances(
+            800, forgotten=0.07, gained=0.03, limit=0.02, confidence=1 - 0.05 / rules
+        ).fails_likely
+        for rules in (12, 1)
+    ]
+    assert "fails in {:.0f} % instead of {:.0f} %".format(*(100 * chance for chance in chances)) in DOC

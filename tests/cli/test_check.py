@@ -50,6 +50,30 @@ def test_a_report_is_judged_again_with_the_same_words_and_codes(place: Path, for
     assert forgetaudit("check", "lost.json", "--no-fail", cwd=place).code == 0
 
 
+def test_a_report_is_judged_again_as_one_family_and_read_back(place: Path, forgetaudit: Any) -> None:
+    policy = place / "family.toml"
+    rules = "[gate.rules]\naccuracy = { max-drop = '2pt' }\nforgotten = { max = '5pt', level = 'warn' }\n"
+    policy.write_text(f"[gate]\n{rules}")
+    alone = forgetaudit("check", "lost.json", "--policy", "family.toml", cwd=place)
+    assert "gate  2 statistical rules at 95 % each: up to 9.8 % of unchanged runs break one" in alone.out
+    policy.write_text(f"[gate]\nfamily-wise = true\n{rules}")
+    run = forgetaudit(
+        "check", "lost.json", "--policy", "family.toml", "--output", "json=again.json", cwd=place
+    )
+    assert run.code == 1
+    assert "gate  2 statistical rules, with Holm's correction: at most 5 % of unchanged runs break" in run.out
+    report = json.loads((place / "again.json").read_text())
+    assert report["inputs"]["settings"]["gate"]["family_wise"] is True
+    assert report["verdict"]["family"]["method"] == "holm"
+    again = forgetaudit("check", "again.json", cwd=place)
+    assert (again.code, "Holm's correction" in again.out) == (1, True)
+    page = forgetaudit("show", "again.json", "--format", "md", cwd=place)
+    assert "In the whole gate: 2 statistical rules, with Holm's correction" in page.out
+    report["verdict"]["family"]["error_at_most"] = 0.01
+    (place / "again.json").write_text(json.dumps(report))
+    assert forgetaudit("check", "again.json", cwd=place).code == 2
+
+
 def test_another_policy_judges_by_its_rules_alone(place: Path, forgetaudit: Any) -> None:
     policy = place / "strict.toml"
     policy.write_text(

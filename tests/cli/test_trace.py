@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from forgetaudit.inference.paired import tango
+
 STEPS = (20, 40, 60, 80, 100, 120)
 
 
@@ -155,8 +157,32 @@ def test_a_run_that_kept_the_limit_for_a_while_says_which_checkpoint_did(
         "trace", "base.safetensors", run, "--data", "src_val", "--max-drop", "5pt", cwd=workplace
     )
     assert done.code == 1
-    assert "within        checkpoint-1 is the last that keeps every limit" in done.out
-    assert "why   checkpoint-1 keeps every limit" in done.out
+    assert "within        checkpoint-1 is the last that keeps every limit; allows for 2 looks" in done.out
+    assert "why   checkpoint-1 keeps every limit, 2 looks allowed for" in done.out
+
+
+def test_a_limit_that_is_kept_at_one_look_only_is_not_surely_kept(
+    forgetaudit: Any, workplace: Path, sample: Path, audited: Any
+) -> None:
+    _, alone = audited("lowlr.safetensors")
+    flips, n = alone["source"][0]["flips"], alone["source"][0]["n"]
+    uppers = [
+        tango(flips["forgotten"], flips["gained"], n, confidence=confidence, sides=1).high
+        for confidence in (0.95, 0.975)
+    ]
+    limit = f"{50 * sum(uppers):.4f}pt"
+    run = workplace / "run"
+    for step in (1, 2):
+        (run / f"checkpoint-{step}").mkdir(parents=True)
+        shutil.copy(sample / "lowlr.safetensors", run / f"checkpoint-{step}" / "model.safetensors")
+    done = forgetaudit(
+        "trace", "base.safetensors", run, "--data", "src_val", "--max-drop", limit, "--output",
+        f"json={workplace / 'report.json'}", cwd=workplace,
+    )  # fmt: skip
+    assert done.code == 0
+    trace = json.loads((workplace / "report.json").read_text())["trace"]
+    assert [(point["outcome"], point["within"]) for point in trace["points"]] == [("pass", False)] * 2
+    assert "no checkpoint surely keeps every limit; allows for 2 looks" in done.out
 
 
 def test_one_checkpoint_twice_is_said_and_nothing_is_lost_by_proof(

@@ -70,7 +70,7 @@ def _n_judged(judged: Sequence[Waived]) -> int:
 
 
 def _is_statistical(result: RuleResult) -> bool:
-    """Whether it was judged on limits: what is exact, known or compared plainly has none, and does not err by chance."""
+    """Whether it was judged on limits: the exact, the known and the compared plainly have none."""
     return result.limits is not None and result.outcome != "refused"
 
 
