@@ -183,6 +183,12 @@ def test_a_limit_that_is_kept_at_one_look_only_is_not_surely_kept(
     trace = json.loads((workplace / "report.json").read_text())["trace"]
     assert [(point["outcome"], point["within"]) for point in trace["points"]] == [("pass", False)] * 2
     assert "no checkpoint surely keeps every limit; allows for 2 looks" in done.out
+    saved = json.loads((workplace / "report.json").read_text())
+    saved["trace"]["last_within"] = "checkpoint-2"
+    (workplace / "edited.json").write_text(json.dumps(saved))
+    assert forgetaudit("show", workplace / "report.json").code == 0
+    refused = forgetaudit("show", workplace / "edited.json")
+    assert (refused.code, "called the last within the limits" in refused.err) == (2, True)
 
 
 def test_one_checkpoint_twice_is_said_and_nothing_is_lost_by_proof(

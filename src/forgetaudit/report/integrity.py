@@ -38,6 +38,8 @@ def inconsistencies(report: AuditReport) -> Iterator[str]:
     for weights in () if isinstance(report.weights, Absent) else report.weights:
         yield from (f"weights of {weights.variant}: {said}" for said in _weights(weights))
     yield from _known(report)
+    if report.inputs.versions.get("forgetaudit") == __version__:
+        yield from _trace(report)
     yield from _verdict(report)
 
 
@@ -198,6 +200,17 @@ def _known(report: AuditReport) -> Iterator[str]:
         drop = source.accuracy.drop
         if isinstance(drop, Estimate) and drop.kind == "exact" and not source.known:
             yield f"{source.variant} on {source.data}: the drop is called exact, and it is not known"
+
+
+def _trace(report: AuditReport) -> Iterator[str]:
+    """Of a run: the checkpoint that keeps every limit is the last of those that do."""
+    if report.trace is None:
+        return
+    kept = [point for point in report.trace.points if point.within]
+    last = kept[-1].variant if kept else None
+    if report.trace.last_within != last:
+        yield f"{report.trace.last_within} is called the last within the limits, and {last} is"
+    yield from (f"{point.variant} is within, and is no pass" for point in kept if point.outcome != "pass")
 
 
 def _verdict(report: AuditReport) -> Iterator[str]:
