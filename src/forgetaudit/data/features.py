@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from forgetaudit.data.columns import Column, Kind
 from forgetaudit.data.files import first_line
+from forgetaudit.errors import DataError
 from forgetaudit.gaps import Gap, Notes
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ def described_column(name: str, description: Any) -> Column:
             return Column(name=name, kind=Kind.IMAGE, mode=description.get("mode"))
         case "ClassLabel":
             names = tuple(description.get("names") or ())
+            if not all(isinstance(one, str) for one in names):
+                raise DataError(
+                    f"column {name} names classes by what is no text: {names[:3]}",
+                    hint="write the data set again, with a text for every class",
+                )
             return Column(name=name, kind=Kind.CLASS, class_names=names or None)
         case "Value":
             return Column(name=name, kind=_plain_kind(description["dtype"]))
@@ -57,6 +63,8 @@ def with_features(table: pa.Table, where: str) -> tuple[datasets.Dataset, dict[s
     kept = table.drop_columns(list(unread))
     try:
         made = datasets.Dataset(kept, fingerprint="unused")
+        for name, feature in made.features.to_dict().items():
+            described_column(name, feature)
         left_out = _declared(kept.schema) - {"", *unread} - _declared(made.data.schema)
         why = "no file holds these columns" if left_out else ""
     # What a newer or a damaged version of `datasets` wrote fails wherever it is looked at.

@@ -44,6 +44,8 @@ def decode_image(stored: Any, place: str, *, mode: str | None = None) -> Image.I
 
 def _decoded(stored: BytesIO | Path, mode: str | None) -> Image.Image:
     with warnings.catch_warnings():
+        # Damaged notes of a camera beside sound pixels are no matter.
+        warnings.simplefilter("ignore")
         # Pillow knows by its header how large an image will be, and warns before it takes the memory.
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         Image.init()

@@ -139,6 +139,9 @@ def _from_saved(path: Path, where: str, split: str | None) -> tuple[Source, list
         raise DataError(f"{where} is empty", hint="pass data with at least one example")
     try:
         saved = datasets.load_from_disk(str(path))
+        for part in saved.values() if isinstance(saved, datasets.DatasetDict) else [saved]:
+            # Offsets that point beyond their buffers would end the process when a row is read.
+            part.data.table.validate(full=True)
     except Exception as error:
         details = [first_line(error)]
         hint = "save the data set again with save_to_disk"

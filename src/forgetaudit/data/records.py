@@ -27,6 +27,11 @@ def read_records(paths: Sequence[Path]) -> tuple[pa.Table, Mapping[str, str]]:
     columns, unread = {}, {}
     for name in names:
         values = [record.get(name) for record in records]
+        if not _is_text(name):
+            unread[name.encode("utf-8", "backslashreplace").decode()] = (
+                "has a name that is no text of Unicode"
+            )
+            continue
         try:
             columns[name] = pa.array(values)
         except Exception as error:
@@ -34,6 +39,11 @@ def read_records(paths: Sequence[Path]) -> tuple[pa.Table, Mapping[str, str]]:
     # A table of no columns forgets how many rows it has.
     rows = pa.table(columns) if columns else pa.table({"": pa.nulls(len(records))}).select([])
     return rows, unread
+
+
+def _is_text(name: str) -> bool:
+    """JSON can spell half of a surrogate pair, which no table takes as a name."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _objects(path: Path) -> list[dict[str, Any]]:
