@@ -74,6 +74,7 @@ class Settings:
 
     task: str | None = None
     group_by: str | None = None
+    strata: str | None = None
     stop_early: bool = False
     noise_floor: bool = False
     layers: tuple[str, ...] = ()
@@ -102,10 +103,26 @@ class Settings:
         object.__setattr__(self, "layers", texts(self.layers, "layers"))
         whole_limit(self.batch_size, "batch_size", low=1, high=MOST_EXAMPLES)
         whole_limit(self.seed, "seed", low=0, high=LARGEST_SEED)
+        self._refuse_both()
         if self.limit is not None:
             whole_limit(self.limit, "limit", low=2, high=MOST_EXAMPLES)
         if self.threads is not None:
             whole_limit(self.threads, "threads", low=1, high=MOST_THREADS)
+
+    def _refuse_both(self) -> None:
+        """Strata are fixed and hold independent examples; groups are drawn and hold dependent ones."""
+        if self.strata is None:
+            return
+        if self.group_by is not None:
+            raise UsageError(
+                "--strata and --group-by do not go together: strata hold independent examples, groups dependent ones",
+                hint="pass --strata for a fixed list of domains, --group-by for sources that examples share",
+            )
+        if self.stop_early:
+            raise UsageError(
+                "--strata and --stop-early do not go together: the limits for stopping are of all examples as one",
+                hint="leave one of them out",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,3 +126,16 @@ def log_capital_of_bets(values, m, largest, bets):
             capital *= 1 - share * (value - m) / (largest - m)
         total += capital
     return math.log(total)
+
+
+def stratified_limits(strata, z):
+    """Limits of the drop over fixed strata, each side the narrower of two: from the strata's own, and from the whole."""
+    n = sum(size for *_, size in strata)
+    drop = sum(size / n * (b - c) / size for b, c, size in strata)
+    low, high = tango_limits(sum(b for b, *_ in strata), sum(c for _, c, _ in strata), n, z)
+    below = above = 0.0
+    for b, c, size in strata:
+        own_low, own_high = tango_limits(b, c, size, z)
+        below += (size / n) ** 2 * ((b - c) / size - own_low) ** 2
+        above += (size / n) ** 2 * (own_high - (b - c) / size) ** 2
+    return max(low, drop - math.sqrt(below)), min(high, drop + math.sqrt(above))

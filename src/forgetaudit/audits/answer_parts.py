@@ -9,6 +9,7 @@ from forgetaudit.inference.means import mean_difference
 from forgetaudit.inference.paired import mcnemar, tango
 from forgetaudit.inference.proportions import clopper_pearson
 from forgetaudit.inference.sequential import sequential_limits
+from forgetaudit.inference.strata import Stratum, stratified_tango
 from forgetaudit.report.behaviour import (
     CalibrationPart,
     Groups,
@@ -37,6 +38,7 @@ __all__ = [
     "log_loss_of",
     "mcnemar_of",
     "soft_measures_of",
+    "strata_of",
 ]
 
 # Intervals for reading are two-sided at this confidence; the gate has its own, one-sided.
@@ -71,8 +73,18 @@ def effect_of(sums: MeanSums, alone: float) -> float:
     return design_effect(alone, sums.variance, sums.n, sums.groups, touched=sums.touched)
 
 
-def drop_of(flips: FlipCounts, groups: Groups | None, *, sequential: bool = False) -> Interval:
+def strata_of(tally: Tally) -> tuple[Stratum, ...]:
+    """The counts of every stratum, in order of its name; empty where there are none."""
+    counts = (tally.strata[name].read() for name in sorted(tally.strata))
+    return tuple((count.forgotten, count.gained, count.n) for count in counts)
+
+
+def drop_of(
+    flips: FlipCounts, groups: Groups | None, strata: tuple[Stratum, ...] = (), *, sequential: bool = False
+) -> Interval:
     """Of accuracy, from base to tuned; with limits that allow for looking after every batch where `sequential`."""
+    if strata:
+        return stratified_tango(strata, confidence=SHOWN_CONFIDENCE, sides=2)
     if sequential:
         return sequential_limits(flips.forgotten, flips.gained, flips.n, confidence=SHOWN_CONFIDENCE, sides=2)
     if groups is None:

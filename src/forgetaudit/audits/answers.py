@@ -16,8 +16,14 @@ from forgetaudit.audits.answer_parts import (
     log_loss_of,
     mcnemar_of,
     soft_measures_of,
+    strata_of,
 )
-from forgetaudit.audits.class_answers import class_results, group_results, worst_class_by_chance
+from forgetaudit.audits.class_answers import (
+    class_results,
+    group_results,
+    stratum_results,
+    worst_class_by_chance,
+)
 from forgetaudit.audits.inputs import OpenedData
 from forgetaudit.audits.ledger import Answers, Ledger, Tally
 from forgetaudit.inference.chance import ChanceCheck, check_chance
@@ -46,14 +52,16 @@ def source_section(
     unusable: Unusable | None,
     guess: float = 0.0,
     grouped_by: str | None = None,
+    strata: str | None = None,
     sequential: bool = False,
 ) -> SourceSection:
     """What one tuned variant answered, beside base. `known` where the bytes prove that nothing can have changed.
 
-    `guess` is the share that guessing gets right, `grouped_by` names the column of groups; `sequential` where the run
-    was looked at after every batch.
+    `guess` is the share that guessing gets right, `grouped_by` names the column of groups, `strata` that of fixed ones;
+    `sequential` where the run was looked at after every batch.
     """
     flips, groups = tally.flips.read(), groups_of(tally, grouped_by)
+    each = strata_of(tally)
     return SourceSection(
         data=data.plan.name,
         variant=name,
@@ -66,7 +74,7 @@ def source_section(
         accuracy=Accuracy(
             base=flips.n_right_base / flips.n,
             tuned=flips.n_right_tuned / flips.n,
-            drop=identical() if known else estimate_from(drop_of(flips, groups, sequential=sequential)),
+            drop=identical() if known else estimate_from(drop_of(flips, groups, each, sequential=sequential)),
         ),
         flips=FlipTable(forgotten=flips.forgotten, gained=flips.gained, kept=flips.kept, missed=flips.missed),
         mcnemar=mcnemar_of(flips, groups),
@@ -82,6 +90,8 @@ def source_section(
         per_class=tuple(class_results(flips, data.task.class_names)),
         worst_class_by_chance=worst_class_by_chance(flips),
         per_group=tuple(group_results(tally)) if grouped_by else (),
+        strata=strata,
+        per_stratum=tuple(stratum_results(tally)),
         guessing=guessing_of(flips, guess) if data.labelled else None,
         sequential=sequential,
     )

@@ -13,6 +13,7 @@ from forgetaudit.audits.noise import BaseAnswers, measure_noise
 from forgetaudit.audits.records import Records
 from forgetaudit.audits.standing_alone import find_dependence
 from forgetaudit.audits.stopping import decided, refuse_stopping
+from forgetaudit.audits.stratifying import refuse_strata
 from forgetaudit.audits.weighing import Weighed
 from forgetaudit.engine.stream import Stream
 from forgetaudit.errors import DataError
@@ -69,12 +70,15 @@ def measure_behaviour(
     )
     if settings.stop_early:
         refuse_stopping(data, plan.policy)
+    if settings.strata is not None:
+        refuse_strata(data, settings.strata)
     stream = make_stream(network, data, settings, progress, layers=network.watched)
     ledger = Ledger(
         plan.names,
         data.task,
         settings.seed,
         labelled=data.labelled,
+        stratified=settings.strata is not None,
         watchers=[records.take_in, *([base_answers.take_in] if settings.noise_floor else [])],
     )
     dependence: Unusable | None = None
@@ -125,6 +129,7 @@ def _read_off(
                 unusable=unusable,
                 guess=ledger.answers.guess,
                 grouped_by=settings.group_by,
+                strata=settings.strata,
                 sequential=settings.stop_early,
             )
             for name, tally in ledger.tallies.items()

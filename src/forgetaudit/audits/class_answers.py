@@ -1,17 +1,17 @@
 """What became of every class and of every group, with p-values adjusted over all of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from forgetaudit.audits.answer_parts import SHOWN_CONFIDENCE
 from forgetaudit.audits.ledger import Tally
-from forgetaudit.inference.corrections import benjamini_hochberg
+from forgetaudit.inference.corrections import benjamini_hochberg, holm
 from forgetaudit.inference.guessing import worst_by_chance
 from forgetaudit.inference.paired import mcnemar, tango
 from forgetaudit.report.behaviour import ClassResult, FlipTable
 from forgetaudit.report.parts import estimate_from
 from forgetaudit.stats.flips import FlipCounts
 
-__all__ = ["class_results", "group_results", "worst_class_by_chance"]
+__all__ = ["class_results", "group_results", "stratum_results", "worst_class_by_chance"]
 
 MOST_GROUPS_SHOWN = 200
 
@@ -36,8 +36,17 @@ def group_results(tally: Tally) -> Iterator[ClassResult]:
         )
 
 
-def _results(present: list[tuple[int, str, FlipCounts]]) -> Iterator[ClassResult]:
-    adjusted = benjamini_hochberg([mcnemar(c.forgotten, c.gained).mid_p for *_, c in present])
+def stratum_results(tally: Tally) -> Iterator[ClassResult]:
+    """Every stratum: those are few, and each was asked about, so the p-values are Holm's."""
+    named = sorted(tally.strata.items())
+    yield from _results([(number, name, flips.read()) for number, (name, flips) in enumerate(named)], holm)
+
+
+def _results(
+    present: list[tuple[int, str, FlipCounts]],
+    adjust: Callable[[Sequence[float]], list[float]] = benjamini_hochberg,
+) -> Iterator[ClassResult]:
+    adjusted = adjust([mcnemar(c.forgotten, c.gained).mid_p for *_, c in present])
     for (label, name, counts), p in zip(present, adjusted, strict=True):
         yield ClassResult(
             label=label,

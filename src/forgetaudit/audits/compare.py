@@ -202,6 +202,7 @@ def _settings(plan: AuditPlan, network: Network | None) -> dict[str, object]:
         "preprocess": asked.preprocess,
         "reuse": asked.reuse,
         **({"group_by": asked.group_by} if asked.group_by else {}),
+        **({"strata": asked.strata} if asked.strata else {}),
         **({"stop_early": True} if asked.stop_early else {}),
         "gate": gate,
     }

@@ -120,6 +120,7 @@ def open_harness(plan: DataPlan, whole: AuditPlan) -> HarnessData:
         "--task": settings.task,
         "--limit": settings.limit,
         "--group-by": settings.group_by,
+        "--strata": settings.strata,
         "--stop-early": settings.stop_early,
         "--noise-floor": settings.noise_floor,
         "--preprocess": settings.preprocess != "base",

@@ -52,10 +52,13 @@ class Tally:
 
     `means` has what changed in ways that right and wrong do not tell, and where questions come in groups all that
     an interval needs of them: `flip` (1 forgotten, −1 gained), `changed` answers, `increase` in log loss; and with
-    `flips` (either way) and what base gets `right` what each group says.
+    `flips` (either way) and what base gets `right` what each group says. Where it is `stratified`, the groups are fixed
+    strata of independent questions, whose `strata` of flips are counted apart and nothing else.
     """
 
-    def __init__(self, n_labels: int, seed: int) -> None:
+    def __init__(self, n_labels: int, seed: int, *, stratified: bool = False) -> None:
+        self.strata: dict[str, Flips] = {}
+        self._stratified = stratified
         self.flips = Flips(n_labels)
         self.log_loss = PairedDifference()
         self.scores: dict[str, ScoreSums] = {}
@@ -72,6 +75,9 @@ class Tally:
         """Take in what both answered to the same questions."""
         labels = batch.labels if self.flips.n_classes else None
         self.flips.update(torch.as_tensor(base.correct), torch.as_tensor(tuned.correct), labels)
+        if self._stratified:
+            self._update_strata(base, tuned, batch.clusters or ())
+            batch = replace(batch, clusters=None)
         self.log_loss.update(torch.as_tensor(base.nll), torch.as_tensor(tuned.nll))
         for name, values in base.scores.items():
             self.scores.setdefault(name, ScoreSums()).update(values, tuned.scores[name])
@@ -116,6 +122,14 @@ class Tally:
                 missed=round(sums["n"]) - right - (flips - forgotten),
             )
         return found
+
+    def _update_strata(self, base: Outcomes, tuned: Outcomes, names: Sequence[str]) -> None:
+        every = np.asarray(names)
+        for name in dict.fromkeys(names):
+            mine = every == name
+            self.strata.setdefault(name, Flips()).update(
+                torch.as_tensor(base.correct[mine]), torch.as_tensor(tuned.correct[mine])
+            )
 
     def _update_means(
         self, base: Outcomes, tuned: Outcomes, changed: NDArray[np.bool_], batch: Batch, soft: Soft
@@ -194,12 +208,14 @@ class Ledger:
         watchers: Sequence[Watcher] = (),
         *,
         labelled: bool = True,
+        stratified: bool = False,
     ) -> None:
         self.tallies: dict[str, Tally] = {}
         self.rivals: dict[tuple[str, str], Tally] = {}
         self.answers = Answers()
         self._tuned, self._task, self._seed = tuple(tuned), task, seed
         self._watchers, self._labelled = tuple(watchers), labelled
+        self._stratified = stratified
         self._soft = getattr(task, "soft", None)
         # Either both or neither, as the Protocol says.
         self._keep, self._settle = getattr(task, "keep", None), getattr(task, "settle", None)
@@ -243,8 +259,13 @@ class Ledger:
 
     def _begin(self, n_labels: int) -> None:
         if not self.tallies:
-            self.tallies = {name: Tally(n_labels, self._seed) for name in self._tuned}
-            self.rivals = {pair: Tally(0, self._seed) for pair in combinations(self._tuned, 2)}
+            self.tallies = {
+                name: Tally(n_labels, self._seed, stratified=self._stratified) for name in self._tuned
+            }
+            self.rivals = {
+                pair: Tally(0, self._seed, stratified=self._stratified)
+                for pair in combinations(self._tuned, 2)
+            }
 
 
 def _beside_base(outcomes: Mapping[str, Outcomes]) -> dict[str, Outcomes]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from forgetaudit.audits.files import refuse_idle_choice
 from forgetaudit.audits.inputs import OpenedData, describe_file, open_data, refuse_other_kind
+from forgetaudit.audits.stratifying import refuse_stratified
 from forgetaudit.audits.weighing import Weighed, weigh
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.errors import UsageError
@@ -50,6 +51,7 @@ class Pair:
 
 def open_pair(command: str, plan: AuditPlan, files: ExitStack, progress: Progress) -> Pair:
     """Base, the only tuned one, and the data, which have to say what is right. AuditError, closed with `files`."""
+    refuse_stratified(command, plan.settings.strata)
     refuse_other_kind(plan)
     data = tuple(open_data(one, plan.settings) for one in plan.data)
     for one in data:

@@ -46,7 +46,9 @@ def locate(
     preview: Preview = False,
     parts: Parts = None,
     *,
-    running: Annotated[Running, Without("layers", "pool", "preprocess", "stop_early", "noise_floor")],
+    running: Annotated[
+        Running, Without("layers", "pool", "preprocess", "strata", "stop_early", "noise_floor")
+    ],
     telling: Annotated[Telling, Without("examples", "rehearsal", "no_samples")],
 ) -> None:
     """Which blocks carry the loss: each rolled back, each kept alone, and Shapley values. Ends with 0."""

@@ -64,7 +64,7 @@ def repair(
     force: Force = False,
     *,
     running: Annotated[
-        Running, Without("layers", "pool", "preprocess", "stop_early", "noise_floor", "hash_whole")
+        Running, Without("layers", "pool", "preprocess", "strata", "stop_early", "noise_floor", "hash_whole")
     ],
     gate: Annotated[Gate, Only("max_drop", "confidence")],
     telling: Annotated[Telling, Without("examples", "rehearsal", "no_samples")],

@@ -91,6 +91,15 @@ GroupBy = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+Strata = Annotated[
+    str | None,
+    typer.Option(
+        "--strata",
+        metavar="COLUMN",
+        help="Fixed domains or subjects: each has its own interval; rows are independent.",
+        rich_help_panel=_PANEL,
+    ),
+]
 StopEarly = Annotated[
     bool,
     typer.Option(
@@ -156,6 +165,7 @@ class Running:
     preprocess: Preprocess = "base"
     limit: Limit = None
     group_by: GroupBy = None
+    strata: Strata = None
     stop_early: StopEarly = False
     noise_floor: NoiseFloor = False
     batch_size: BatchSize = 64
@@ -193,6 +203,7 @@ class Running:
             preprocess=self.preprocess,
             limit=self.limit,
             group_by=self.group_by,
+            strata=self.strata,
             stop_early=self.stop_early,
             noise_floor=self.noise_floor,
             batch_size=self.batch_size,

@@ -26,6 +26,7 @@ class Choice:
     input_column: str | None = None
     label_column: str | None = None
     group_column: str | None = None
+    group_option: str = "--group-by"
     limit: int | None = None
     seed: int = 0
     shuffled: bool = False
@@ -43,7 +44,7 @@ def chosen_examples(source: Source, where: str, decisions: Sequence[str | Gap], 
     else:
         labels, said = _labels(source, columns.label)
         read = partial(_read, source, columns.inputs)
-    groups, grouped = _groups(source, choice.group_column)
+    groups, grouped = _groups(source, choice.group_column, choice.group_option)
     used = [column.name for column in columns.inputs]
     used += [] if columns.label is None else [columns.label.name, *_beside(columns.label)]
     left = unused_columns(
@@ -70,7 +71,7 @@ def chosen_examples(source: Source, where: str, decisions: Sequence[str | Gap], 
     )
 
 
-def _groups(source: Source, name: str | None) -> tuple[Sequence[str] | None, list[str]]:
+def _groups(source: Source, name: str | None, option: str) -> tuple[Sequence[str] | None, list[str]]:
     """What every row has in the column to group by, as text; None where none is asked for."""
     if name is None:
         return None, []
@@ -79,17 +80,19 @@ def _groups(source: Source, name: str | None) -> tuple[Sequence[str] | None, lis
         near = get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise DataError(
-            f"there is no column {name} to group by", hint=f"{hint}the columns are {', '.join(known)}"
+            f"there is no column {name} to group by ({option})",
+            hint=f"{hint}the columns are {', '.join(known)}",
         )
     column = next(column for column in source.columns if column.name == name)
-    refuse_unread(column, "--group-by")
+    refuse_unread(column, option)
     if column.kind in (Kind.IMAGE, Kind.ARRAY):
         raise DataError(
             f"column {name} holds {column.kind.value}, which name no groups",
             hint="pass a column of names or whole numbers",
         )
     values = [str(value) for value in source.values(name)]
-    return values, [f"grouped by {name}: {len(set(values)):,} groups in {len(values):,} rows"]
+    done, what = ("stratified", "strata") if option == "--strata" else ("grouped", "groups")
+    return values, [f"{done} by {name}: {len(set(values)):,} {what} in {len(values):,} rows"]
 
 
 def _labels(source: Source, label: Column | None) -> tuple[Labels | None, list[str]]:

@@ -108,6 +108,11 @@ class Examples:
         )
 
     @property
+    def n_groups(self) -> int:
+        """How many different values the column to group by has in the chosen rows; 0 without one."""
+        return 0 if self._groups is None else len({self._groups[row] for row in self._rows})
+
+    @property
     def labels_present(self) -> frozenset[int]:
         """The class ids that the chosen rows have; empty where there are no labels."""
         labels = self._labels

@@ -1,9 +1,12 @@
 """The interval that a report's method names, made again from the counts."""
 
+from collections.abc import Sequence
+
 from forgetaudit.inference.clusters import effective_share, grouped_tango
 from forgetaudit.inference.paired import tango
 from forgetaudit.inference.proportions import clopper_pearson
 from forgetaudit.inference.sequential import sequential_limits
+from forgetaudit.inference.strata import Stratum, stratified_tango
 from forgetaudit.values import Interval, Sides
 
 __all__ = ["drop_interval", "share_interval"]
@@ -19,11 +22,17 @@ def drop_interval(
     degrees: float | None,
     confidence: float,
     sides: Sides,
+    strata: Sequence[Stratum] = (),
 ) -> Interval | None:
-    """Of the drop; None for a method that needs more than counts."""
+    """Of the drop; of strata without their counts that of all examples, which is no narrower.
+
+    None for a method that needs more than counts.
+    """
     if method == "betting":
         return sequential_limits(forgotten, gained, n, confidence=confidence, sides=sides)
-    if method == "tango":
+    if method == "stratified-tango" and strata:
+        return stratified_tango(strata, confidence=confidence, sides=sides)
+    if method in ("tango", "stratified-tango"):
         return tango(forgotten, gained, n, confidence=confidence, sides=sides)
     if method == "grouped-tango" and effect is not None and degrees is not None:
         return grouped_tango(

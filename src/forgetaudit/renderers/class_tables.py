@@ -1,6 +1,7 @@
 """Classes, and groups of examples, in order of what they lost. Changes are tuned − base."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from forgetaudit.renderers import numbers
 from forgetaudit.renderers.behaviour_tables import drop_limits, side_of
@@ -8,7 +9,7 @@ from forgetaudit.renderers.document import Caps, Cell, Column, Span, Table
 from forgetaudit.report.behaviour import ClassResult, SourceSection
 from forgetaudit.report.parts import Absent, Measured
 
-__all__ = ["classes_table", "groups_table"]
+__all__ = ["classes_table", "groups_table", "strata_table"]
 
 
 def classes_table(source: SourceSection, caps: Caps) -> Table | None:
@@ -21,6 +22,11 @@ def groups_table(source: SourceSection, caps: Caps) -> Table | None:
     return _parts_table(source, source.per_group, "group", caps)
 
 
+def strata_table(source: SourceSection, caps: Caps) -> Table | None:
+    """The same of every stratum: those are few, so none is left out."""
+    return _parts_table(source, source.per_stratum, "stratum", replace(caps, classes=len(source.per_stratum)))
+
+
 def _parts_table(
     source: SourceSection, results: Sequence[ClassResult], what: str, caps: Caps
 ) -> Table | None:
@@ -29,7 +35,8 @@ def _parts_table(
     worst = sorted(results, key=lambda result: result.tuned - result.base)
     shown, left = worst[: caps.classes], len(worst) - caps.classes
     start, end = _scale(shown)
-    title = "Classes" if what == "class" else "Groups"
+    title = {"class": "Classes", "group": "Groups", "stratum": "Strata"}[what]
+    after = "Holm" if what == "stratum" else "Benjamini–Hochberg"
     more = f" {numbers.count(left)} more, which lost less, are in the report." if left > 0 else ""
     return Table(
         ident=title.lower(),
@@ -46,7 +53,7 @@ def _parts_table(
         ),
         rows=tuple(_class_row(result, start, end) for result in shown),
         note=f"Statistical: change = {side_of(source)} − base, intervals two-sided, 95 %, of each {what} by itself; "
-        f"p after Benjamini–Hochberg over all of them.{more}",
+        f"p after {after} over all of them.{more}",
     )
 
 

@@ -6,7 +6,7 @@ from forgetaudit.renderers import numbers
 from forgetaudit.renderers.behaviour_tables import before_and_after, drop_span, flips_table, side_of
 from forgetaudit.renderers.budget_lines import budget_table
 from forgetaudit.renderers.chapters import chapters
-from forgetaudit.renderers.class_tables import classes_table, groups_table
+from forgetaudit.renderers.class_tables import classes_table, groups_table, strata_table
 from forgetaudit.renderers.document import Caps, Comparison, Document, Fact, Span, Table, Tone
 from forgetaudit.renderers.examples_table import examples_table
 from forgetaudit.renderers.gate_tables import notes, rules_table, waivers_table
@@ -176,6 +176,7 @@ def _tables(report: AuditReport, subject: Subject, caps: Caps) -> Iterator[Table
             yield flips_table(source)
         yield classes_table(source, caps)
         yield groups_table(source, caps)
+        yield strata_table(source, caps)
         yield examples_table(report, subject, caps)
     if subject.weights is not None:
         yield layers_table(subject.weights, subject.features, caps)

@@ -94,7 +94,8 @@ def _source(source: SourceSection) -> Iterator[Row]:
     if not isinstance(source.calibration, Absent):
         for name, value in source.calibration:
             yield replace(here, section="source.calibration", name=name, value=value, kind="diagnostic")
-    for section, results in (("per_class", source.per_class), ("per_group", source.per_group)):
+    for section in ("per_class", "per_group", "per_stratum"):
+        results = getattr(source, section)
         for result in results:
             mine = replace(here, name=result.name, n=result.n)
             for name, share in (

@@ -125,6 +125,8 @@ def _behaviour(report: AuditReport, subject: Subject) -> Iterator[Line]:
         yield _row("classes", _parts(source.per_class, "class") + _by_chance(source))
     if source.per_group:
         yield _row("groups", _parts(source.per_group, "group"))
+    if source.per_stratum:
+        yield _row("strata", _parts(source.per_stratum, f"{source.strata}"))
     yield from (_noise(floor) for floor in report.noise if floor.data == source.data)
     yield []
 

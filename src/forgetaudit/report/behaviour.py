@@ -1,5 +1,6 @@
 """What the examples said: accuracy, flips, log loss, classes, and how far the features drifted."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from forgetaudit.report.parts import Absent, Measured, Part
@@ -23,6 +24,7 @@ __all__ = [
     "SoftMeasure",
     "SourceSection",
     "Unusable",
+    "counts_of",
 ]
 
 
@@ -65,7 +67,7 @@ class LogLoss(Part):
 
 
 class ClassResult(Part):
-    """One class, or group of examples. `adjusted_p` is two-sided mid-P after Benjamini–Hochberg over all of them."""
+    """One class, or group of examples. `adjusted_p` is two-sided mid-P after Benjamini–Hochberg, or Holm."""
 
     label: int
     name: str
@@ -142,9 +144,11 @@ class SourceSection(Part):
     `n` counts questions, `unit` says what one is: an example, a token, a query. Where they come in `groups`, no test of
     McNemar holds, and the drop's limits are those of the effective number. `disagreement` is the share of
     questions that base and tuned answer differently, right or wrong: it needs no labels. `per_group` is what each of
-    few groups by a column says. Where the data are `unlabelled`, base's answers stand
-    for the right ones: what then seems lost is what changed, and no more than that can have been lost (drop ≤ forgotten
-    ≤ disagreement). `sequential` where the run could stop at any example: the limits hold for that.
+    few groups by a column says, `per_stratum` what each value of the column `strata` does: strata are fixed and their
+    examples independent, so shares keep their binomial limits, which strata can only make too wide. Where the
+    data are `unlabelled`, base's answers stand for the right ones: what then seems lost is what changed, and
+    no more than that can have been lost (drop ≤ forgotten ≤ disagreement).
+    `sequential` where the run could stop at any example: the limits hold for that.
     """
 
     data: str
@@ -167,9 +171,17 @@ class SourceSection(Part):
     per_class: tuple[ClassResult, ...]
     worst_class_by_chance: float | None = None
     per_group: tuple[ClassResult, ...] = ()
+    strata: str | None = None
+    per_stratum: tuple[ClassResult, ...] = ()
     guessing: Guessing | None = None
     unlabelled: bool = False
     sequential: bool = False
+
+
+def counts_of(rows: Sequence[ClassResult]) -> tuple[tuple[int, int, int], ...]:
+    """Forgotten, gained and all examples of every row whose flips were kept."""
+    kept = [(row.flips, row.n) for row in rows if isinstance(row.flips, FlipTable)]
+    return tuple((flips.forgotten, flips.gained, n) for flips, n in kept)
 
 
 class ScoreSection(Part):

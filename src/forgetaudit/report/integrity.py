@@ -9,10 +9,10 @@ from datetime import date
 
 from forgetaudit import __version__
 from forgetaudit.inference.binomial import tail_beyond
-from forgetaudit.inference.corrections import benjamini_hochberg
+from forgetaudit.inference.corrections import benjamini_hochberg, holm
 from forgetaudit.inference.intervals import drop_interval, share_interval
 from forgetaudit.inference.paired import mcnemar
-from forgetaudit.report.behaviour import ClassResult, FlipTable, RivalSection, SourceSection
+from forgetaudit.report.behaviour import ClassResult, FlipTable, RivalSection, SourceSection, counts_of
 from forgetaudit.report.parts import Absent, Estimate, Measured
 from forgetaudit.report.policy_record import policy_of
 from forgetaudit.report.rejudge import judge_report
@@ -59,7 +59,11 @@ def _source(section: SourceSection) -> Iterator[str]:
             yield "the test of McNemar is not that of the flips"
     yield from _disagreement(section)
     yield from _log_loss(section)
-    for rows, what in ((section.per_class, "classes"), (section.per_group, "groups")):
+    for rows, what in (
+        (section.per_class, "classes"),
+        (section.per_group, "groups"),
+        (section.per_stratum, "strata"),
+    ):
         yield from _rows(rows, section, what)
 
 
@@ -84,6 +88,7 @@ def _drop(drop: Measured, flips: FlipTable, section: SourceSection) -> Iterator[
             degrees=groups.degrees if groups else None,
             confidence=drop.confidence,
             sides=drop.sides,
+            strata=counts_of(section.per_stratum),
         )
         if found is not None and not (_near(drop.low, found.low) and _near(drop.high, found.high)):
             yield f"the limits of the drop are not those of the flips, {found.low:.4g} to {found.high:.4g}"
@@ -156,7 +161,8 @@ def _rows(rows: Sequence[ClassResult], section: SourceSection, what: str) -> Ite
         total = sum(getattr(flips, name) for _, flips in tables)
         if total != getattr(section.flips, name):
             yield f"the {what} add up to {total} {name}, and there are {getattr(section.flips, name)}"
-    adjusted = benjamini_hochberg([mcnemar(flips.forgotten, flips.gained).mid_p for _, flips in tables])
+    adjust = holm if what == "strata" else benjamini_hochberg
+    adjusted = adjust([mcnemar(flips.forgotten, flips.gained).mid_p for _, flips in tables])
     if not all(_near(row.adjusted_p, p) for (row, _), p in zip(tables, adjusted, strict=True)):
         yield f"the adjusted p-values of its {what} are not those of the flips"
 

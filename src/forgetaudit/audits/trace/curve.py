@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from forgetaudit.inference.binomial import z_quantile
 from forgetaudit.inference.intervals import drop_interval
 from forgetaudit.inference.trajectory import continual_learning, fit_power_law
-from forgetaudit.report.behaviour import RivalSection, SourceSection
+from forgetaudit.report.behaviour import RivalSection, SourceSection, counts_of
 from forgetaudit.report.parts import Absent, Estimate, Measured, estimate_from
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.trace import ContinualMeasures, Forecast, TraceAnswers, TracePoint, TraceSummary
@@ -106,6 +106,7 @@ def _is_sure(section: SourceSection, *, n_looks: int) -> bool:
         degrees=None if groups is None else groups.degrees,
         confidence=for_looks(CONFIDENCE, n_looks),
         sides=1,
+        strata=counts_of(section.per_stratum),
     )
     return found is not None and found.low > 0
 

@@ -4,8 +4,9 @@ from forgetaudit.inference.clusters import grouped_tango
 from forgetaudit.inference.paired import tango
 from forgetaudit.inference.power import further_examples
 from forgetaudit.inference.sequential import sequential_limits
+from forgetaudit.inference.strata import stratified_tango
 from forgetaudit.policy import Policy, Rule
-from forgetaudit.report.behaviour import SourceSection
+from forgetaudit.report.behaviour import SourceSection, counts_of
 from forgetaudit.report.rules.decision import (
     Decision,
     decide,
@@ -47,6 +48,8 @@ def _drop_limits(section: SourceSection, confidence: float) -> Interval:
     flips, n, groups = section.flips, section.n, section.groups
     if section.sequential:
         return sequential_limits(flips.forgotten, flips.gained, n, confidence=confidence, sides=1)
+    if section.per_stratum:
+        return stratified_tango(counts_of(section.per_stratum), confidence=confidence, sides=1)
     if groups is None:
         return tango(flips.forgotten, flips.gained, n, confidence=confidence, sides=1)
     return grouped_tango(

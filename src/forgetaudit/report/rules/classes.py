@@ -71,7 +71,11 @@ def judge_classes(
 
 def _rows(rule: Rule, section: SourceSection) -> Sequence[ClassResult] | Absent:
     if rule.kind is RuleKind.GROUPS:
-        return section.per_group or Absent(not_measured="examples were not grouped by a column (--group-by)")
+        return (
+            section.per_group
+            or section.per_stratum
+            or Absent(not_measured="examples were not grouped by a column (--group-by or --strata)")
+        )
     return section.per_class or Absent(not_measured=f"{section.task} has no classes")
 
 
