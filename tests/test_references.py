@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from scipy.stats import norm
+from scipy.stats import t as student
 from tests.reference import features as reference_features
 from tests.reference import statistics as reference_statistics
 from tests.reference import weights as reference_weights
@@ -78,7 +79,7 @@ def test_every_number_of_a_report_equals_its_reference(audited: Any, sample: Pat
 
     increase = log_losses(logits, labels) - log_losses(base_logits, labels)
     told = source["nll"]["increase"]
-    reach = norm.ppf(0.975) * increase.std(ddof=1) / math.sqrt(n)
+    reach = student.ppf(0.975, n - 1) * increase.std(ddof=1) / math.sqrt(n)
     assert told["estimate"] == pytest.approx(increase.mean(), abs=1e-6)
     assert (told["low"], told["high"]) == pytest.approx(
         (increase.mean() - reach, increase.mean() + reach), abs=1e-6

@@ -18,7 +18,7 @@ try:
 except ImportError:  # Windows: what killed runs left stays there
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["hidden_name", "room_beside"]
+__all__ = ["hidden_name", "remove_abandoned", "room_beside"]
 
 _MARK = ".forgetaudit-unfinished-"
 # A name may have 255 bytes, and the mark and the random end need some of them.
@@ -31,9 +31,8 @@ def room_beside(target: Path) -> Iterator[Path]:
 
     OSError where the folder of `target` does not take it.
     """
-    prefix = hidden_name(target, _MARK)
-    _remove_abandoned(target.parent, prefix)
-    room, lock = _locked_room(target.parent, prefix)
+    remove_abandoned(target)
+    room, lock = _locked_room(target.parent, hidden_name(target, _MARK))
     try:
         yield room
     finally:
@@ -62,10 +61,12 @@ def _locked_room(folder: Path, prefix: str) -> tuple[Path, int | None]:
             os.close(lock)
 
 
-def _remove_abandoned(folder: Path, prefix: str) -> None:
-    """Only where the lock says so: where there are no locks, nothing is removed."""
+def remove_abandoned(target: Path) -> None:
+    """What killed runs left beside `target`, where the lock says so: where there are no locks, nothing is removed."""
+    prefix = hidden_name(target, _MARK)
     with suppress(OSError):
-        for room in [one for one in folder.iterdir() if one.name.startswith(prefix) and not one.is_symlink()]:
+        rooms = [one for one in target.parent.iterdir() if one.name.startswith(prefix)]
+        for room in [one for one in rooms if not one.is_symlink()]:
             lock = _lock(room, wait=False)
             if lock is not None:
                 shutil.rmtree(room, ignore_errors=True)

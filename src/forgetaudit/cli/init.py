@@ -13,6 +13,7 @@ from forgetaudit.config.file import CONFIG_NAME
 from forgetaudit.errors import OutputError
 from forgetaudit.renderers.starter import config_text, workflow_text
 from forgetaudit.report.report import AuditReport
+from forgetaudit.temporaries import remove_abandoned
 
 __all__ = ["init"]
 
@@ -38,6 +39,9 @@ def init(
     texts = {Path(CONFIG_NAME): config_text(measured, datetime.now(UTC).date())}
     if workflow:
         texts[WORKFLOW] = workflow_text(measured)
+    for path in texts:
+        # Both files may be whole, and the run that wrote them killed before it had tidied up.
+        remove_abandoned(path)
     there = [path for path in texts if path.exists() or path.is_symlink()]
     halfway = len(there) < len(texts) and all(_is_ours(path, texts[path]) for path in there)
     if there and not halfway:
