@@ -19,7 +19,7 @@ from forgetaudit.models.loading import (
 )
 from forgetaudit.models.probing import Landing, Loader
 from forgetaudit.models.sentence_transformers import is_of_pooler
-from forgetaudit.models.unrun import unrun_tensors
+from forgetaudit.models.unrun import unfilled_slots, unrun_tensors
 
 __all__ = ["fill", "hang"]
 
@@ -65,8 +65,19 @@ def fill(
         model_names=landing.model_names,
         grafted=tuple(name for name in dtypes if name in replaced),
         steps=(*landing.steps, *_renamed(landing, checkpoint)),
-        notes=(*notes, *_unrun(landing, grafted=bool(replaced))),
+        notes=(
+            *notes,
+            *_unrun(landing, grafted=bool(replaced)),
+            *unfilled_slots(checkpoint.path.name, _headless(landing, graft)),
+        ),
     )
+
+
+def _headless(landing: Landing, graft: Graft | None) -> list[str]:
+    """What the file lacks of the head, where it holds no other one, and nobody asked for base's."""
+    if graft is None or graft.always or landing.mismatched or landing.unexpected:
+        return []
+    return [name for name in landing.missing if name in graft.names]
 
 
 def _unrun(landing: Landing, *, grafted: bool) -> Iterator[Gap]:

@@ -11,7 +11,7 @@ from forgetaudit.checkpoints.align import NameAlignment, align_names
 from forgetaudit.checkpoints.checkpoint import Checkpoint, Shape
 from forgetaudit.errors import MismatchError, listing
 from forgetaudit.gaps import Gap, Notes
-from forgetaudit.models.unrun import unrun_tensors
+from forgetaudit.models.unrun import unfilled_slots, unrun_tensors
 from forgetaudit.wording import some
 
 __all__ = [
@@ -111,8 +111,16 @@ def load_state(
         notes=(
             *unrun_tensors(alignment.only_right, of_other_head=bool(grafted)),
             *_untied(model, state, checkpoint),
+            *unfilled_slots(checkpoint.path.name, _headless(grafted, alignment, graft)),
         ),
     )
+
+
+def _headless(grafted: list[str], alignment: NameAlignment, graft: Graft | None) -> list[str]:
+    """What the file lacks of the head, where it holds no other one, and nobody asked for base's."""
+    if graft is None or graft.always or alignment.reshaped or alignment.only_right:
+        return []
+    return grafted
 
 
 def _untied(model: nn.Module, state: Mapping[str, Tensor], checkpoint: Checkpoint) -> Iterator[Gap]:

@@ -57,18 +57,19 @@ def finds_ends_by_id(model: nn.Module) -> bool:
         return False
 
 
-def positions_of(model: nn.Module, longest: int) -> int:
+def positions_of(model: nn.Module, longest: int, *, promised: bool = True) -> int:
     """The most tokens of a row, at most `longest`, that the network has positions for.
 
-    A table of positions with a `padding_idx` counts from the one after it. What no table shows is tried: a row of
-    full length is run, where the network is small enough and on a CPU, and halved until it is taken.
+    A table of positions with a `padding_idx` counts from the one after it. What no table shows is tried, and what
+    neither config nor tokenizer has `promised`: a row of full length is run, where the network is small enough and on
+    a CPU, and halved until it is taken.
     """
     tables = list(_position_tables(model, longest))
     for table in tables:
         begin = getattr(table, "padding_idx", None)
         if isinstance(begin, int):
             longest = min(longest, len(table.weight) - begin - 1)
-    return _tried(model, longest) if tables else longest
+    return _tried(model, longest) if tables or not promised else longest
 
 
 def _configs(model: nn.Module) -> list[Any]:
@@ -92,16 +93,16 @@ def _rows(model: nn.Module) -> int:
 
 
 def _chosen(tokenizer: Any, theirs: int | None, n_rows: int) -> int:
-    """The tokenizer's id for padding or for an end, unless it also puts that at the end of texts; else a spare row."""
-    end = _number(tokenizer.eos_token_id)
-    endings = _endings(tokenizer)
-    for number in (theirs, end):
-        if number is not None and number not in endings:
-            return number
+    """The tokenizer's id for padding or for an end, unless it also puts that at the end of texts; else a spare row.
+
+    Where every row has its token, it is another special one, or the last: fewer texts end in it than in their end.
+    """
+    end, endings = _number(tokenizer.eos_token_id), _endings(tokenizer)
     used = set(tokenizer.get_vocab().values())
     spare = (number for number in range(len(used), min(n_rows, len(used) + 4096)) if number not in used)
-    known = (number for number in (theirs, end, _number(tokenizer.unk_token_id)) if number is not None)
-    return next(spare, next(known, 0))
+    n_known = min(n_rows, len(used))
+    candidates = (theirs, end, next(spare, None), *tokenizer.all_special_ids, n_known - 1, n_known - 2)
+    return next((n for n in candidates if n is not None and n not in endings and 0 <= n < n_rows), 0)
 
 
 def _endings(tokenizer: Any) -> set[int]:

@@ -49,9 +49,8 @@ class TextPreparation:
         self._folder = folder
         self._lower_case = files is not None and files.lower_case
         self.tokenizer = _tokenizer(folder)
-        self.longest = positions_of(
-            model, _longest(self.tokenizer, config, None if files is None else files.longest)
-        )
+        promised = _longest(self.tokenizer, config, None if files is None else files.longest)
+        self.longest = positions_of(model, promised or _UNKNOWN, promised=promised is not None)
         self.n_truncated = self.n_shortened = 0
         self.mask: Tensor | None = None
         takes = set(inspect.signature(model.forward).parameters)
@@ -212,10 +211,14 @@ def _tokenizer(folder: Path) -> Any:
         ) from error
 
 
-def _longest(tokenizer: Any, config: Any, asked: int | None) -> int:
+# How much of a text is read where nothing says how much can be.
+_UNKNOWN = 512
+
+
+def _longest(tokenizer: Any, config: Any, asked: int | None) -> int | None:
     """The fewest of what is asked for, else what the tokenizer allows, and the positions that the config names."""
     allowed = getattr(tokenizer, "model_max_length", None) if asked is None else asked
     limits = [allowed, getattr(config, "max_position_embeddings", None)]
-    # Tokenizers without a limit say 10^30.
-    known = [int(limit) for limit in limits if limit is not None and limit < 10**9]
-    return min(known, default=512)
+    # Tokenizers without a limit say 10^30, and the config of an XLNet says -1.
+    known = [int(limit) for limit in limits if isinstance(limit, int | float) and 0 < limit < 10**9]
+    return min(known, default=None)

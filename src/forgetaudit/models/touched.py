@@ -49,8 +49,12 @@ class Touched:
                 value = self.trained[name] if name in self.trained else base(name)
                 inner._parameters[key] = nn.Parameter(value.clone(), requires_grad=False)
             self._merge()
-            return {name: inner._parameters[key].detach() for key, name in self.names.items()}  # type: ignore[union-attr]
+            # A kind that trains a copy of the layer (LayerNorm tuning) puts it in the place of base's.
+            merged: Mapping[str, Any] = self.layer.get_base_layer()._parameters
+            return {name: merged[key].detach().clone() for key, name in self.names.items()}
         finally:
+            if self.layer.get_base_layer() is not inner:
+                self.layer.unmerge()
             inner._parameters.update(stand_ins)
             self.layer.merged_adapters.clear()
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from forgetaudit.gaps import Gap, Holds
 from forgetaudit.wording import counted, some
 
-__all__ = ["is_recomputed", "unrun_tensors"]
+__all__ = ["is_recomputed", "unfilled_slots", "unrun_tensors"]
 
 # What networks compute anew from their config, so that a file may hold it or not, and whatever it holds is not read.
 _RECOMPUTED = (
@@ -39,6 +39,21 @@ def unrun_tensors(
     if rest := [name for name in left if name not in passed]:
         why = "which belong to a head in whose place base's was grafted" if of_other_head else ""
         yield _gap(rest, why, holds="nothing" if of_other_head else "behaviour")
+
+
+def unfilled_slots(file: str, names: Sequence[str]) -> Iterator[Gap]:
+    """A gap where a file has no head, not even another one: what was put there says nothing of what it was.
+
+    The library would fill it with random numbers, or tie it by a config that is not here.
+    """
+    if names:
+        yield Gap(
+            ident="slots-not-filled",
+            what=f"{file} has no tensor for {some(names)}: base's {'was' if len(names) == 1 else 'were'} put there",
+            advice="pass the whole file, or --head base to judge tuned's features under base's head",
+            holds="behaviour",
+            evidence={"tensors": list(names)},
+        )
 
 
 def _gap(names: Sequence[str], why: str, *, holds: Holds) -> Gap:

@@ -234,7 +234,9 @@ def cka_is_blind(facts: Facts) -> Iterator[Finding]:
 def head_replaced(facts: Facts) -> Iterator[Finding]:
     if facts.variant.grafted:
         asked = "base's head was put on tuned, as asked (--head base)"
-        why = asked if facts.variant.graft_asked else "tuned has another head; base's was put on it"
+        has_none = any(gap.id == "slots-not-filled" for gap in facts.gaps)
+        other = f"tuned has {'no head' if has_none else 'another head'}; base's was put on it"
+        why = asked if facts.variant.graft_asked else other
         yield finding(
             facts,
             "head-replaced",

@@ -101,6 +101,7 @@ IDENTS = (
     "raw-or-averaged",
     "resized-vocabulary",
     "run-in-less-precision",
+    "slots-not-filled",
     "statistics-carry-loss",
     "tensors-not-compared",
     "tensors-not-run",
