@@ -1,5 +1,6 @@
 """Tuned's head against base's: what is grafted and said, and what --head own refuses."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,21 @@ Head = Callable[..., Run]
 def audited(forgetaudit: Callable[..., Run], tmp_path: Path) -> Head:
     """Compares bert's base with `tuned` under a --head."""
 
-    def run(tuned: Path, head: str) -> Run:
+    def run(tuned: Path, head: str, *more: str) -> Run:
         data = FIXTURES / "data" / "bert_val.parquet"
-        words = ("compare", BERT / "base", tuned, "--data", data, "--limit", "40", "--head", head, "-v")
+        words = (
+            "compare",
+            BERT / "base",
+            tuned,
+            "--data",
+            data,
+            "--limit",
+            "40",
+            "--head",
+            head,
+            "-v",
+            *more,
+        )
         return forgetaudit(*words, cwd=tmp_path)
 
     return run
@@ -100,3 +113,22 @@ def test_the_head_of_a_network_of_the_users_own_is_refused_with_both_shapes(
     assert "--head own: the head of five.safetensors is not one for base's classes" in own.err
     assert "head.weight: [10, " in own.err
     assert forgetaudit(*words, "auto", cwd=workplace).code == 0
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_file_without_any_head_is_named_and_nothing_passes_over_it(audited: Head, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(BERT / "tuned", tmp_path / "headless")
+    path = tmp_path / "headless" / "model.safetensors"
+    tensors = load_file(path)
+    save_file({n: t for n, t in tensors.items() if not n.startswith("classifier")}, path, {"format": "pt"})
+    limit = ("--max-drop", "99pt", "--min-samples", "2")
+    found = audited(tmp_path / "headless", "auto", *limit)
+    said = "model.safetensors has no tensor for classifier.bias, classifier.weight: base's were put there"
+    assert found.out.splitlines()[1].startswith("INCONCLUSIVE")
+    assert any(line.startswith("note") and said in line for line in found.out.splitlines()[2:6])
+    assert "tuned has no head; base's was put on it" in found.out
+    asked = audited(tmp_path / "headless", "base", *limit)
+    assert asked.out.splitlines()[1].startswith("PASS")
+    assert said not in asked.out

@@ -42,6 +42,8 @@ BODIES = {
     "eval": "x = self.norm(x)",
     "statistics of the batch": "x = F.batch_norm(x, None, None, training=True)",
     "centred over the batch": "x = x - x.mean(dim=0, keepdim=True)",
+    "the last rows only": "x = torch.cat([x[:4], x[4:] + x[4:].roll(1, 0)])",
+    "a little": "x = x + 0.01 * x.mean()",
     "ranks in the batch": "x = x * (1 + x.sum(dim=1, keepdim=True).argsort(dim=0))",
 }
 

@@ -9,7 +9,19 @@ from typing import Any
 
 import pytest
 import torch
-from peft import IA3Config, LoraConfig, PeftModel, get_peft_model
+from peft import (
+    DeloraConfig,
+    FrodConfig,
+    HRAConfig,
+    IA3Config,
+    LNTuningConfig,
+    LoraConfig,
+    OSFConfig,
+    PeftModel,
+    PsoftConfig,
+    VeraConfig,
+    get_peft_model,
+)
 from safetensors.torch import load_file, save_file
 from tests.models import tiny
 
@@ -39,7 +51,18 @@ KINDS = {
     "ia3": IA3Config(
         target_modules=["k_proj", "down_proj"], feedforward_modules=["down_proj"], init_ia3_weights=False
     ),
+    "a copy of the layer": LNTuningConfig(target_modules=["input_layernorm"]),
+    "vera": VeraConfig(target_modules=["q_proj"], r=4),
+    "hra": HRAConfig(target_modules=["q_proj"], r=2),
+    "delora": DeloraConfig(target_modules=["q_proj"], r=2),
+    # These take base's own weights apart when they are made.
+    "osf": OSFConfig(target_modules=["q_proj"], effective_rank=4),
+    "psoft": PsoftConfig(target_modules=["q_proj"], r=4),
+    "frod": FrodConfig(target_modules=["q_proj"]),
 }  # fmt: skip
+
+# The others are solved for anew, in another order of the same sums.
+EXACT = KINDS.keys() - {"osf", "psoft", "frod"}
 
 
 def saved_adapter(base: Path, folder: Path, config: Any) -> Path:
@@ -90,7 +113,9 @@ def test_every_tensor_is_that_of_pefts_own_merge(kind: str, base: Path, tmp_path
     with opened(base, adapter) as found:
         assert found.tensors.keys() == load_file(base / "model.safetensors").keys()
         for name, tensor in expected.state_dict().items():
-            assert torch.equal(read_tensor(found, name), tensor), name
+            torch.testing.assert_close(read_tensor(found, name), tensor, rtol=0, atol=1e-6, msg=name)
+            if kind in EXACT:
+                assert torch.equal(read_tensor(found, name), tensor), name
 
 
 @pytest.mark.filterwarnings("ignore")

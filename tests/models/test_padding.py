@@ -95,6 +95,18 @@ def test_an_end_that_every_text_has_is_not_chosen_for_padding_where_the_network_
     assert prepare.n_shortened == 0
 
 
+def test_without_a_spare_row_another_special_token_serves_before_the_end_of_every_text(
+    tmp_path: Path,
+) -> None:
+    place = folder(tmp_path, ends=True, eos_token="</s>", pad_token="</s>")
+    network = classifier("GPT2", None)
+    wanted = alone(network, place)
+    prepare = TextPreparation(place, network.config, network)
+    with torch.no_grad():
+        assert torch.allclose(network(**prepare(TEXTS)).logits, wanted, atol=1e-6)
+    assert (network.config.pad_token_id, prepare.n_shortened) == (WORDS.index("[UNK]"), 0)
+
+
 def test_where_the_end_has_to_serve_texts_that_end_in_it_are_counted(tmp_path: Path) -> None:
     place, network = folder(tmp_path, eos_token="</s>"), classifier("GPT2", None)
     prepare = TextPreparation(place, network.config, network)
@@ -170,3 +182,29 @@ class OwnPositions(nn.Module):
 
 def test_what_nothing_says_is_tried() -> None:
     assert positions_of(OwnPositions(), 40) == 37
+
+
+def test_a_length_that_neither_config_nor_tokenizer_promises_is_tried(tmp_path: Path) -> None:
+    config = transformers.MptConfig(
+        vocab_size=len(WORDS),
+        d_model=16,
+        n_heads=2,
+        n_layers=1,
+        expansion_ratio=2,
+        max_seq_len=12,
+        pad_token_id=0,
+    )
+    network = transformers.MptForSequenceClassification(config).eval()
+    prepare = TextPreparation(folder(tmp_path), config, network)
+    assert prepare.longest == 12
+    prepare(["one " * 30, "two"])
+    assert prepare.n_truncated == 1
+
+
+def test_positions_without_a_limit_are_minus_one_in_a_config_and_no_limit(tmp_path: Path) -> None:
+    config = transformers.XLNetConfig(vocab_size=len(WORDS), d_model=16, n_layer=1, n_head=2, d_inner=16)
+    assert config.max_position_embeddings == -1
+    network = transformers.XLNetForSequenceClassification(config).eval()
+    prepare = TextPreparation(folder(tmp_path), config, network)
+    assert prepare.longest == 512
+    assert prepare(["one two", "three"])["input_ids"].shape == (2, 2)

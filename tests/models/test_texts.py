@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from tests.models import tiny
+from tests.models.tiny import SMALL
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
@@ -110,3 +112,17 @@ def test_encoded_texts_lie_in_fresh_memory(tmp_path: Path) -> None:
     network = tiny.bert()
     encoded = TextPreparation(folder(tmp_path), network.config, network)(["one two"])
     assert all(tensor.dtype == torch.int64 and tensor.data_ptr() % 64 == 0 for tensor in encoded.values())
+
+
+def test_words_that_were_saved_are_read_as_words_whatever_the_kind_of_the_model_reads_else(
+    tmp_path: Path,
+) -> None:
+    """AutoTokenizer gives every Qwen2 byte pairs, to which these texts are empty."""
+    words = {"[PAD]": 0, "one": 1, "two": 2}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[PAD]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]").save_pretrained(tmp_path)
+    config = transformers.Qwen2Config(**SMALL, num_key_value_heads=2, vocab_size=3, pad_token_id=0)
+    config.save_pretrained(tmp_path)
+    prepare = TextPreparation(tmp_path, config, transformers.Qwen2ForSequenceClassification(config))
+    assert prepare(["one two", "two"])["input_ids"].tolist() == [[1, 2], [2, 0]]

@@ -126,6 +126,18 @@ def test_tied_weights_that_one_file_holds_twice_are_no_gap(where: str) -> None:
     assert outcome(judged(*sides, "--frozen", "head"))[0] == "pass"
 
 
+def test_tied_weights_that_both_files_hold_twice_count_once() -> None:
+    """As torch saves them: one tensor under two names. safetensors holds it once, and says the same."""
+    torch.manual_seed(1)
+    base, tuned = ({n: t + moved for n, t in net().items()} for moved in (0.0, torch.tensor(0.1)))
+    plain = judged(base, tuned).weights[0].total
+    for state in (base, tuned):
+        state |= {f"tied.{name}": tensor.clone() for name, tensor in state.items()}
+    report = judged(base, tuned)
+    assert report.weights[0].total.distance == plain.distance
+    assert {row.copy_of for row in report.weights[0].tensors} == {None, *net()}
+
+
 def test_equal_vectors_and_constants_are_no_tied_weights() -> None:
     ones = {"a__weight": torch.ones(8, 8), "b__weight": torch.ones(8, 8)}
     assert outcome(judged(net(**ones), net(a__weight=ones["a__weight"]), *LIMIT))[0] == "inconclusive"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from forgetaudit.audits.naming import ModelNames, align_through_model
@@ -18,6 +19,7 @@ from forgetaudit.report.weights import LayerWeights, StageWeights, TensorRow, We
 from forgetaudit.values import NotMeasured
 from forgetaudit.weights.changes import Change, Role, TensorChange, WeightChanges
 from forgetaudit.weights.content import align_by_content
+from forgetaudit.weights.copies import copies_in_both
 from forgetaudit.weights.dequantise import as_values
 from forgetaudit.weights.distance import differs_in_rows, measure_weights
 from forgetaudit.weights.frozen import check_frozen
@@ -36,11 +38,12 @@ __all__ = ["Weighed", "weigh", "weight_section"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weighed:
-    """One variant's tensors, measured against base's."""
+    """One variant's tensors, measured against base's. `copies`: name → first name of what both files hold twice."""
 
     name: str
     alignment: NameAlignment
     changes: WeightChanges
+    copies: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def identical(self) -> bool:
@@ -79,14 +82,15 @@ def weigh(
     for rule in policy.rules:
         if rule.kind is RuleKind.FROZEN:
             check_frozen(changes, rule.patterns)
-    return Weighed(name=name, alignment=alignment, changes=changes)
+    copies = copies_in_both(base, tuned, changes)
+    return Weighed(name=name, alignment=alignment, changes=changes, copies=copies)
 
 
 def weight_section(
     weighed: Weighed, network: Network | None, forensics: Forensics | None = None
 ) -> WeightSection:
     """The exact part of the report. Layers are the network's where there is one, else what names tell of them."""
-    weighed = replace(weighed, changes=_counted_once(weighed.changes, network))
+    weighed = replace(weighed, changes=_counted_once(weighed, network))
     everything = total(weighed.changes)
     lineage = measure_lineage(weighed.changes)
     stages, names = _places(weighed.changes, network)
@@ -109,22 +113,33 @@ def weight_section(
     )
 
 
-def _counted_once(changes: WeightChanges, network: Network | None) -> WeightChanges:
-    """A tensor that the network has under two names, in both files alike, counts under the first of them."""
+def _counted_once(weighed: Weighed, network: Network | None) -> WeightChanges:
+    """A tensor that the network has under two names, in both files alike, counts under the first of them.
+
+    Without a network, it is one that both files hold twice.
+    """
+    changes = weighed.changes
     if network is None:
-        return changes
+        return WeightChanges(
+            tensors=tuple(
+                _as_copy(row, weighed.copies.get(row.name), "both files hold") for row in changes.tensors
+            )
+        )
     slots = network.skeleton.state_dict(keep_vars=True)
     first: dict[int, TensorChange] = {}
     rows = []
     for row in changes.tensors:
         slot = slots.get(network.base_names.get(row.name, row.name))
         twin = None if slot is None or row.sums is None else first.setdefault(id(slot), row)
-        if twin is None or twin is row or twin.sums != row.sums:
-            rows.append(row)
-            continue
-        said = f"the network has it as {twin.name}, too, where it is counted"
-        rows.append(replace(row, sums=None, copy_of=twin.name, reason=said))
+        is_first = twin is None or twin is row or twin.sums != row.sums
+        rows.append(_as_copy(row, None if is_first or twin is None else twin.name, "the network has"))
     return WeightChanges(tensors=tuple(rows))
+
+
+def _as_copy(row: TensorChange, twin: str | None, who: str) -> TensorChange:
+    if twin is None:
+        return row
+    return replace(row, sums=None, copy_of=twin, reason=f"{who} it as {twin}, too, where it is counted")
 
 
 def _places(changes: WeightChanges, network: Network | None) -> tuple[dict[str, str], Mapping[str, str]]:

@@ -22,6 +22,7 @@ from forgetaudit.models.adapter_files import (
     told_settings,
 )
 from forgetaudit.models.extras import import_extra
+from forgetaudit.models.filling import hang
 from forgetaudit.models.loading import read_tensor
 from forgetaudit.models.probing import Landing
 from forgetaudit.models.promised import Weights, refusing_more
@@ -29,6 +30,14 @@ from forgetaudit.models.quiet import quiet_transformers
 from forgetaudit.models.touched import PREFIX, Touched, find_touched, replaced
 
 __all__ = ["AdaptedCheckpoint"]
+
+
+# What these bring into a network depends on its shapes alone. Any other kind may start from base's own weights, as OSF
+# and PSOFT decompose them, and is given these.
+_OF_SHAPES = {
+    "ADALORA", "BOFT", "C3A", "DELORA", "FOURIERFT", "GRALORA", "HIRA", "HRA", "IA3", "LN_TUNING", "LOHA", "LOKR",
+    "LORA", "MISS", "OFT", "RANDLORA", "SHIRA", "TRAINABLE_TOKENS", "VBLORA", "VERA", "WAVEFT",
+}  # fmt: skip
 
 
 class AdaptedCheckpoint:
@@ -50,6 +59,8 @@ class AdaptedCheckpoint:
             given = {name: _as_float32(read_tensor(weights, name)) for name in weights.tensors}
             self.path, self.files, self.metadata = weights.path, weights.files, weights.metadata
         self.format = f"PEFT adapter ({told_settings(config)}) on {base.format}"
+        if config["peft_type"] not in _OF_SHAPES:
+            hang(landing.model, {n: _as_float32(read_tensor(base, at)) for n, at in landing.sources.items()})
         resized = _resized(landing.model, given)
         fitting = {name: tensor for name, tensor in given.items() if name not in resized}
         adapted = _injected(landing.model, _without_modules(config, resized), fitting, self.path)
@@ -182,10 +193,11 @@ def _injected(model: nn.Module, config: dict[str, Any], given: Mapping[str, Tens
 def _wrapped(model: nn.Module, config: dict[str, Any], given: Mapping[str, Tensor], path: Path) -> Any:
     """PEFT only warns of tensors that find no place; here they are refused."""
     peft: Any = import_extra("peft", needed_for=f"the adapter {path.parent.name}")
+    light = config["peft_type"] in _OF_SHAPES
     try:
         with quiet_transformers():
             made = peft.PeftConfig.from_peft_type(**config)
-            adapted = peft.PeftModel(model, made, low_cpu_mem_usage=True, autocast_adapter_dtype=False)
+            adapted = peft.PeftModel(model, made, low_cpu_mem_usage=light, autocast_adapter_dtype=False)
             found = peft.set_peft_model_state_dict(adapted, dict(given), low_cpu_mem_usage=True)
     except Exception as error:  # what does not fit, PEFT meets as any kind of error
         said = [line.strip() for line in str(error).splitlines() if line.strip()][:3]
@@ -195,7 +207,13 @@ def _wrapped(model: nn.Module, config: dict[str, Any], given: Mapping[str, Tenso
             hint="pass the base that it was trained on as BASE",
         ) from error
     lost = sorted(found.unexpected_keys)
-    empty = sorted(name for name, tensor in adapted.named_parameters() if tensor.is_meta)
+    brought = {tensor.data_ptr() for tensor in given.values()}
+    own = f".{adapted.base_model.prefix}"
+    empty = sorted(
+        name
+        for name, tensor in adapted.named_parameters()
+        if tensor.is_meta or (not light and own in name and tensor.data_ptr() not in brought)
+    )
     if lost or empty or not given:
         labels = (("without a place in base", lost), ("missing in the adapter", empty))
         raise MismatchError(

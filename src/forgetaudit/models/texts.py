@@ -200,15 +200,30 @@ def _tokenizer(folder: Path) -> Any:
     transformers: Any = import_extra("transformers", needed_for=folder.name)
     try:
         with quiet_transformers():
-            return transformers.AutoTokenizer.from_pretrained(
+            made = transformers.AutoTokenizer.from_pretrained(
                 str(folder), local_files_only=True, trust_remote_code=False
             )
+            if _is_another(made, read_sidecar(folder, "tokenizer.json")):
+                made = transformers.PreTrainedTokenizerFast.from_pretrained(
+                    str(folder), local_files_only=True
+                )
+            return made
     except Exception as error:
         raise ModelError(
             f"the tokenizer of {folder} cannot be made",
             details=[f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"],
             hint="restore the tokenizer files that were saved with the weights",
         ) from error
+
+
+def _is_another(made: Any, saved: Mapping[str, Any] | None) -> bool:
+    """Whether the library made a tokenizer of another kind than was saved, as a Qwen2 is given byte pairs always.
+
+    A text of words that such a one does not know has no tokens at all.
+    """
+    backend = getattr(made, "backend_tokenizer", None)
+    kind = ((saved or {}).get("model") or {}).get("type")
+    return backend is not None and kind is not None and type(backend.model).__name__ != kind
 
 
 # How much of a text is read where nothing says how much can be.
