@@ -87,14 +87,17 @@ def _made() -> AuditReport:
     )  # fmt: skip
 
 
+@cache
 def _saved() -> bytes:
     return _made().to_json().encode()
 
 
+@cache
 def _page() -> bytes:
     return written(_made(), "html").encode()
 
 
+@cache
 def _blessed() -> bytes:
     return (
         accept(_made(), "tuned", report_sha256="0" * 64, today=date(2030, 1, 1), reason="x")

@@ -17,6 +17,7 @@ from forgetaudit.models.evidence import Evidence
 from forgetaudit.models.extras import import_extra
 from forgetaudit.models.images import refuse_other_than_images
 from forgetaudit.models.loading import LoadedState, load_state, refuse_other_head
+from forgetaudit.models.odd_files import first_line, refused_in_words
 from forgetaudit.models.promised import Weights, refusing_more
 from forgetaudit.models.quantised import refuse_quantised
 from forgetaudit.models.sidecars import folder_of, read_sidecar
@@ -113,7 +114,7 @@ class TimmArchitecture:
         except Exception as error:  # a config can be wrong in any way, and timm checks few of them
             raise ModelError(
                 f"timm {self._timm.__version__} cannot build {self._found.model}",
-                details=[_said(error)],
+                details=[first_line(error)],
                 hint="install the version of timm that the checkpoint was saved with",
             ) from error
         return model
@@ -132,7 +133,8 @@ class TimmArchitecture:
             if isinstance(image, np.ndarray):
                 return torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))
             refuse_other_than_images(image, self._found.folder)
-            return transform(image.convert(mode))
+            with refused_in_words(f"the transform of {self._found.folder.name} cannot take an image"):
+                return transform(image.convert(mode))
 
         return Preparation(
             preprocess=preprocess, said=f"base's evaluation transform of timm for all ({told})"
@@ -151,7 +153,7 @@ class TimmArchitecture:
     def _bad_input(self, error: Exception) -> ModelError:
         return ModelError(
             f"the pretrained_cfg of {self._found.folder / 'config.json'} gives no transform",
-            details=[_said(error)],
+            details=[first_line(error)],
             hint="restore the config.json that was saved with the weights",
         )
 
@@ -165,6 +167,10 @@ class TimmArchitecture:
     def _differences(self, config: Mapping[str, Any]) -> tuple[str, ...]:
         if not timm_config.is_of_timm(config):
             return ()
+        with refused_in_words("the config.json of tuned cannot be compared with that of base"):
+            return self._differences_of(config)
+
+    def _differences_of(self, config: Mapping[str, Any]) -> tuple[str, ...]:
         both = (self._found.config, config)
         inputs = [self._input_of(timm_config.pretrained_cfg(one)) for one in both]
         return timm_config.differences(*both, (inputs[0], inputs[1]))
@@ -186,7 +192,3 @@ class TimmArchitecture:
             details=["told by architecture in their config.json"],
             hint="pass the checkpoint you started from as BASE",
         )
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"

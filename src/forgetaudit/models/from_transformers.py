@@ -22,6 +22,7 @@ from forgetaudit.models.images import ImagePreparation, processor_differences
 from forgetaudit.models.landing import find_landing
 from forgetaudit.models.library_classes import model_class, network_config, task_of, tied_as, translated
 from forgetaudit.models.loading import LoadedState, refuse_other_head
+from forgetaudit.models.odd_files import refused_in_words
 from forgetaudit.models.own_inputs import own_images, own_texts
 from forgetaudit.models.probing import Landing, Loaded, Loader
 from forgetaudit.models.promised import Weights, refuse_counts, refusing_more
@@ -53,7 +54,8 @@ class TransformersArchitecture:
     def __init__(
         self, evidence: Evidence, *, trust_remote_code: bool = False, own_inputs: bool = False
     ) -> None:
-        evidence = without_head(evidence)
+        with refused_in_words(f"{evidence.folder / 'config.json'} does not say which network it is of"):
+            evidence = without_head(evidence)
         self.name = evidence.model
         self.evidence = evidence.sentence
         self.class_names = evidence.class_names
@@ -224,6 +226,10 @@ class TransformersArchitecture:
         )
 
     def _preparation(self, model: nn.Module) -> Preparation:
+        with refused_in_words(f"the files of {self._found.folder} do not say how its inputs are prepared"):
+            return self._prepared(model)
+
+    def _prepared(self, model: nn.Module) -> Preparation:
         if getattr(model, "main_input_name", "") == "input_ids":
             files = self._found.sentences
             text = TextPreparation(self._found.folder, self._config, model, files)
@@ -237,9 +243,10 @@ class TransformersArchitecture:
     def own_preparation(self, model: nn.Module, checkpoint: Checkpoint) -> Preparation | None:
         """By the tokenizer or image processor beside `checkpoint`."""
         base, tuned = self._found.folder, folder_of(checkpoint.path)
-        if getattr(model, "main_input_name", "") == "input_ids":
-            return own_texts(base, tuned, self._config, model)
-        return own_images(base, tuned, self._config)
+        with refused_in_words(f"--preprocess each: the files of {tuned} do not say how inputs are prepared"):
+            if getattr(model, "main_input_name", "") == "input_ids":
+                return own_texts(base, tuned, self._config, model)
+            return own_images(base, tuned, self._config)
 
     def _as_read(self, config: Mapping[str, Any]) -> Mapping[str, Any]:
         """A config with the library's defaults and spellings."""
@@ -251,6 +258,10 @@ class TransformersArchitecture:
         folder = folder_of(checkpoint.path)
         if folder.resolve() == self._found.folder.resolve():
             return ()
+        with refused_in_words(f"the files of {folder} cannot be compared with those of base"):
+            return self._differences_of(folder)
+
+    def _differences_of(self, folder: Path) -> Notes:
         own = self._own_inputs
         used = "each was given its own" if own else "base's was used for both"
         return (

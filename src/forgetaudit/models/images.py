@@ -12,6 +12,7 @@ from torch import Tensor
 from forgetaudit.errors import DataError, ModelError
 from forgetaudit.models.config_differences import changed
 from forgetaudit.models.extras import import_extra
+from forgetaudit.models.odd_files import first_line, refused_in_words
 from forgetaudit.models.quiet import quiet_transformers
 from forgetaudit.models.sidecars import read_sidecar
 
@@ -52,10 +53,10 @@ class ImagePreparation:
         image = content.convert("L" if self._channels == 1 else "RGB")
         try:
             pixels = self._processor(image, return_tensors="np")["pixel_values"][0]
-        except (ValueError, TypeError, KeyError) as error:
+        except Exception as error:  # a processor is what its file says, and that can be anything
             raise DataError(
                 f"the image processor of {self._folder.name} cannot take an image of {content.size}, {content.mode}",
-                details=[str(error).splitlines()[0]],
+                details=[first_line(error)],
                 hint=f"check {self._folder / PROCESSOR_FILE} against the images",
             ) from error
         return torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32))
@@ -84,17 +85,10 @@ def _processor(folder: Path) -> Any:
     if not (folder / PROCESSOR_FILE).is_file():
         return None
     transformers: Any = import_extra("transformers", needed_for=folder.name)
-    try:
-        with quiet_transformers():
-            return transformers.AutoImageProcessor.from_pretrained(
-                str(folder), local_files_only=True, trust_remote_code=False, backend="pil"
-            )
-    except Exception as error:
-        raise ModelError(
-            f"the image processor of {folder} cannot be made",
-            details=[f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"],
-            hint=f"restore the {PROCESSOR_FILE} that was saved with the weights",
-        ) from error
+    with refused_in_words(f"the image processor of {folder} cannot be made"), quiet_transformers():
+        return transformers.AutoImageProcessor.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False, backend="pil"
+        )
 
 
 def same_processor(base: Path, tuned: Path) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from forgetaudit.errors import MismatchError, ModelError
 from forgetaudit.models.evidence import Evidence
 from forgetaudit.models.extras import import_extra
+from forgetaudit.models.odd_files import first_line
 from forgetaudit.models.quiet import quiet_transformers
 from forgetaudit.models.torchvision_repair import import_torchvision
 
@@ -138,9 +139,8 @@ def _with_parts(config: Any) -> list[Any]:
 
 def translated(fact: str, error: Exception) -> ModelError:
     """What the library raised, as a note to a person."""
-    said = (str(error).strip().splitlines() or [""])[0][:200]
     return ModelError(
         fact,
-        details=[f"{type(error).__name__}: {said}"],
+        details=[first_line(error)],
         hint="forgetaudit doctor says what is installed and what is broken",
     )

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from forgetaudit.checkpoints.sentence_modules import MODULES, Module, read_modules
 from forgetaudit.errors import ModelError
+from forgetaudit.models.odd_files import refused_in_words
 from forgetaudit.models.sidecars import read_sidecar
 
 __all__ = ["POOLING_MODES", "SentenceFiles", "read_sentence_files", "sentence_root"]
@@ -62,6 +63,11 @@ def sentence_root(folder: Path) -> Path | None:
 
 def read_sentence_files(root: Path) -> SentenceFiles:
     """ModelError naming the modules, poolings and similarities that are not built here."""
+    with refused_in_words(f"the files of {root} do not say how texts become embeddings"):
+        return _read(root)
+
+
+def _read(root: Path) -> SentenceFiles:
     modules = read_modules(root)
     _refuse_other_modules(root, modules)
     encoder = modules[0].folder

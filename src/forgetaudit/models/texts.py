@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from forgetaudit.errors import MismatchError, ModelError, listing
 from forgetaudit.models.extras import import_extra
+from forgetaudit.models.odd_files import refuse_fatal_tokenizer, refused_in_words
 from forgetaudit.models.padding import find_padding, finds_ends_by_id, positions_of
 from forgetaudit.models.quiet import quiet_transformers
 from forgetaudit.models.sentence_files import SentenceFiles
@@ -72,7 +73,7 @@ class TextPreparation:
         )
         if self._lower_case:
             columns = [[text.lower() for text in column] for column in columns]
-        with quiet_transformers():
+        with refused_in_words(f"the tokenizer of {self._folder} cannot read the texts"), quiet_transformers():
             encoded = self.tokenizer(
                 *columns,
                 padding=True,
@@ -198,22 +199,16 @@ def _tokenizer(folder: Path) -> Any:
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         return None
     transformers: Any = import_extra("transformers", needed_for=folder.name)
-    try:
-        with quiet_transformers():
-            made = transformers.AutoTokenizer.from_pretrained(
-                str(folder), local_files_only=True, trust_remote_code=False
-            )
-            if _is_another(made, read_sidecar(folder, "tokenizer.json")):
-                made = transformers.PreTrainedTokenizerFast.from_pretrained(
-                    str(folder), local_files_only=True
-                )
-            return made
-    except Exception as error:
-        raise ModelError(
-            f"the tokenizer of {folder} cannot be made",
-            details=[f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"],
-            hint="restore the tokenizer files that were saved with the weights",
-        ) from error
+    saved = read_sidecar(folder, "tokenizer.json")
+    if saved is not None:
+        refuse_fatal_tokenizer(folder / "tokenizer.json")
+    with refused_in_words(f"the tokenizer of {folder} cannot be made"), quiet_transformers():
+        made = transformers.AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        )
+        if _is_another(made, saved):
+            made = transformers.PreTrainedTokenizerFast.from_pretrained(str(folder), local_files_only=True)
+        return made
 
 
 def _is_another(made: Any, saved: Mapping[str, Any] | None) -> bool:

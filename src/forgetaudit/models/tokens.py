@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from forgetaudit.models.odd_files import refused_in_words
 from forgetaudit.models.padding import find_padding
 from forgetaudit.models.quiet import quiet_transformers
 
@@ -29,7 +30,7 @@ class TokenReader:
         """The ids of each text, whole, however long; with what the tokenizer puts around a text, or without."""
         if not texts:
             return []
-        with quiet_transformers():
+        with refused_in_words("the tokenizer cannot read the texts"), quiet_transformers():
             found = self._tokenizer(
                 list(texts),
                 add_special_tokens=special_tokens,
