@@ -3,6 +3,7 @@
 import csv
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ def _read(path: Path, delimiter: str) -> tuple[pa.Table, list[str]]:
     _refuse_ragged(path, header, body)
     columns = [[row[place] for _, row in body] for place in range(len(header))]
     _refuse_headless(path, header, columns)
-    twice = next((name for name in header if header.count(name) > 1), None)
+    twice = next((name for name, times in Counter(header).items() if times > 1), None)
     if twice is not None:
         raise DataError(f"{path.name} has more than one column {twice}", hint="rename all but one of them")
     return pa.table([pa.array(column, pa.string()) for column in columns], names=header), notes

@@ -1,5 +1,6 @@
 """Data files → tables in memory, read with pyarrow: nothing is cached, and nothing written beside the data."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,7 +81,7 @@ def _read(path: Path) -> pa.Table:
 
 def _renamed(table: pa.Table, path: Path) -> pa.Table:
     names = [name.strip() for name in table.column_names]
-    twice = next((name for name in names if names.count(name) > 1), None)
+    twice = next((name for name, times in Counter(names).items() if times > 1), None)
     if twice is not None:
         raise DataError(f"{path.name} has more than one column {twice}", hint="rename all but one of them")
     # Renaming forgets what the file says of its columns, such as the names of classes.
