@@ -17,6 +17,8 @@ from forgetaudit.models.torchvision_repair import import_torchvision
 import_torchvision()
 
 SAMPLE = Path(__file__).parent.parent / "sample_data"
+# Seconds after which a process hangs. No test is about time: a machine that is loaded takes a minute for what takes two.
+HANGS = 900
 
 
 @dataclass(frozen=True)

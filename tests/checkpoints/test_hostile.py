@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from tests.checkpoints.hand_made import entry, write
 from tests.checkpoints.hostile import SEEDS, attacked, opened
+from tests.conftest import HANGS
 
 from forgetaudit.checkpoints.formats import open_checkpoint
 from forgetaudit.cli import main
 from forgetaudit.errors import CheckpointError
 
 BOUNDED = settings(
-    max_examples=200, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
@@ -135,6 +136,6 @@ def test_no_header_takes_a_gigabyte(tmp_path: Path, bomb: str) -> None:
         "    print(next(int(line.split()[1]) // 1024 for line in lines if line.startswith('VmHWM')))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True, timeout=HANGS
     )
     assert 0 < int(done.stdout) < 1000

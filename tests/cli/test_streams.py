@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import HANGS
 
 WEIGHTS = "compare base.safetensors tuned.safetensors"
 ASCII = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
@@ -17,7 +18,7 @@ ASCII = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
 def shell(words: str, cwd: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         ["/bin/sh", "-c", f'exec "$0" -m forgetaudit {words}', sys.executable],
-        cwd=cwd, env={**os.environ, **variables}, capture_output=True, text=True, timeout=60, check=False,
+        cwd=cwd, env={**os.environ, **variables}, capture_output=True, text=True, timeout=HANGS, check=False,
     )  # fmt: skip
 
 
@@ -106,7 +107,7 @@ def test_a_name_that_is_not_utf8_can_be_reported(forgetaudit: Any, workplace: Pa
 def test_a_reader_that_leaves_in_the_midst_of_the_help_is_no_bug(sample: Path, words: str) -> None:
     run = subprocess.run(
         ["bash", "-c", f'"$0" -m forgetaudit {words} | head -1; exit "${{PIPESTATUS[0]}}"', sys.executable],
-        cwd=sample, capture_output=True, text=True, timeout=60, check=False,
+        cwd=sample, capture_output=True, text=True, timeout=HANGS, check=False,
     )  # fmt: skip
     assert run.returncode in (0, 141)
     assert run.stderr == ""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
+from tests.conftest import HANGS
 
 from forgetaudit.cli import main
 from forgetaudit.report.report import AuditReport
@@ -238,7 +239,7 @@ def test_it_says_how_far_it_is_and_ends_at_once_when_interrupted(tmp_path: Path)
         assert running.stderr is not None
         said = running.stderr.readline()
         running.send_signal(signal.SIGINT)
-        assert running.wait(timeout=30) == 130
+        assert running.wait(timeout=HANGS) == 130
     assert "% (" in said
     assert "GB of 25.8 GB" in said
     assert "left" in said
