@@ -201,11 +201,12 @@ def test_five_new_tokens_change_no_number(
     for part in ("source", "features", "scores"):
         assert with_tokens[part] == without[part]
     one, two = (report["weights"][0] for report in (with_tokens, without))
-    # The new rows have nothing in base to be compared with, and are named.
-    assert without_names(one["total"]) == without_names(two["total"])
-    assert without_names(one["layers"]) == without_names(two["layers"])
-    assert one["total"]["not_compared"]
-    assert not two["total"]["not_compared"]
+    # All of base was compared: the new rows have nothing there from which they could be far, and are noted.
+    assert one["total"] == two["total"]
+    assert one["layers"] == two["layers"]
+    assert not one["total"]["not_compared"]
+    assert "distance" in {rule["rule"] for rule in with_tokens["verdict"]["rules"]}
+    assert {rule["outcome"] for rule in with_tokens["verdict"]["rules"]} == {"pass"}
     grew = [row for row in one["tensors"] if row["change"] == "reshaped"]
     n = json.loads((base / "config.json").read_text())["vocab_size"]
     assert [row["shared_rows"] for row in grew] == [n] * len(grew)
@@ -228,17 +229,25 @@ def test_the_weights_command_knows_rows_of_tokens_by_the_configs(
         done = forgetaudit("weights", base, other, "--output", f"json={path}", cwd=tmp_path)
         assert done.code == 0, done.err
         totals.append(json.loads(path.read_text())["weights"][0]["total"])
-    assert without_names(totals[0]) == without_names(totals[1])
-    assert totals[0]["not_compared"] == ["transformer.wte.weight"]
+    assert totals[0] == totals[1]
+    assert totals[0]["not_compared"] == []
 
 
-def without_names(section: Any) -> Any:
-    """The numbers, without the names of what was not compared."""
-    if isinstance(section, list):
-        return [without_names(one) for one in section]
-    if isinstance(section, dict):
-        return {key: without_names(value) for key, value in section.items() if key != "not_compared"}
-    return section
+def test_new_tokens_hold_no_distance_and_lost_ones_do(
+    forgetaudit: Callable[..., Run], tmp_path: Path
+) -> None:
+    """Every row of base has one to be compared with, or has not."""
+    base, tuned = FIXTURES / "gpt2" / "base", FIXTURES / "gpt2" / "tuned"
+    grown = resized(AutoModelForCausalLM.from_pretrained(tuned), base, tmp_path / "grown")
+    path = tmp_path / "r.json"
+    words = ("--max-distance", "9", "--output", f"json={path}")
+    done = forgetaudit("weights", base, grown, *words, cwd=tmp_path)
+    assert done.code == 0, done.out + done.err
+    assert "note  tuned's vocabulary has 5 rows more than base's" in done.out
+    done = forgetaudit("weights", grown, tuned, *words, cwd=tmp_path)
+    (rule,) = json.loads(path.read_text())["verdict"]["rules"]
+    assert (rule["outcome"], "transformer.wte.weight" in rule["reason"]) == ("inconclusive", True)
+    assert "transformer.wte.weight (the rows beyond" in done.out
 
 
 def test_without_a_config_nothing_says_that_rows_are_tokens(compared: Compare, tmp_path: Path) -> None:

@@ -70,12 +70,9 @@ def weigh_without_base(name: str, adapter: Checkpoint) -> AdapterWeighed:
     change = read_lora(adapter, config, pattern_key)
     rows = [_without_base(own, low_rank) for own, low_rank in change.factors.items()]
     said = f"{len(rows)} tensors measured from the factors of LoRA, without base"
-    left = (
-        (f"{len(change.replaced)} tensors that replace base's were not measured",) if change.replaced else ()
-    )
-    return AdapterWeighed(
-        _weighed(name, WeightChanges(tensors=tuple(rows)), (said, *left)), dict(change.factors)
-    )
+    left = [_not_measured(target, adapter.tensors[own]) for own, target in change.replaced.items()]
+    changes = WeightChanges(tensors=(*rows, *left))
+    return AdapterWeighed(_weighed(name, changes, (said,)), dict(change.factors))
 
 
 def _weighed(name: str, changes: WeightChanges, steps: tuple[str, ...]) -> Weighed:
@@ -111,6 +108,18 @@ def _against_base(base: Checkpoint, name: str, low_rank: LowRank) -> TensorChang
         role=role_of(name, info.dtype),
         change=Change.CHANGED if low_rank.norm else Change.IDENTICAL,
         sums=sums.sums(),
+    )
+
+
+def _not_measured(name: str, own: TensorInfo) -> TensorChange:
+    """What takes the place of base's tensor: how far it is from there, only base tells."""
+    return TensorChange(
+        name=name,
+        base=None,
+        tuned=own,
+        role=role_of(name, own.dtype, own.shape),
+        change=Change.ONLY_TUNED,
+        reason="it replaces base's, and no base was passed",
     )
 
 

@@ -1,15 +1,15 @@
 """What the curve of a run says: when forgetting became sure, and which checkpoint would have kept the limits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.trace import TraceAnswers, TracePoint, TraceSection
 from forgetaudit.report.verdict import Finding, Severity
-from forgetaudit.wording import points
+from forgetaudit.wording import points, some
 
-__all__ = ["trace_findings"]
+__all__ = ["gaps_of_earlier", "trace_findings"]
 
 
 def trace_findings(trace: TraceSection, last: AuditReport) -> Iterator[Finding]:
@@ -85,3 +85,21 @@ def _finding(
 
 def _on(point: TracePoint, data: str) -> TraceAnswers:
     return next(answer for answer in point.answers if answer.data == data)
+
+
+def gaps_of_earlier(whole: AuditReport, names: Sequence[str]) -> Iterator[Finding]:
+    """What the points of earlier checkpoints do not speak of, beside the last one's own gaps.
+
+    Each point is held back by its own; the verdict is about the last, which these do not hold.
+    """
+    *earlier, last = names
+    seen = {found.title for found in whole.findings if found.variant == last}
+    of_title: dict[str, list[Finding]] = {}
+    for found in whole.findings:
+        if found.holds is not None and found.variant in earlier and found.title not in seen:
+            of_title.setdefault(found.title, []).append(found)
+    for title, found_in in of_title.items():
+        stages = some([str(found.variant) for found in found_in])
+        yield found_in[0].model_copy(
+            update={"title": f"{stages}: {title}", "variant": last, "holds": "nothing"}
+        )

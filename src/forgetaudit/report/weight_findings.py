@@ -182,6 +182,8 @@ def resized_vocabulary(facts: Facts, weights: WeightSection) -> Iterator[Finding
             "base": row.shape[0],
             "tuned": n_tuned,
         },
+        # New rows have nothing in base, all of which was compared; rows that tuned lost are held as not compared.
+        holds="nothing",
     )
 
 
@@ -246,8 +248,6 @@ def _why_not(row: TensorRow) -> str:
         return f"the rows beyond {row.shared_rows:,}"
     if row.tuned_name is None or row.tuned_dtype is None:
         return "only in base"
-    if row.change.startswith("only"):
-        return "only in tuned"
     return row.distance.not_measured if isinstance(row.distance, Absent) else row.change
 
 

@@ -103,8 +103,9 @@ class TensorRow(Part):
 
     @property
     def is_compared(self) -> bool:
-        """All of it was: values were subtracted, or bytes are the same."""
-        return self.is_unchanged or self.change == "changed" or self.copy_of is not None
+        """All of base's was: values were subtracted, or bytes are the same. New tokens have nothing in base."""
+        grown = self.shared_rows is not None and self.shared_rows == self.shape[0]
+        return self.is_unchanged or self.change == "changed" or grown or self.copy_of is not None
 
     @property
     def is_zeroed(self) -> bool:

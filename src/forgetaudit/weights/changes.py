@@ -85,12 +85,16 @@ class TensorChange:
 
     @property
     def is_compared(self) -> bool:
-        """Whether all of it was: its values were subtracted, or its bytes are the same."""
-        return (
-            self.is_unchanged
-            or (self.sums is not None and self.change is not Change.RESHAPED)
-            or self.copy_of is not None
-        )
+        """Whether all of base's was: its values were subtracted, or its bytes are the same.
+
+        Rows of new tokens have nothing in base from which they could be far.
+        """
+        whole = self.change is not Change.RESHAPED or self._base_rows == self.n_shared_rows
+        return self.is_unchanged or (self.sums is not None and whole) or self.copy_of is not None
+
+    @property
+    def _base_rows(self) -> int | None:
+        return self.base.shape[0] if self.base is not None and self.base.shape else None
 
     @property
     def n_compared(self) -> int:

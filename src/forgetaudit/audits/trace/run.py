@@ -26,7 +26,7 @@ from forgetaudit.report.parts import Absent, Estimate, Measured
 from forgetaudit.report.rejudge import judge_report
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.trace import TraceLayer, TracePoint, TraceSection
-from forgetaudit.report.trace_findings import trace_findings
+from forgetaudit.report.trace_findings import gaps_of_earlier, trace_findings
 from forgetaudit.report.weights import WeightSection
 
 __all__ = ["TracePlan", "refuse", "trace"]
@@ -61,7 +61,7 @@ def trace(plan: TracePlan, *, progress: Progress = SILENT) -> AuditReport:
     section = _section(plan, compared, whole, moves)
     last = _about(whole, plan.audit.names[-1])
     verdict = judge_report(last, plan.audit.policy, today=_day(compared))
-    findings = (*last.findings, *trace_findings(section, last))
+    findings = (*last.findings, *trace_findings(section, last), *gaps_of_earlier(whole, plan.audit.names))
     return last.model_copy(
         update={
             "command": "trace",
