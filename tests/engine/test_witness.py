@@ -173,6 +173,37 @@ def test_numbers_that_matter_on_large_batches_only_are_a_gap():
     assert "draws random numbers on some batches" in stream.gaps[0].what
 
 
+@pytest.mark.parametrize("reuse", [True, False])
+@pytest.mark.parametrize("changed", ["0.", "4."])
+def test_what_a_generator_of_its_own_draws_on_large_batches_only_is_a_gap(reuse, changed):
+    class DrawsItsOwnOnLargeBatches(zoo.Middle):
+        def change(self, y, x):
+            return y + torch.rand(y.shape, generator=zoo.GENERATOR) if len(y) > 4 else y
+
+    network, batches = (
+        made(lambda: nets.between(DrawsItsOwnOnLargeBatches()), changed=(changed,)),
+        batches_of(3),
+    )
+    _, stream, _ = streamed(network, batches, reuse=reuse)
+    (gap,) = stream.gaps
+    assert gap.holds == "behaviour"
+    assert "on batches of 6, not of a few" in gap.what
+
+
+def test_a_stream_that_asks_nothing_runs_every_batch_once():
+    seen = []
+
+    class Counted(zoo.CountsForNothing):
+        def change(self, y, x):
+            seen.append(len(y))
+            return y
+
+    skeleton, models = made(lambda: nets.between(Counted()))
+    batches = batches_of(3)
+    list(Stream(skeleton, nets.variants_of(models, skeleton), reuse=False, asks=False).run(batches))
+    assert seen == [6] * 6
+
+
 def test_a_forward_that_leads_back_to_the_original_is_not_copied():
     def build() -> nn.Module:
         model = nets.between(nn.Linear(12, 12))
@@ -238,7 +269,8 @@ def test_what_is_asked_costs_a_few_rows():
     streamed(made(lambda: nets.between(Counted()), changed=("",)), batches_of(9), reuse=False)
     asked = sum(seen) - 9 * 2 * 6
     # 3 of base's rows, halves of 6, and 2 of tuned's: three times before; base's after 2, 4 and 8 batches; all at the end.
-    assert asked == 3 * (3 + 2) + 3 * 3 + (3 + 2)
+    # The first batch once more.
+    assert asked == 3 * (3 + 2) + 3 * 3 + (3 + 2) + 6
 
 
 def test_weights_are_sealed_by_what_they_hold():

@@ -26,6 +26,7 @@ def make_stream(
     variants: Sequence[Variant] | None = None,
     layers: Sequence[str] = (),
     around: Callable[[Call], Call] = lambda call: call,
+    asks: bool = True,
 ) -> Stream:
     """The engine for all variants of the network, or for `variants`, watching `layers`; calls go through `around`."""
     return Stream(
@@ -37,6 +38,7 @@ def make_stream(
         reuse=settings.reuse and not (data.own and data.examples.of_text),
         call=around(getattr(data.task, "forward", plainly)),
         seed=settings.seed,
+        asks=asks,
         progress=progress,
     )
 

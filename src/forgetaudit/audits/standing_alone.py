@@ -109,7 +109,8 @@ def _run(
     batch: Batch, network: Network, data: OpenedData, settings: Settings, variants: tuple[Variant, ...]
 ) -> dict[str, Any]:
     plain = replace(settings, reuse=False)
-    stream = make_stream(network, data, plain, SILENT, variants=variants)
+    # The stream that made the step has asked whether the network answers alike.
+    stream = make_stream(network, data, plain, SILENT, variants=variants, asks=False)
     (step,) = stream.run([batch])
     return dict(step.outputs)
 

@@ -45,7 +45,7 @@ class Stream:
     a gap; where copies from the same start differ, too, it is refused.
 
     `call` runs the skeleton on the arguments of a batch, where that is more than calling it with them. Random numbers
-    begin with `seed`, if there is one.
+    begin with `seed`, if there is one. Without `asks` nothing is asked twice: for networks that another stream asked.
     `layers` are paths of modules whose output is pooled as `pool` says. `not_measured` has those that gave no
     features, with the reason; it may grow during a run, and what a layer gave before is then to be discarded.
     """
@@ -60,13 +60,14 @@ class Stream:
         reuse: bool = True,
         call: Call = plainly,
         seed: int | None = None,
+        asks: bool = True,
         progress: Progress = SILENT,
     ) -> None:
         if pool not in POOLS:
             raise UsageError(f"there is no pooling called {pool!r}", hint=f"choose from {', '.join(POOLS)}")
         self._layers = tuple(dict.fromkeys(layers))
         self._passes = Passes(skeleton, variants, find_taps(skeleton, self._layers, pool), call)
-        self._runner = WitnessedPasses(self._passes, progress, reuse=reuse, seed=seed)
+        self._runner = WitnessedPasses(self._passes, progress, reuse=reuse, seed=seed, asks=asks)
         self._moment: Moment = {}
         self._progress = progress
         self._most_examples: int | None = None

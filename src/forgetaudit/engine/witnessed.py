@@ -20,8 +20,10 @@ class WitnessedPasses:
     `run_calls` and `reused_calls` count by path the calls of the modules that may be answered from the book.
     """
 
-    def __init__(self, passes: Passes, progress: Progress, *, reuse: bool, seed: int | None = None) -> None:
-        self._passes, self._progress, self._seed = passes, progress, seed
+    def __init__(
+        self, passes: Passes, progress: Progress, *, reuse: bool, seed: int | None = None, asks: bool = True
+    ) -> None:
+        self._passes, self._progress, self._seed, self._asks = passes, progress, seed, asks
         self._frugal = FrugalPasses(passes, progress, reuse=reuse, draws_matter=self._draws_matter)
         self._start: Moment = {}
         self._witness: Witness | None = None
@@ -53,10 +55,14 @@ class WitnessedPasses:
 
     def run(self, batch: Batch, moment: Moment) -> tuple[Mapping[str, Result], Moment]:
         """All variants on `batch`, from `moment` to the next. Raises ModelError where the model does."""
+        if not self._asks:
+            return self._frugal.run(batch, moment)
         witness = self._witness or self._begin(batch)
         if self._copies is not None:
             return self._copies.run(batch), moment
         results, after = self._frugal.run(batch, moment)
+        if not self._n_batches:
+            witness.ask_whole(batch, moment, results)
         witness.drew(batch, moment, after)
         self._n_batches += 1
         if self._n_batches & (self._n_batches - 1) == 0 and self._n_batches > 1:
