@@ -128,6 +128,22 @@ def test_a_signal_ends_it_with_its_code_and_nothing_is_half_written(
     assert {path.name for path in workplace.iterdir()} == before
 
 
+def test_an_interruption_while_it_starts_is_one(sample: Path) -> None:
+    """The key is pressed as soon as the first of its own modules is looked for."""
+    code = (
+        "import sys\nfrom forgetaudit.cli import main\n"
+        "class Pressed:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'forgetaudit.cli.console': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Pressed())\nsys.exit(main(['weights', 'a', 'b']))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=sample, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 130
+    assert run.stderr == "interrupted: nothing was written\n"
+
+
 def test_a_closed_pipe_ends_it_quietly(sample: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)

@@ -10,7 +10,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from forgetaudit.errors import AuditError, UsageError
@@ -31,10 +31,11 @@ def script() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command in `argv` (sys.argv without the program's name) and return its exit code. Raises nothing."""
-    from forgetaudit.cli import console
-
     try:
         with _sigterm_raises():
+            # A key may be pressed while it is imported, too.
+            from forgetaudit.cli import console
+
             console.open_streams()
             code = _run(argv)
             console.flush_out()
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.error(problem)
         return REFUSED
     except KeyboardInterrupt:
-        console.note("interrupted: nothing was written")
+        _note_interrupted()
         return INTERRUPTED
     except _Terminated:
         return TERMINATED
@@ -60,6 +61,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return REFUSED
     except Exception:
         return _bug()
+
+
+def _note_interrupted() -> None:
+    """Without our own console, which may be half imported."""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write("interrupted: nothing was written\n")
+        sys.stderr.flush()
 
 
 def _left(left: SystemExit) -> int:
