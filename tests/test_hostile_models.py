@@ -38,6 +38,8 @@ def test_a_spoiled_file_is_used_or_refused_in_words(tmp_path: Path, kind: str) -
         ("tokenizer-config", "model_max_length", "x"),
         ("tokenizer-config", "unk_token", ""),
         ("timm", "pretrained_cfg.crop_pct", float("inf")),
+        ("timm", "pretrained_cfg.label_names", ["\ud800"]),
+        ("processor", "do_resize", "\ud800"),
         ("timm", "pretrained_cfg.input_size", [3, 8, 2**64]),
         ("prompts", "prompts", [1]),
         ("sentence-encoder", "model_type", {"": None}),

@@ -38,7 +38,11 @@ def _parsed(text: bytes, path: Path, what: str) -> object:
             hint="copy or download the file again",
         )
     try:
-        return json.loads(text.decode("utf-8"), object_pairs_hook=_no_duplicates)
+        found = json.loads(text.decode("utf-8"), object_pairs_hook=_no_duplicates)
+        # Half of a pair of surrogates is spelt by an escape, and no report can be written with it.
+        if b"\\ud" in text or b"\\uD" in text:
+            json.dumps(found, ensure_ascii=False).encode("utf-8")
+        return found
     except _DuplicateNameError as error:
         raise UnreadableCheckpoint(
             f"{path} is damaged: its {what} names {error.args[0]!r} twice", hint="write the file again"
