@@ -25,6 +25,11 @@ def test_log_losses_of_any_shape_err_in_at_most_six_percent(shape):
     rates = simulate_log_loss.error_rates(
         simulate_log_loss.SHAPES[shape], 500, RUNS, np.random.default_rng([7, len(shape)])
     )
-    assert max(rates["fail"], rates["pass"], rates["pass below"]) <= MOST
-    if shape not in simulate_log_loss.RARE:
-        assert rates["fail below"] <= MOST
+    assert max(rates[which] for which in ("fail", "pass", "fail below", "pass below")) <= MOST
+
+
+@pytest.mark.parametrize("shape", simulate_log_loss.GROUPED)
+def test_log_losses_of_documents_err_in_at_most_six_percent(shape):
+    rng = np.random.default_rng([8, len(shape)])
+    rates = simulate_log_loss.error_rates(simulate_log_loss.SHAPES[shape], 60, RUNS, rng, grouped=True)
+    assert max(rates[which] for which in ("fail", "pass", "fail below", "pass below")) <= MOST

@@ -15,8 +15,6 @@ from forgetaudit.wording import counted, honest
 
 __all__ = ["judge_log_loss"]
 
-# Where the gains reach so much further from the mean than the rises do, the differences are skewed.
-_LONGER = 1.5
 # A limit that nothing supports is as far away as a report can say.
 _BEYOND = 1e6
 
@@ -57,35 +55,41 @@ def _said(increase: float, limit: float, section: SourceSection) -> str:
 def _one_sided(section: SourceSection, confidence: float) -> Interval | None:
     """The limits that the rule is judged on; None where there is no interval, as for what is known.
 
-    Above, the wider of Student's t and of the limit that holds whatever the differences' shape, as long as no question
-    rises by more than `largest_assumed`. Below, Student's t; where the longer tail is on the side of the gains, which
-    makes t's limit too high, the limit that allows for gains twice as large as the largest seen.
+    On both sides the wider of Student's t and of the limit that holds whatever the differences' shape, as long as no
+    question rises, or falls, by more than `_largest` of that side.
     """
     increase, error = section.nll.increase, _error(section)
     if isinstance(increase, Absent) or error is None:
         return None
     middle, n = increase.estimate, _independent(section)
     reach = error * t_quantile(confidence, 1, _degrees(section))
-    rise, gain = section.nll.largest_rise, section.nll.largest_gain
-    above = bounded_reach(
-        n,
-        middle,
-        error,
-        largest=largest_assumed(rise if rise is not None else math.inf),
-        confidence=confidence,
+    above, below = (
+        bounded_reach(
+            n, side * middle, error, largest=_largest(section, rises=side > 0), confidence=confidence
+        )
+        for side in (1, -1)
     )
-    below = reach
-    if rise is None or gain is None or middle + gain > _LONGER * (rise - middle):
-        most = math.inf if gain is None else 2 * gain
-        below = max(reach, bounded_reach(n, -middle, error, largest=most, confidence=confidence))
     return Interval(
         estimate=middle,
-        low=max(middle - below, -_BEYOND),
+        low=max(middle - max(reach, below), -_BEYOND),
         high=min(middle + max(reach, above), _BEYOND),
         confidence=confidence,
         sides=1,
         method=increase.method,
     )
+
+
+def _largest(section: SourceSection, *, rises: bool) -> float:
+    """By how much no question is assumed to rise, or to fall; infinite where what was seen was not kept.
+
+    The mean of a group is no single question: none is assumed to gain more than twice what any was seen to change.
+    """
+    rise, gain = section.nll.largest_rise, section.nll.largest_gain
+    if rise is None or gain is None:
+        return math.inf
+    if rises:
+        return largest_assumed(rise)
+    return 2 * max(rise, gain) if section.groups is not None else largest_assumed(gain)
 
 
 def _error(section: SourceSection) -> float | None:
@@ -134,9 +138,11 @@ def _decided(
         return Decision(
             outcome="inconclusive", reason=few, further=math.ceil(FEWEST_TO_FAIL - _independent(section))
         )
-    if found.outcome == "pass":
-        most = largest_assumed(section.nll.largest_rise or 0.0)
-        return replace(found, reason=f"{found.reason}, were no {unit} to rise by over {most:.3g} nats")
+    if found.outcome in ("pass", "fail", "warned"):
+        rises = found.outcome == "pass"
+        most = f"{_largest(section, rises=rises):.3g} nats"
+        assumed = f"were no {unit} to {'rise' if rises else 'gain'} by over {most}"
+        return replace(found, reason=f"{found.reason}, {assumed}")
     return found
 
 
