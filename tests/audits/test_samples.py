@@ -268,6 +268,18 @@ def test_guessing_among_two_is_no_feat_and_among_ten_it_is(place: Path) -> None:
         assert (section(report_of(*two(place, b, t))).unusable is not None) is refused
 
 
+def test_who_detects_a_rare_answer_is_judged_though_always_the_other_is_right_more_often(place: Path) -> None:
+    """9 of 10 rare ones found, 9 of 10 others left alone: 90 % right, as is who always says the other."""
+    lines = [
+        written.choice_line(at, chosen=gold if at % 10 < 9 else 1 - gold, gold=gold, k=2)
+        for at in range(1000)
+        for gold in [int(at >= 900)]
+    ]
+    assert section(report_of(*two(place, lines, lines))).unusable is None
+    never = [written.choice_line(at, chosen=0, gold=int(at >= 900), k=2) for at in range(1000)]
+    assert section(report_of(*two(place, never, never))).unusable is not None
+
+
 def test_always_the_commonest_answer_is_no_feat(place: Path) -> None:
     skewed = [written.choice_line(i, chosen=0, gold=int(i >= 280)) for i in range(400)]
     assert section(report_of(*two(place, skewed, skewed))).unusable is not None

@@ -28,6 +28,8 @@ SHOWN_CONFIDENCE = 0.95
 
 # Guessing an open answer gets next to nothing.
 _OPEN = 10**6
+# Beyond so many, targets are answers and no labels.
+_MANY_TARGETS = 100
 
 # lm-eval gives these as log-likelihoods in nats, to be divided by units: reported as log loss in these units.
 _LOG_LOSSES = {
@@ -177,7 +179,8 @@ def _is_finite(value: float | None) -> bool:
 def _unusable(data: str, pairs: Sequence[Pair], metric: Metric, n_right: int) -> Unusable | None:
     """Base at chance, or unable to answer: what it cannot do it cannot forget.
 
-    Guessing is 1/k where a score is of the choices; the commonest target counts where a score is of the target.
+    Guessing is 1/k where a score is of the choices; the commonest target counts where a score is of the target. Nobody
+    is refused whose mean recall over the targets is surely above guessing.
     """
     of_choices = metric.name.startswith("acc") and kind_of(pairs) is Kind.MULTIPLE_CHOICE
     of_target = metric.name.startswith(("acc", "exact_match"))
@@ -187,6 +190,7 @@ def _unusable(data: str, pairs: Sequence[Pair], metric: Metric, n_right: int) ->
         _n_options(pairs) if of_choices else _OPEN,
         _commonest_target(pairs) if of_target else 0.0,
         SHOWN_CONFIDENCE,
+        _recalls(pairs, metric) if of_target else (),
     )
     if not check.at_chance:
         return None
@@ -202,6 +206,16 @@ def _n_options(pairs: Sequence[Pair]) -> int:
     """The number of choices; where it differs between documents, the one of the same chance."""
     shares = [1 / pair.base.n_options for pair in pairs if pair.base.n_options]
     return max(2, round(len(shares) / math.fsum(shares))) if shares else _OPEN
+
+
+def _recalls(pairs: Sequence[Pair], metric: Metric) -> list[tuple[float, float]]:
+    """By target how many base has right, and how many there are; nothing where the documents have none, or too many."""
+    targets = [pair.base.target_hash for pair in pairs]
+    counts = Counter(targets)
+    if None in counts or len(counts) > _MANY_TARGETS:
+        return []
+    right = Counter(target for target, value in zip(targets, metric.base, strict=True) if value == 1)
+    return [(right[target], n) for target, n in counts.items()]
 
 
 def _commonest_target(pairs: Sequence[Pair]) -> float:
