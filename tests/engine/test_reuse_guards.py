@@ -385,7 +385,8 @@ def test_hooks_of_others_run_in_every_pass_of_every_variant():
     batches = [nets.batch(nets.tokens(6, seed)) for seed in range(3)]
     stream = Stream(skeleton, nets.variants_of(models, skeleton), layers=["blocks.0.up"])
     steps = list(stream.run(batches))
-    assert seen.count(6) == 2 * len(batches)
+    # Once more the first batch: base is asked it twice.
+    assert seen.count(6) == 2 * len(batches) + 1
     for name, model in models.items():
         for step, expected in zip(
             steps, plain_outputs(model, [(b.args, {}) for b in batches], 0), strict=True

@@ -1,6 +1,12 @@
-"""All that hangs on the modules of a model, taken and put back: tensors, attributes, flags, random state."""
+"""All that hangs on the modules of a model, taken and put back: tensors, attributes, flags, random state.
+
+And the globals of the files that define its modules, where these are the user's own: a cache that one variant fills is
+none of another's.
+"""
 
 import random
+import sys
+import sysconfig
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,13 +18,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Belongings", "Held", "RandomState"]
+__all__ = ["Belongings", "Contents", "Held", "RandomState"]
 
 _CONTAINERS = (dict, OrderedDict, list, set, deque)
 _MOST_ENTRIES = 1_000
 _MOST_CHANGES = 1_000
 _PLAIN = (bool, int, float, str, bytes, torch.Size, torch.dtype, torch.device)
+# What is installed keeps no state of a run in its globals; to take them all would cost more than the network.
+_INSTALLED = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 _HOOKS = frozenset(name for name in vars(nn.Module()) if "hook" in name)
+
+
+Contents = tuple[tuple[Any, Any], ...]
+"""Containers, each with what was in it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +40,7 @@ class Held:
     `marks` has the identity of every entry: equal marks, equal belongings.
     """
 
-    modules: tuple[tuple[tuple[Any, Any], ...], ...]
+    modules: tuple[Contents, ...]
     marks: tuple[int, ...]
 
 
@@ -40,7 +52,11 @@ class Belongings:
 
     def __init__(self, model: nn.Module) -> None:
         self.paths = tuple(path for path, _ in model.named_modules())
-        self._owners = tuple(vars(module) for module in model.modules())
+        namespaces = tuple(_own_namespaces(model))
+        # Globals are of no module; what changes there changes for the whole model.
+        self._places = (*self.paths, *("" for _ in namespaces))
+        self._owners = (*(vars(module) for module in model.modules()), *namespaces)
+        self._caches = tuple(value for space in namespaces for value in space.values() if _is_cache(value))
         self._hooks = tuple(
             owner[name] for owner in self._owners for name in _HOOKS if type(owner.get(name)) in _CONTAINERS
         )
@@ -58,9 +74,26 @@ class Belongings:
     def put(self, held: Held) -> None:
         """Make it what it was when `held` was taken."""
         before, self._now = self._now, None
+        for cached in self._caches:
+            cached.cache_clear()
         for container, entries in self._between(before, held):
             _restore(container, entries)
         self._now = held
+
+    def globals_in(self, held: Held) -> Contents:
+        """Those of a moment."""
+        return tuple(chain.from_iterable(held.modules[len(self.paths) :]))
+
+    def take_globals(self) -> Contents:
+        """Those that there are now."""
+        return tuple(chain.from_iterable(map(_contents, self._owners[len(self.paths) :])))
+
+    def put_globals(self, taken: Contents) -> None:
+        """Make the globals what they were when `taken` was."""
+        for cached in self._caches:
+            cached.cache_clear()
+        for container, entries in taken:
+            _restore(container, entries)
 
     def take_hooks(self) -> dict[int, Any]:
         """The hooks that hang there now, by the identity of their dict; they are no part of `take`."""
@@ -103,14 +136,27 @@ class Belongings:
             return []
         return [
             path
-            for path, was, now in zip(self.paths, before.modules, after.modules, strict=True)
+            for path, was, now in zip(self._places, before.modules, after.modules, strict=True)
             if not (len(was) == len(now) and all(map(_equal_entries, was, now)))
         ]
 
     def plain_tensors(self) -> Iterator[tuple[str, dict[str, Any], str]]:
         """(path, attributes, key) of every tensor that is a plain attribute of a module."""
-        for path, owner in zip(self.paths, self._owners, strict=True):
+        for path, owner in zip(self.paths, self._owners, strict=False):
             yield from ((path, owner, key) for key, value in owner.items() if isinstance(value, Tensor))
+
+
+def _own_namespaces(model: nn.Module) -> Iterator[dict[str, Any]]:
+    """The globals of the files of the user's own that define the model's modules."""
+    for name in dict.fromkeys(type(module).__module__ for module in model.modules()):
+        found = sys.modules.get(name)
+        path = getattr(found, "__file__", None)
+        if found is not None and path is not None and not path.startswith(_INSTALLED):
+            yield vars(found)
+
+
+def _is_cache(value: Any) -> bool:
+    return callable(getattr(value, "cache_clear", None)) and callable(getattr(value, "cache_info", None))
 
 
 def _contents(owner: dict[str, Any]) -> Iterator[tuple[Any, Any]]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from forgetaudit.data.batches import Batch
 from forgetaudit.engine.belongings import RandomState
-from forgetaudit.engine.passes import Call, Moment, Passes, Result, Watch, is_out_of_memory, one_pass
+from forgetaudit.engine.passes import Call, Carried, Moment, Passes, Result, Watch, is_out_of_memory, one_pass
 from forgetaudit.engine.variants import Variant, slots
 from forgetaudit.errors import ModelError
 
@@ -41,24 +41,33 @@ def fresh(skeleton: nn.Module, variant: Variant) -> nn.Module:
 
 
 class Copy:
-    """A copy of the skeleton in its first state, with one variant, that goes on from batch to batch."""
+    """A copy of the skeleton in its first state, with one variant, that goes on from batch to batch.
 
-    def __init__(self, passes: Passes, variant: Variant, random: RandomState) -> None:
+    What its modules do not hold, the random numbers and the globals of the user's own files, is set to the copy's own
+    while it runs.
+    """
+
+    def __init__(self, passes: Passes, variant: Variant, start: Carried) -> None:
         self.model = fresh(passes.skeleton, variant)
-        self.variant, self.random = variant, random
+        self.variant, self.random = variant, start.random
+        self._belongings = passes.belongings
+        self._globals = passes.belongings.globals_in(start.held)
         self._modules = dict(self.model.named_modules())
         self._taps = passes.taps
 
     def run(self, batch: Batch, call: Call, watch: Watch | None = None) -> Result:
         """What the variant makes of `batch` after all that it was given before. Raises ModelError."""
-        outside = RandomState.take()
+        outside, globals_outside = RandomState.take(), self._belongings.take_globals()
         try:
             self.random.put()
+            self._belongings.put_globals(self._globals)
             with torch.inference_mode(False), torch.no_grad():
                 result = one_pass(self.model, self._modules, self.variant, batch, call, self._taps, watch)
             self.random = RandomState.take()
+            self._globals = self._belongings.take_globals()
         finally:
             outside.put()
+            self._belongings.put_globals(globals_outside)
         return result
 
 
@@ -68,7 +77,7 @@ class Copies:
     def __init__(self, passes: Passes, start: Moment) -> None:
         self._call = passes.call
         self._copies = {
-            variant.name: Copy(passes, variant, start[variant.name].random) for variant in passes.variants
+            variant.name: Copy(passes, variant, start[variant.name]) for variant in passes.variants
         }
 
     def run(self, batch: Batch) -> Mapping[str, Result]:

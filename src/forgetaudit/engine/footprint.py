@@ -22,7 +22,7 @@ def returned_bytes(skeleton: nn.Module, variant: Variant, batch: Batch, call: Ca
     passes = Passes(skeleton, [variant], {}, call)
     start, count = passes.start(), _Count(passes.modules)
     try:
-        copy = Copy(passes, variant, start[variant.name].random)
+        copy = Copy(passes, variant, start[variant.name])
     except AuditError:
         raise
     except Exception:  # copying runs code of the network

@@ -203,7 +203,7 @@ class Witness:
             return None, f"it cannot be copied: {type(error).__name__}: {error}"
 
     def _on_a_copy(self, variant: Variant) -> Copy:
-        return Copy(self._passes, variant, self._start[variant.name].random)
+        return Copy(self._passes, variant, self._start[variant.name])
 
     def _through(self, variant: Variant, batch: Batch, moment: Moment) -> Result:
         """As the stream does it, from `moment`."""
