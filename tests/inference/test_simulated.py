@@ -33,3 +33,12 @@ def test_log_losses_of_documents_err_in_at_most_six_percent(shape):
     rng = np.random.default_rng([8, len(shape)])
     rates = simulate_log_loss.error_rates(simulate_log_loss.SHAPES[shape], 60, RUNS, rng, grouped=True)
     assert max(rates[which] for which in ("fail", "pass", "fail below", "pass below")) <= MOST
+
+
+@pytest.mark.parametrize("rows", simulate_log_loss.ROWS)
+@pytest.mark.parametrize("shape", simulate_log_loss.RARE)
+def test_rare_gains_that_groups_of_few_questions_did_not_hold_fail_nothing(shape, rows):
+    """Two questions to a group: over half of such runs failed while a group was held to what others had gained."""
+    rng = np.random.default_rng([9, len(shape), rows])
+    rates = simulate_log_loss.error_rates(simulate_log_loss.SHAPES[shape], 100, RUNS, rng, rows=rows)
+    assert max(rates[which] for which in ("fail", "pass", "fail below", "pass below")) <= MOST

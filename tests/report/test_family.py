@@ -125,9 +125,9 @@ def broken(rule: Rule, forgotten: int) -> bool:
 
 
 def with_everything(data: str, forgotten: int) -> SourceSection:
-    """With one class, and a log loss that rose by a thousandth of a nat a forgotten example."""
+    """With one class, and a log loss that rose by a hundredth of a nat a forgotten example."""
     whole = on(data, forgotten, 6)
-    rose = forgotten / 1000
+    rose = forgotten / 100
     increase = Estimate(
         kind="statistical", estimate=rose, low=rose - 0.02, high=rose + 0.02, confidence=0.95, sides=2, method="paired-mean"
     )  # fmt: skip

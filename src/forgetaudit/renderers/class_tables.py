@@ -37,6 +37,10 @@ def _parts_table(
     start, end = _scale(shown)
     title = {"class": "Classes", "group": "Groups", "stratum": "Strata"}[what]
     after = "Holm" if what == "stratum" else "Benjamini–Hochberg"
+    few = sum(result.too_small_to_tell for result in results)
+    small = (
+        f" {numbers.count(few)} too small to tell: they may have fallen by 30 points or more." if few else ""
+    )
     more = f" {numbers.count(left)} more, which lost less, are in the report." if left > 0 else ""
     return Table(
         ident=title.lower(),
@@ -53,7 +57,7 @@ def _parts_table(
         ),
         rows=tuple(_class_row(result, start, end) for result in shown),
         note=f"Statistical: change = {side_of(source)} − base, intervals two-sided, 95 %, of each {what} by itself; "
-        f"p after {after} over all of them.{more}",
+        f"p after {after} over all of them.{small}{more}",
     )
 
 
@@ -71,8 +75,14 @@ def _class_row(result: ClassResult, start: float, end: float) -> tuple[Cell, ...
         ),
         Cell(text=drop_limits(result.drop)),
         Cell(mark=_change_span(result.drop, start, end), tone="bad" if tone == "bad" else ""),
-        Cell(text=numbers.p_value(result.adjusted_p)),
+        Cell(text=_adjusted(result)),
     )
+
+
+def _adjusted(result: ClassResult) -> str:
+    """The p-value, which says nothing of a class that is too small: a high one is no sign that nothing fell."""
+    p = numbers.p_value(result.adjusted_p)
+    return f"{p}, too small to tell" if result.too_small_to_tell else p
 
 
 def _change_span(drop: Measured, start: float, end: float) -> Span | None:

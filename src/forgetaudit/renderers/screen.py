@@ -35,9 +35,6 @@ __all__ = [
     "screen",
 ]
 
-# A fall that nobody would call noise.
-_LARGE = 0.3
-
 
 def screen(report: AuditReport, exit_note: str = "") -> Iterator[Line]:
     """Every line of the first screen. `exit_note` says what the caller does with the exit code."""
@@ -207,11 +204,6 @@ def _by_chance(source: SourceSection) -> str:
 _MANY_CLASSES = 20
 
 
-def _could_have_fallen(row: ClassResult) -> bool:
-    """Whether so few examples leave a fall of 30 points possible: that is not noise, it is not known."""
-    return not isinstance(row.drop, Absent) and row.drop.high is not None and row.drop.high >= _LARGE
-
-
 def _parts(results: Sequence[ClassResult], noun: str) -> str:
     """The classes, or groups, that surely fell, the worst by name."""
     fell = sorted(
@@ -231,7 +223,7 @@ def _parts(results: Sequence[ClassResult], noun: str) -> str:
         parts.append(f"{len(fell) - 1} more fell")
     if rose:
         parts.append(f"{rose} rose")
-    small = sum(c.adjusted_p >= 0.05 and _could_have_fallen(c) for c in results)
+    small = sum(c.too_small_to_tell for c in results)
     if rest > small:
         parts.append(f"{rest - small} within noise" if parts or small else f"all {rest} within noise")
     if small:

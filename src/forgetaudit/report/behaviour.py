@@ -66,6 +66,10 @@ class LogLoss(Part):
     largest_gain: float | None = None
 
 
+# A fall that nobody would call noise.
+_LARGE_FALL = 0.3
+
+
 class ClassResult(Part):
     """One class, or group of examples. `adjusted_p` is two-sided mid-P after Benjamini–Hochberg, or Holm."""
 
@@ -77,6 +81,13 @@ class ClassResult(Part):
     drop: Measured
     adjusted_p: float
     flips: FlipTable | Absent = Absent(not_measured="only its accuracies were kept")
+
+    @property
+    def too_small_to_tell(self) -> bool:
+        """Whether so few examples leave a fall of 30 points possible: that is not noise, it is not known."""
+        if self.adjusted_p < 0.05 or isinstance(self.drop, Absent) or self.drop.high is None:
+            return False
+        return self.drop.high >= _LARGE_FALL
 
 
 class Groups(Part):

@@ -82,14 +82,17 @@ def _one_sided(section: SourceSection, confidence: float) -> Interval | None:
 def _largest(section: SourceSection, *, rises: bool) -> float:
     """By how much no question is assumed to rise, or to fall; infinite where what was seen was not kept.
 
-    The mean of a group is no single question: none is assumed to gain more than twice what any was seen to change.
+    The mean of a group is no single question: none is assumed to gain more than twice what any was seen to change, or
+    than one question that gains the most would give to a group of mean size. A group of one is a question again.
     """
     rise, gain = section.nll.largest_rise, section.nll.largest_gain
     if rise is None or gain is None:
         return math.inf
     if rises:
         return largest_assumed(rise)
-    return 2 * max(rise, gain) if section.groups is not None else largest_assumed(gain)
+    if section.groups is None:
+        return largest_assumed(gain)
+    return max(2 * max(rise, gain), largest_assumed(0.0) * section.groups.n / section.n)
 
 
 def _error(section: SourceSection) -> float | None:
