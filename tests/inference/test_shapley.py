@@ -75,6 +75,27 @@ def test_all_orders_leave_only_the_examples_open() -> None:
     assert (found.low, found.high) == pytest.approx((0.3 - 0.0196, 0.3 + 0.0196), abs=1e-5)
 
 
+def test_a_part_that_no_example_touched_keeps_the_limits_of_none_in_n() -> None:
+    found = share_of(Share(draws=(0.0,), variance_of_examples=0.0, examples=200), exact=True, confidence=0.95)
+    assert isinstance(found, Interval)
+    assert (found.low, found.high) == (
+        pytest.approx(-(1.96**2) / 200, rel=1e-3),
+        pytest.approx(1.96**2 / 200, rel=1e-3),
+    )
+
+
+def test_away_from_zero_the_limit_is_wilsons_for_rare_examples() -> None:
+    """3 of 10,000 lost, none gained: (3 + z²/2 + z·√(3 + z²/4))/n."""
+    for sign in (1, -1):
+        found = share_of(
+            Share(draws=(sign * 3e-4,), variance_of_examples=3e-8, examples=1e4), exact=True, confidence=0.95
+        )
+        assert isinstance(found, Interval)
+        far = max(abs(found.low), abs(found.high))
+        assert far == pytest.approx((3 + 1.96**2 / 2 + 1.96 * math.sqrt(3 + 1.96**2 / 4)) / 1e4, rel=1e-3)
+        assert min(sign * found.low, sign * found.high) == pytest.approx((3 - 1.96**2) / 1e4, rel=1e-3)
+
+
 def test_a_few_draws_give_no_limits_however_well_they_agree() -> None:
     for draws in ((0.1, 0.2), (0.3, 0.3, 0.3, 0.3)):
         found = share_of(Share(draws=draws, variance_of_examples=0.0), exact=False, confidence=0.95, span=2.0)

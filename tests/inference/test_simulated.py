@@ -5,7 +5,7 @@
 
 import numpy as np
 import pytest
-from benchmarks import simulate_groups, simulate_log_loss
+from benchmarks import simulate_groups, simulate_log_loss, simulate_shares
 
 RUNS = 200
 # Six percent, and three standard errors of 200 draws.
@@ -42,3 +42,16 @@ def test_rare_gains_that_groups_of_few_questions_did_not_hold_fail_nothing(shape
     rng = np.random.default_rng([9, len(shape), rows])
     rates = simulate_log_loss.error_rates(simulate_log_loss.SHAPES[shape], 100, RUNS, rng, rows=rows)
     assert max(rates[which] for which in ("fail", "pass", "fail below", "pass below")) <= MOST
+
+
+@pytest.mark.parametrize(
+    "setting", [(6, 60, 0, 0.3), (6, 60, 0, 0.03), (6, 300, 0, 0.005), (12, 60, 4, 0.3), (12, 60, 40, 0.3)]
+)
+def test_limits_of_shares_miss_in_at_most_six_percent_and_no_part_is_wrongly_sure(setting):
+    """Twenty percent missed where a part touched so few examples that a sample had none."""
+    n_parts, _, pairs, _ = setting
+    runs = 20 if n_parts == 12 else 60
+    limits, missed, wrong = simulate_shares.error_rates(*setting, runs, seed=3)
+    assert (limits > 0) is (pairs != 4), "limits from 8 orders would be a guess"
+    assert missed <= 0.06
+    assert wrong <= 0.06

@@ -36,10 +36,14 @@ class ShapleyDesign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """What is known of one player: by draw its value, and the variance that examples leave in the mean of draws."""
+    """What is known of one player: by draw its value, and the variance that examples leave in the mean of draws.
+
+    `examples` is how many independent ones there are; infinite where nothing is assumed of those that were not seen.
+    """
 
     draws: tuple[float, ...]
     variance_of_examples: float
+    examples: float = math.inf
 
 
 def exact_design(n_players: int) -> ShapleyDesign:
@@ -79,7 +83,7 @@ def share_of(
 ) -> Interval | NotMeasured:
     """The mean of the draws with two-sided limits: examples and draws each add what they leave open.
 
-    All orders leave only the examples open: z·√variance. Sampled orders add the reach of an empirical Bernstein bound
+    All orders leave only the examples open (`_reaches`). Sampled orders add the reach of an empirical Bernstein bound
     (Maurer and Pontil 2009, theorem 4, two-sided), for `span` the range that a draw is known to lie in; each part is
     given half of the error, and their reaches are added. Draws that happen to agree prove nothing: without a span, or
     where the bound is as wide as the span allows, there is a share and no limits.
@@ -88,19 +92,34 @@ def share_of(
     if not (math.isfinite(mean) and math.isfinite(share.variance_of_examples)):
         return NotMeasured("the values are too large to be added up")
     each = confidence if exact else (1 + confidence) / 2
-    reach = z_quantile(each, 2) * math.sqrt(share.variance_of_examples)
+    down, up = _reaches(share, mean, z_quantile(each, 2))
     if not exact:
-        reach += bernstein_reach(share.draws, span=span, confidence=each)
-        if not reach < span / 2:
+        of_orders = bernstein_reach(share.draws, span=span, confidence=each)
+        down, up = down + of_orders, up + of_orders
+        if not max(down, up) < span / 2:
             return NotMeasured(f"no limits: {len(share.draws)} draws of orders say too little")
     return Interval(
         estimate=mean,
-        low=mean - reach,
-        high=mean + reach,
+        low=mean - down,
+        high=mean + up,
         confidence=confidence,
         sides=2,
         method="shapley-exact" if exact else "shapley-sampled",
     )
+
+
+def _reaches(share: Share, mean: float, z: float) -> tuple[float, float]:
+    """How far below and above `mean` the examples leave the value open, each of them adding −1 to 1.
+
+    Where a player touches few examples, those seen scatter too little, and not at all where none was touched. A value
+    that is δ further from 0 needs examples that raise the variance by δ/n, so that δ² = z²(variance + δ/n), which is
+    Wilson's and Tango's limit for rare ones. Towards 0 nothing has to be added, and δ is no less than z²/n.
+    """
+    plain, least = z * math.sqrt(share.variance_of_examples), z * z / share.examples
+    further, nearer = least / 2 + math.hypot(least / 2, plain), max(plain, least)
+    if mean == 0:
+        return further, further
+    return (nearer, further) if mean > 0 else (further, nearer)
 
 
 def bernstein_reach(draws: Sequence[float], *, span: float, confidence: float) -> float:

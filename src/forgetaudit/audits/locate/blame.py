@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from forgetaudit.audits.locate.players import Player, Stretch
 from forgetaudit.audits.locate.rollbacks import Mixture, Mixtures
 from forgetaudit.audits.locate.scoreboard import Answered, paired_drop, paired_increase
-from forgetaudit.inference.clusters import variance_of_mean
+from forgetaudit.inference.clusters import clustering_of, variance_of_mean
 from forgetaudit.inference.shapley import ShapleyDesign, Share, exact_design, sampled_design, share_of
 from forgetaudit.report.locate import Effect, PlayerRow, ResetRow, Sums
 from forgetaudit.report.parts import Absent, Estimate, Measured, estimate_from
@@ -176,7 +176,12 @@ class Blame:
                 return NotMeasured("an answer has no finite log loss")
             draws.append(float(mine.sum()) / self.answered.n)
             total += mine / len(design.draws)
-        share = Share(draws=tuple(draws), variance_of_examples=variance_of_mean(total, self.answered.sizes))
         # A right answer is 0 or 1, so that what a player adds lies in [−1, 1]; a log loss has no such bound.
-        span = 2.0 if values is self.answered.right else math.inf
+        bounded = values is self.answered.right
+        share = Share(
+            draws=tuple(draws),
+            variance_of_examples=variance_of_mean(total, self.answered.sizes),
+            examples=clustering_of(self.answered.sizes).effective if bounded else math.inf,
+        )
+        span = 2.0 if bounded else math.inf
         return share_of(share, exact=design.exact, confidence=confidence, span=span)
