@@ -62,3 +62,12 @@ def test_where_none_is_small_no_format_says_so(field: str) -> None:
     report = shown(field, part("many", 0.05, 0.5), part("more", 0.29, 0.8))
     for text in (markdown(report), Page(report).text, render(report, width=120)):
         assert SMALL not in text
+
+
+@pytest.mark.parametrize(("n", "said"), [(155, True), (200, False)])
+def test_strata_of_few_examples_in_all_say_that_their_limits_are_approximate(n: int, said: bool) -> None:
+    report = shown("per_stratum", part("many", 0.05, 0.5))
+    assert isinstance(report.source, tuple)
+    source = report.source[0].model_copy(update={"n": n})
+    text = markdown(report.model_copy(update={"source": (source,)}))
+    assert ("can miss in up to 8 % of cases" in text) is said

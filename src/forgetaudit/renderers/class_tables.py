@@ -11,6 +11,9 @@ from forgetaudit.report.parts import Absent, Measured
 
 __all__ = ["classes_table", "groups_table", "strata_table"]
 
+# Below, limits by a score test err a little more often than they say.
+_FEW = 200
+
 
 def classes_table(source: SourceSection, caps: Caps) -> Table | None:
     """The classes in order of what they lost, with their intervals on one scale."""
@@ -41,6 +44,8 @@ def _parts_table(
     small = (
         f" {numbers.count(few)} too small to tell: they may have fallen by 30 points or more." if few else ""
     )
+    if what == "stratum" and source.n < _FEW:
+        small += f" Of fewer than {_FEW} examples, limits over strata can miss in up to 8 % of cases."
     more = f" {numbers.count(left)} more, which lost less, are in the report." if left > 0 else ""
     return Table(
         ident=title.lower(),
