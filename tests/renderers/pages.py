@@ -20,6 +20,7 @@ class Page(HTMLParser):
         self.words: list[str] = []
         self.inside: list[str] = []
         self.caption = ""
+        self.facts: list[tuple[str, str]] = []
         self.feed(self.text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -28,6 +29,10 @@ class Page(HTMLParser):
             self.inside.append(tag)
         if tag == "tr" and self.caption:
             self.tables[self.caption].append([])
+        if tag in ("dt", "dd"):
+            self.inside.append(tag)
+        if tag == "dt":
+            self.facts.append(("", ""))
         if tag in ("td", "th") and self.caption:
             self.tables[self.caption][-1].append("")
 
@@ -38,6 +43,9 @@ class Page(HTMLParser):
             self.caption = ""
 
     def handle_data(self, data: str) -> None:
+        if self.inside[-1:] in (["dt"], ["dd"]):
+            label, words = self.facts.pop()
+            self.facts.append((label + data, words) if self.inside[-1] == "dt" else (label, words + data))
         if self.inside[-1:] == ["caption"]:
             self.caption = data
             self.tables[data] = []

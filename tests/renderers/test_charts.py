@@ -3,8 +3,8 @@
 import re
 from itertools import pairwise
 
+from forgetaudit.renderers.chart import Chart, Level, Point, Series
 from forgetaudit.renderers.charts import HEIGHT, drawn
-from forgetaudit.renderers.document import Chart, Level, Point, Series
 
 
 def chart(*points: Point, levels: tuple[float, ...] = (), ticks: tuple[tuple[float, str], ...] = ()) -> Chart:

@@ -24,7 +24,7 @@ def with_repair(report: AuditReport, **values: object) -> AuditReport:
 def test_everything_that_was_tried_is_a_point_and_a_row(repaired: AuditReport) -> None:
     page, repair = Page(repaired), repair_of(repaired)
     names = {one.name for one in repair.candidates}
-    assert {row["remedy"] for row in page.rows("Remedies")} == names
+    assert {row["tried"] for row in page.rows("Remedies")} == names
     points = [word.rpartition(": ")[0] for word in page.words if word.rpartition(": ")[0] in names]
     assert set(points) == names
     front = sum(one.on_front and one.name != repair.chosen for one in repair.candidates)
@@ -63,25 +63,26 @@ def test_remedies_that_lead_beyond_base_are_counted_and_not_drawn(repaired_blind
     far = first.model_copy(update={"change": 12.3, "name": "stitch"})
     page = Page(with_repair(repaired_blindly, candidates=(far, *others)))
     assert "1 remedy that changes the weights more than base would" in told(page)
-    assert "stitch" in {row["remedy"] for row in page.rows("Remedies")}
+    assert "stitch" in {row["tried"] for row in page.rows("Remedies")}
     assert not any(word.startswith("stitch: ") for word in page.words)
 
 
 def test_what_was_asked_and_confirmed_comes_first(repaired: AuditReport) -> None:
     page, repair = Page(repaired), repair_of(repaired)
-    asked = page.rows("What was asked")
-    assert [row["met"] for row in asked] == ["yes" if one.met else "no" for one in repair.demands]
+    asked = [words for label, words in page.facts if label == "asked"]
+    assert [": yes, " in words for words in asked] == [one.met for one in repair.demands]
+    assert asked
     source, target = page.rows("Confirmed on the other half")
     assert not isinstance(repair.confirmed, Absent)
     assert source["repaired"] == f"{100 * repair.confirmed.repaired:.1f} %"
     assert (source["data"], target["data"]) == ("src_val", "target_val")
-    assert list(page.tables).index("What was asked") < list(page.tables).index("Remedies")
+    assert page.text.index("<h3>What was asked") < page.text.index("<caption>Remedies")
 
 
 def test_a_loss_on_the_target_is_told_with_its_sign_and_limits_in_order(repaired: AuditReport) -> None:
-    row = next(row for row in Page(repaired).rows("Remedies") if row["remedy"] == "mixture 0.3")
+    row = next(row for row in Page(repaired).rows("Remedies") if row["tried"] == "mixture 0.3")
     assert row["change, pt"].startswith("−")
-    low, high = row["two-sided"].split(" to ")
+    low, high = row["two-sided 95 %"].split(" to ")
     assert low.startswith("−")
     assert float(low[1:]) > float(high[1:])
 
@@ -118,11 +119,11 @@ def test_strengths_and_what_was_written_are_told(repaired: AuditReport) -> None:
     page = Page(repaired)
     strengths = repair_of(repaired).strengths
     assert {row["part"] for row in page.rows("What is kept of fine-tuning")} == set(strengths)
-    assert page.rows("What was written")[0]["what is known"].startswith("nothing: no place was named")
+    assert dict(page.facts)["wrote"].startswith("nothing: no place was named")
     wrote = with_repair(repaired, written="out/fixed.safetensors", form="safetensors", notes=("a note",))
-    told_rows = {row["about"]: row["what is known"] for row in Page(wrote).rows("What was written")}
-    assert told_rows["written"] == "out/fixed.safetensors"
-    assert told_rows["note"] == "a note"
+    facts = dict(Page(wrote).facts)
+    assert facts["wrote"] == "out/fixed.safetensors   safetensors"
+    assert facts["note"] == "a note"
 
 
 def test_names_of_a_repair_are_shown_and_never_obeyed(repaired: AuditReport) -> None:
@@ -147,8 +148,8 @@ def test_of_many_remedies_the_chosen_one_is_never_left_out(repaired: AuditReport
     page = Page(report)
     rows = page.rows("Remedies")
     assert len(rows) == 150
-    assert rows[-1]["as asked"] == "chosen"
-    assert "351 remedies after these are in the report." in told(page)
+    assert rows[-1][""] == "chosen"
+    assert "351 remedies more in the report." in told(page)
     assert len(markdown(report)) < MOST_CHARACTERS
 
 

@@ -84,7 +84,7 @@ def test_a_deep_network_shows_its_ends_and_counts_the_rest() -> None:
     text = render(judged(weights=(builders.weights(*(builders.layer(f"b{i}") for i in range(40))),)))
     assert re.search(r"^b0 ", text, re.MULTILINE)
     assert re.search(r"^b39 ", text, re.MULTILINE)
-    assert "more layers, between these" in text
+    assert "… 20 layers more in the report" in text
 
 
 def test_colour_only_repeats_what_words_say() -> None:

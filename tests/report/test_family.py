@@ -13,7 +13,7 @@ from forgetaudit import __version__
 from forgetaudit.inference.corrections import holm
 from forgetaudit.inference.paired import score
 from forgetaudit.policy import FailWhen, Level, Policy, Rule, RuleKind, Waiver
-from forgetaudit.renderers.screen import screen
+from forgetaudit.renderers.terminal import render
 from forgetaudit.report.behaviour import ClassResult, LogLoss, SourceSection, Unusable
 from forgetaudit.report.gate import judge
 from forgetaudit.report.integrity import inconsistencies
@@ -171,7 +171,7 @@ def test_a_report_says_what_the_gate_errs_by_and_adds_up(policy: Policy) -> None
     sections = sets((28, 16), (9, 9))
     report = saved(policy, sections)
     assert [said for said in inconsistencies(report) if "verdict" in said or "rules" in said] == []
-    lines = ["".join(text for text, _ in line) for line in screen(report)]
+    lines = render(report).splitlines()
     [told] = [line for line in lines if line.startswith("gate  ")]
     if policy.family_wise:
         assert (

@@ -9,7 +9,7 @@ from forgetaudit.cli.outputs import OutputRequest, write_outputs
 from forgetaudit.errors import OutputError
 from forgetaudit.renderers.headline import headlines
 from forgetaudit.renderers.lines import Line
-from forgetaudit.renderers.screen import decisions
+from forgetaudit.renderers.provenance import decisions
 from forgetaudit.renderers.terminal import render, render_lines
 from forgetaudit.report.gate import FAILED, INCONCLUSIVE, PASSED
 from forgetaudit.report.report import AuditReport

@@ -1,7 +1,7 @@
 """weights BASE TUNED…: how far every tensor moved and what was done to it; from the files alone."""
 
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,7 +19,10 @@ from forgetaudit.errors import UsageError
 from forgetaudit.models.evidence import is_adapter
 from forgetaudit.plan import AuditPlan, Settings
 from forgetaudit.policy import RuleKind
-from forgetaudit.renderers.weights_table import weights_screen
+from forgetaudit.renderers.backends.terminal import lines
+from forgetaudit.renderers.lines import Line
+from forgetaudit.renderers.views import weights as view
+from forgetaudit.report.report import AuditReport
 
 __all__ = ["weights"]
 
@@ -91,9 +94,11 @@ def weights(
         report = compare_weights(
             plan, steps=open_steps(steps or ()), spectrum=spectrum, budget=budget, progress=progress
         )
-    raise typer.Exit(
-        tell(report, requests, telling, no_fail=gate.no_fail, screen=partial(weights_screen, by=by))
-    )
+
+    def screen(found: AuditReport, exit_note: str) -> Iterator[Line]:
+        return lines(view.blocks(found, exit_note, by=by))
+
+    raise typer.Exit(tell(report, requests, telling, no_fail=gate.no_fail, screen=screen))
 
 
 def _refuse_alone(base: Path, *, more_asked: bool) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from forgetaudit.renderers import numbers
-from forgetaudit.renderers.document import Chart, Look, Point, Series
+from forgetaudit.renderers.chart import Chart, Look, Point, Series
 
 __all__ = ["HEIGHT", "DrawnChart", "Mark", "Tick", "drawn"]
 

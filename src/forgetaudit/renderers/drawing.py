@@ -1,16 +1,26 @@
 """Where the marks of a page lie: coordinates for the template, which draws them. Plain numbers, no markup."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from forgetaudit.renderers import numbers
-from forgetaudit.renderers.document import Bar, Cell, Span, Table
 
-__all__ = ["Axis", "Drawn", "Strip", "axis", "bar_width", "strip", "within"]
+__all__ = ["Axis", "Drawn", "Span", "Strip", "axis", "bar_width", "strip_of", "within"]
 
 # Places are per cent of a drawing's width, so that lines stretch with the page and words do not.
 _WHOLE, _EDGE = 100.0, 2.0
-# A table of so many layers is a strip at a glance already.
-_FEW_LAYERS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """An estimate with its interval on an axis from `start` to `end`, and the limit where there is one."""
+
+    low: float
+    estimate: float
+    high: float
+    start: float
+    end: float
+    limit: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +69,9 @@ def within(span: Span) -> Drawn:
     )
 
 
-def bar_width(bar: Bar) -> float:
+def bar_width(share: float) -> float:
     """In per cent; a value over 1 fills it."""
-    return round(_WHOLE * min(max(bar.value, 0.0), 1.0), 1)
+    return round(_WHOLE * min(max(share, 0.0), 1.0), 1)
 
 
 def axis(span: Span) -> Axis:
@@ -94,18 +104,9 @@ def _round_step(length: float) -> float:
     return next((step for step in steps if length / step <= 9), 1.0)
 
 
-def strip(table: Table) -> tuple[Strip, ...]:
-    """The drawn columns of a long table of layers, at a glance; nothing for a short one."""
-    if len(table.rows) <= _FEW_LAYERS:
-        return ()
-    drawn = [at for at, column in enumerate(table.columns) if column.drawn]
-    return tuple(_strip_of(table.columns[at].title, [row[at] for row in table.rows]) for at in drawn)
-
-
-def _strip_of(title: str, cells: list[Cell]) -> Strip:
+def strip_of(title: str, shares: Sequence[float | None]) -> Strip:
+    """The bars of shares of 0 to 1; None leaves a gap."""
     bars = tuple(
-        (at, round(min(max(cell.mark.value, 0.0), 1.0), 3))
-        for at, cell in enumerate(cells)
-        if isinstance(cell.mark, Bar)
+        (at, round(min(max(share, 0.0), 1.0), 3)) for at, share in enumerate(shares) if share is not None
     )
-    return Strip(title=title, width=len(cells), bars=bars)
+    return Strip(title=title, width=len(shares), bars=bars)

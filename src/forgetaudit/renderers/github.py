@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from forgetaudit.renderers.escapes import clipped, for_github_message, for_github_property
-from forgetaudit.renderers.gate_tables import rule_amount
 from forgetaudit.renderers.headline import headlines
+from forgetaudit.renderers.rule_amounts import rule_amount
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import RuleResult, WaiverState
 

@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from forgetaudit.renderers.escapes import clipped, printable
-from forgetaudit.renderers.gate_tables import rule_amount
 from forgetaudit.renderers.headline import headlines, subjects, verdict_line
-from forgetaudit.renderers.screen import gap_lines
+from forgetaudit.renderers.phrases import gap_notes
+from forgetaudit.renderers.rule_amounts import rule_amount
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.repair import RepairSection
 from forgetaudit.report.report import AuditReport
@@ -96,7 +96,8 @@ def _headlines(report: AuditReport, suite_name: str) -> list[str]:
         data = subject.source.data if subject.source else None
         if suite_name in (_suite_name(subject.variant, None), _suite_name(subject.variant, data)):
             told.append(_shown("".join(text for text, _ in verdict_line(report, subject))))
-            told += [_shown("".join(text for text, _ in line)) for line in gap_lines(report, subject)]
+            notes = gap_notes(report, subject.variant, data)
+            told += [_shown(f"note  {words}") for _, words in notes]
     return told
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from forgetaudit.renderers import numbers
+from forgetaudit.renderers.blocks import Tone
 from forgetaudit.report.behaviour import RivalSection, ScoreSection, SoftMeasure, SourceSection
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
@@ -18,6 +19,7 @@ __all__ = [
     "family_words",
     "files_compared",
     "findings_of",
+    "gap_notes",
     "left_words",
     "nats",
     "perplexity",
@@ -101,6 +103,12 @@ def soft_name(soft: SoftMeasure) -> str:
 def findings_of(report: AuditReport, variant: str, data: str | None) -> list[Finding]:
     """The findings on one variant, and of those on data the ones on `data`."""
     return [f for f in report.findings if f.variant == variant and f.data in (None, data)]
+
+
+def gap_notes(report: AuditReport, variant: str, data: str | None) -> tuple[tuple[Tone, str], ...]:
+    """What was handed over and is not in the numbers of one variant: nothing unread goes unsaid."""
+    gaps = [found for found in findings_of(report, variant, data) if found.holds is not None]
+    return tuple(("warn" if gap.holds in ("tensors", "nothing") else "bad", gap.title) for gap in gaps)
 
 
 def best_advice(findings: Sequence[Finding]) -> list[str]:

@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from forgetaudit.renderers.chart import Chart
 from forgetaudit.renderers.lines import Line
 
-__all__ = ["Dot", "plot"]
+__all__ = ["Dot", "plot", "plot_chart"]
 
 _HEIGHT, _WIDTH = 9, 60
 _MARGIN = 7
@@ -21,6 +22,22 @@ class Dot:
     mark: str
     low: float | None = None
     high: float | None = None
+
+
+_MARKS = "●○◆"
+
+
+def plot_chart(chart: Chart) -> Iterator[Line]:
+    """A chart that begins at x = 0, each of its series with a mark of its own, under a line that names them."""
+    furthest = max((x for x, _ in chart.x_ticks), default=0.0) or 1.0
+    named = [f"{mark} on {series.name}" for mark, series in zip(_MARKS, chart.series, strict=False)]
+    yield [("   ".join(named).replace(" on", f" {chart.y_title} on", 1), "label")]
+    dots = [
+        Dot(place=point.x / furthest, value=point.y, mark=mark, low=point.low, high=point.high)
+        for mark, series in zip(_MARKS, chart.series, strict=False)
+        for point in series.points
+    ]
+    yield from plot(dots, [(x / furthest, words) for x, words in chart.x_ticks])
 
 
 def plot(dots: Sequence[Dot], ticks: Sequence[tuple[float, str]]) -> Iterator[Line]:

@@ -1,16 +1,24 @@
 """What the numbers depend on: files, model, data, settings, versions. The page's last section, and the least loud."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from forgetaudit.renderers import numbers
-from forgetaudit.renderers.document import Cell, Column, Fact, Table
 from forgetaudit.report.inputs import DataInput, FileInput
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.weights import WeightSection
 
-__all__ = ["noise_table", "provenance"]
+__all__ = ["decisions", "last_line", "provenance"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """A line of provenance."""
+
+    term: str
+    values: tuple[str, ...]
 
 
 def provenance(report: AuditReport, exit_note: str = "") -> Iterator[Fact]:
@@ -64,31 +72,28 @@ def _pairs(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{key} {value}"
 
 
-def noise_table(report: AuditReport) -> Table | None:
-    """What the machine alone changes, where it was measured."""
-    if not report.noise:
-        return None
-    return Table(
-        ident="noise",
-        title="Noise floor: base against itself",
-        columns=(
-            Column(title="data"),
-            Column(title="batch sizes"),
-            Column(title="changed answers", numeric=True),
-            Column(title="flips", numeric=True),
-            Column(title="n", numeric=True),
-            Column(title="largest change in log loss, nats", numeric=True),
-        ),
-        rows=tuple(
-            (
-                Cell(text=noise.data, named=True),
-                Cell(text=" and ".join(str(size) for size in noise.batch_sizes)),
-                Cell(text=numbers.count(noise.n_answers_changed)),
-                Cell(text=numbers.count(noise.n_flips)),
-                Cell(text=numbers.count(noise.n)),
-                Cell(text=numbers.plain(noise.largest_nll_change)),
-            )
-            for noise in report.noise
-        ),
-        note="Exact: the same weights on the same examples again, in batches of the other size and of the first.",
-    )
+def decisions(report: AuditReport) -> Iterator[str]:
+    """Every decision taken on the way, one line each: what --verbose says."""
+    for file in (report.inputs.base, *report.inputs.tuned):
+        yield from (f"{file.name}: {note}" for note in (file.format, *file.notes))
+    for weights in () if isinstance(report.weights, Absent) else report.weights:
+        yield from (f"{weights.variant}: {step}" for step in weights.alignment)
+    if not isinstance(report.inputs.model, Absent):
+        yield from (f"model: {note}" for note in report.inputs.model.notes)
+    for data in report.inputs.data:
+        yield from (f"{data.data}: {decision}" for decision in data.decisions)
+
+
+def last_line(report: AuditReport, exit_note: str) -> str:
+    """Of a screen: the exit code, and what the numbers depend on."""
+    settings = report.inputs.settings
+    model = report.inputs.model
+    parts = [f"exit {exit_note or report.exit_code}"]
+    if not isinstance(model, Absent):
+        parts.append(f"model {model.name} ({model.evidence})")
+    parts += [f"data {data.fingerprint[:8]}…" for data in report.inputs.data]
+    if "samples" in settings:
+        parts.append(f"{settings['samples']} metric {settings['metric']}, filter {settings['filter']}")
+    if "device" in settings:
+        parts += [f"{settings['device']} {settings['dtype']}", f"seed {settings['seed']}"]
+    return " · ".join(parts)

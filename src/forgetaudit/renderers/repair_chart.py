@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from forgetaudit.renderers import numbers
-from forgetaudit.renderers.document import Chart, Look, Point, Series
+from forgetaudit.renderers.chart import Chart, Look, Point, Series
 from forgetaudit.renderers.repair_words import front_words
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.repair import RepairCandidate, RepairSection
@@ -29,6 +29,7 @@ def repair_chart(repair: RepairSection, data: str, shown: Sequence[RepairCandida
     ends = list(_ends(repair))
     return Chart(
         ident="tried",
+        on="page",
         title=f"Source accuracy against {'target accuracy' if with_target else 'what was taken back'}",
         x_title=f"accuracy on {repair.target}, the target"
         if with_target

@@ -1,18 +1,15 @@
 """The first screen for a terminal or a pipe: complete without colour, at most as wide as asked, ASCII on request."""
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 
 from rich.console import Console
 from rich.text import Text
 
+from forgetaudit.renderers.backends import terminal
 from forgetaudit.renderers.escapes import printable
 from forgetaudit.renderers.lines import Line
-from forgetaudit.renderers.locate_screen import locate_screen
-from forgetaudit.renderers.repair_screen import repair_screen
-from forgetaudit.renderers.screen import screen
-from forgetaudit.renderers.trace_screen import trace_screen
-from forgetaudit.renderers.weights_table import weights_screen
+from forgetaudit.renderers.views.registry import blocks_of
 from forgetaudit.report.report import AuditReport
 
 __all__ = ["one_line", "render", "render_lines"]
@@ -28,13 +25,6 @@ _ASCII = str.maketrans({
     "●": "*", "○": "o", "│": "|", "┤": "+", "└": "+", "─": "-", "┴": "+", "Σ": "sum", "≈": "~", "∞": "inf",
 })  # fmt: skip
 
-_SCREENS: dict[str, Callable[[AuditReport, str], Iterator[Line]]] = {
-    "locate": locate_screen,
-    "repair": repair_screen,
-    "trace": trace_screen,
-    "weights": weights_screen,
-}
-
 
 def render(
     report: AuditReport,
@@ -45,8 +35,9 @@ def render(
     exit_note: str = "",
 ) -> str:
     """The report as text. Lines longer than `width` are wrapped, with an indent; None (a pipe) leaves them whole."""
-    told = _SCREENS.get(report.command, screen)
-    return render_lines(told(report, exit_note), width=width, colour=colour, unicode=unicode)
+    return render_lines(
+        terminal.lines(blocks_of(report, exit_note)), width=width, colour=colour, unicode=unicode
+    )
 
 
 def render_lines(

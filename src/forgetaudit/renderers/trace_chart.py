@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from forgetaudit.renderers import numbers
-from forgetaudit.renderers.document import Chart, Level, Look, Point, Series
+from forgetaudit.renderers.chart import Chart, Level, Look, Point, Series
 from forgetaudit.renderers.trace_words import accuracy_ends, answer_on, steps_known
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
@@ -77,6 +77,7 @@ def _source(trace: TraceSection, data: str, kept: Sequence[int]) -> Series:
         path=_path(answers, places),
         look="open",
         legend=tuple(legend),
+        name=data,
     )
 
 
@@ -90,6 +91,7 @@ def _target(trace: TraceSection, target: str, kept: Sequence[int]) -> Series:
         path=_path(answers, places),
         look="other",
         legend=(("other", f"{target}, the target"),),
+        name=f"{target}, the target",
     )
 
 
