@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-__all__ = ["counted", "honest", "points", "some"]
+__all__ = ["counted", "honest", "plural", "points", "some"]
 
 
 def honest(value: float, *, decimals: int, top: float | None = None) -> str:
@@ -27,14 +27,17 @@ def points(fraction: float) -> str:
 
 
 def counted(n: int, noun: str) -> str:
-    """`1 tensor`, `1,200 tensors`; a noun that ends in s takes es, in ry or dy ies, in ix ices."""
-    if n == 1:
-        return f"1 {noun}"
+    """`1 tensor`, `1,200 tensors`."""
+    return f"1 {noun}" if n == 1 else f"{n:,} {plural(noun)}"
+
+
+def plural(noun: str) -> str:
+    """A noun that ends in s or ch takes es, in ry or dy ies, in ix ices."""
     if noun.endswith("ix"):
-        return f"{n:,} {noun[:-2]}ices"
+        return f"{noun[:-2]}ices"
     if noun.endswith(("ry", "dy")):
-        return f"{n:,} {noun[:-1]}ies"
-    return f"{n:,} {noun}{'es' if noun.endswith(('s', 'ch')) else 's'}"
+        return f"{noun[:-1]}ies"
+    return f"{noun}{'es' if noun.endswith(('s', 'ch')) else 's'}"
 
 
 def some(names: Sequence[str], shown: int = 3) -> str:

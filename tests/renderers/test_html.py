@@ -15,7 +15,9 @@ from forgetaudit.errors import UsageError
 from forgetaudit.policy import Policy
 from forgetaudit.renderers.escapes import printable
 from forgetaudit.renderers.html import html
+from forgetaudit.renderers.markdown import markdown
 from forgetaudit.report import embedding
+from forgetaudit.report.behaviour import ClassResult
 from forgetaudit.report.gate import judge
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
@@ -284,3 +286,14 @@ def test_without_labels_the_page_says_what_a_loss_then_is() -> None:
     texts = " ".join(Page(html(plain(source=(unlabelled,)))).texts)
     assert "base's answers stand for the right ones" in texts
     assert "stand for the right ones" not in " ".join(Page(html(plain())).texts)
+
+
+def test_a_class_too_small_to_tell_is_no_class_within_noise() -> None:
+    """3 of 4 fell, which four examples cannot prove: a page says so, in HTML as in Markdown."""
+    few = ClassResult(label=1, name="few", n=4, base=1.0, tuned=0.25, drop=hostile.drop(0.75), adjusted_p=0.3)
+    many = few.model_copy(update={"name": "many", "n": 900, "tuned": 1.0, "drop": hostile.drop(0.0)})
+    source = builders.source(3, 0, 904).model_copy(update={"per_class": (few, many)})
+    report = plain(source=(source,))
+    assert html(report).count("too small to tell") == 1
+    rows = [line for line in markdown(report).splitlines() if line.startswith(("| `few`", "| `many`"))]
+    assert [row.endswith("| too small to tell |") for row in rows] == [True, False]

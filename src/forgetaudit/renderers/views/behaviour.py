@@ -6,7 +6,7 @@ from forgetaudit.renderers import cells, numbers
 from forgetaudit.renderers.blocks import Block, Cell, Column, Scale, Table, Tone
 from forgetaudit.renderers.drop_words import drop_points
 from forgetaudit.renderers.headline import Subject, rules_of
-from forgetaudit.renderers.phrases import asked, nats, perplexity, soft_name
+from forgetaudit.renderers.phrases import asked, is_too_small, nats, perplexity, soft_name
 from forgetaudit.report.behaviour import (
     CalibrationPart,
     ClassResult,
@@ -16,6 +16,7 @@ from forgetaudit.report.behaviour import (
 )
 from forgetaudit.report.parts import Absent, Estimate, Measured
 from forgetaudit.report.report import AuditReport
+from forgetaudit.wording import plural
 
 __all__ = ["behaviour", "drop_scale"]
 
@@ -35,8 +36,8 @@ def drop_scale(report: AuditReport, subject: Subject, tone: Tone) -> Iterator[Sc
         limit=limit,
         tone=tone,
         words=f"drop {drop_points(drop.estimate)} pt, two-sided interval {drop_points(drop.low)} to "
-        f"{drop_points(drop.high)} pt{against}. Drop = base − {_side(source)}, in points of all questions; positive is "
-        "forgetting.",
+        f"{drop_points(drop.high)} pt{against}. Drop = base − {_side(source)}, in points of all "
+        f"{plural(source.unit)}; positive is forgetting.",
     )
 
 
@@ -66,8 +67,8 @@ def _side(source: SourceSection | None) -> str:
 
 def _before_and_after(source: SourceSection | None, rows: Sequence[tuple[Cell, ...]]) -> Table:
     """One line a measure."""
-    questions = f", on the same questions: {asked(source)}" if source else ""
-    notes = [f"Change = {_side(source)} − base{questions}. Intervals are two-sided, 95 %."]
+    same = f", on the same {asked(source)}" if source else ""
+    notes = [f"Change = {_side(source)} − base{same}. Intervals are two-sided, 95 %."]
     if source and source.unlabelled:
         notes.append(
             "The data have no labels: base's answers stand for the right ones, so what seems lost is what changed, and"
@@ -214,7 +215,7 @@ def _flips(source: SourceSection) -> Table:
                 cells.text(f"missed {flips.missed:,}"),
             ),
         ),
-        note=f"Exact: counts over the same questions.{_test(source.mcnemar)}",
+        note=f"Exact: counts over the same {plural(source.unit)}.{_test(source.mcnemar)}",
     )
 
 
@@ -241,6 +242,7 @@ def _changes(source: SourceSection, results: Sequence[ClassResult], what: str) -
             Column(title=_side(source), kind="number"),
             Column(title="change, pt", kind="interval"),
             Column(title="adjusted p", kind="number"),
+            Column(title=""),
         ),
         rows=tuple(_change_row(one) for one in sorted(results, key=lambda one: one.tuned - one.base)),
         note=f"Statistical: change = {_side(source)} − base, intervals two-sided, 95 %, of each {what} by itself; "
@@ -257,4 +259,5 @@ def _change_row(result: ClassResult) -> tuple[Cell, ...]:
         cells.percent(result.tuned),
         cells.change(result.drop, estimate=result.base - result.tuned, tone="bad" if fell else ""),
         cells.text(numbers.p_value(result.adjusted_p)),
+        cells.text("too small to tell" if is_too_small(result) else "", "dim"),
     )

@@ -6,7 +6,7 @@ from forgetaudit.renderers import numbers
 from forgetaudit.renderers.blocks import Facts
 from forgetaudit.renderers.drop_words import drop_points
 from forgetaudit.renderers.headline import Subject
-from forgetaudit.renderers.phrases import nats, perplexity, soft_name
+from forgetaudit.renderers.phrases import is_too_small, nats, perplexity, soft_name
 from forgetaudit.report.behaviour import ClassResult, NoiseFloor, ScoreSection, SourceSection
 from forgetaudit.report.parts import Absent, Estimate, Measured
 from forgetaudit.report.report import AuditReport
@@ -14,8 +14,6 @@ from forgetaudit.wording import counted
 
 __all__ = ["behaviour_facts"]
 
-# A fall that nobody would call noise.
-_LARGE = 0.3
 # Of so many classes the worst looks bad though nothing changed.
 _MANY_CLASSES = 20
 
@@ -140,7 +138,7 @@ def _fell(results: Sequence[ClassResult], noun: str) -> str:
     fell = sorted((c for c in sure if c.base > c.tuned), key=lambda c: c.tuned - c.base)
     rose = sum(c.base < c.tuned for c in sure)
     rest = len(results) - len(fell) - rose
-    small = sum(c.adjusted_p >= 0.05 and _could_have_fallen(c) for c in results)
+    small = sum(map(is_too_small, results))
     parts = []
     if fell:
         worst = fell[0]
@@ -157,8 +155,3 @@ def _fell(results: Sequence[ClassResult], noun: str) -> str:
     if small:
         parts.append(f"{small} too small to tell")
     return " · ".join(parts)
-
-
-def _could_have_fallen(row: ClassResult) -> bool:
-    """Whether so few examples leave a fall of 30 points possible: that is not noise, it is not known."""
-    return not isinstance(row.drop, Absent) and row.drop.high is not None and row.drop.high >= _LARGE

@@ -48,7 +48,7 @@ _COLUMNS_ALONE = (
 )
 _COLUMNS_SEVERAL = (
     *_FIRST,
-    Column(title="questions", kind="number"),
+    Column(title="asked", kind="number"),
     Column(title="right in base", kind="number"),
     Column(title="right in tuned", kind="number"),
     _LAST,
