@@ -117,21 +117,21 @@ def _one(folder: Path):
 
 def _pair(folder: Path):
     from forgetaudit.audits.network import build_network
-    from forgetaudit.audits.weighing import weigh
+    from forgetaudit.audits.weight_diff import diff_weights
     from forgetaudit.engine.stream import Stream
-    from forgetaudit.models.opening import Family
+    from forgetaudit.models.model_source import ModelSource
     from forgetaudit.plan import AuditPlan
     from forgetaudit.progress import SILENT
 
     plan = AuditPlan(base=folder / "base", tuned=(folder / "adapter",), names=("tuned",))
-    family = Family(plan)
+    family = ModelSource(plan)
     assert family.architecture
     import peft
 
     assert peft
     yield
     with family.open_base() as base, family.open_tuned(folder / "adapter") as tuned:
-        weigh("tuned", base, tuned, plan.policy, SILENT)
+        diff_weights("tuned", base, tuned, plan.policy, SILENT)
         network = build_network(family.architecture, plan, base, {"tuned": tuned})
         for _ in Stream(network.skeleton, network.variants, layers=network.watched).run([_batch()]):
             pass

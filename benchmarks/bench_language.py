@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from forgetaudit.audits.ledger import Ledger
+from forgetaudit.audits.paired_sums import EvaluationSums
 from forgetaudit.data.batches import in_batches
 from forgetaudit.data.examples import Example
 from forgetaudit.engine.stream import Stream
@@ -87,12 +87,12 @@ def bare(models: list[nn.Module], ids: Tensor, size: int) -> None:
             cross_entropy(logits[:, :-1].flatten(0, 1), rows[:, 1:].flatten(), reduction="none")
 
 
-def audit(models: list[nn.Module], ids: Tensor, size: int, task: CausalLM) -> Ledger:
+def audit(models: list[nn.Module], ids: Tensor, size: int, task: CausalLM) -> EvaluationSums:
     """What `compare` does with texts, from reading them to the sums that the report is read off."""
     base = make_variant("base", models[0], models[0].state_dict())
     variants = [base, make_variant("tuned", models[0], models[1].state_dict(), like=base)]
     layers = [layer.name for layer in find_layers(models[0]) if layer.stage.value != "head"]
-    stream, ledger = Stream(models[0], variants, layers=layers), Ledger(["tuned"], task, seed=0)
+    stream, ledger = Stream(models[0], variants, layers=layers), EvaluationSums(["tuned"], task, seed=0)
     examples = (
         Example(id=f"{number}", input=" ".join(map(str, text)), label=None)
         for number, text in enumerate(ids.tolist())

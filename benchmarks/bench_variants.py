@@ -23,11 +23,11 @@ import torch
 from torch import Tensor, nn
 
 from bench_engine import batches_of, timed, tuned_from
-from forgetaudit.audits.ledger import Ledger
-from forgetaudit.audits.locate.blame import design_for, wanted_mixtures
-from forgetaudit.audits.locate.players import find_players, find_stretches
-from forgetaudit.audits.locate.preview import NODES, Walk
-from forgetaudit.audits.locate.scoreboard import Scoreboard
+from forgetaudit.audits.locate.attribution import design_for, wanted_mixtures
+from forgetaudit.audits.locate.example_scores import ExampleScores
+from forgetaudit.audits.locate.parts import find_players, find_stretches
+from forgetaudit.audits.locate.preview import NODES, GradientWalk
+from forgetaudit.audits.paired_sums import EvaluationSums
 from forgetaudit.data.batches import Batch
 from forgetaudit.engine.stream import Stream
 from forgetaudit.engine.variants import Variant, make_variant
@@ -73,7 +73,7 @@ def trace(skeleton: nn.Module, variants: Sequence[Variant], batches: Sequence[Ba
     """All checkpoints in one stream, with the sums of answers, rivals and features."""
     layers = [layer.name for layer in find_layers(skeleton) if layer.stage is not Stage.HEAD]
     stream = Stream(skeleton, variants, layers=layers)
-    ledger = Ledger([variant.name for variant in variants[1:]], Answers(), 0)
+    ledger = EvaluationSums([variant.name for variant in variants[1:]], Answers(), 0)
     for step in stream.run(batches):
         ledger.take_in(step)
 
@@ -82,7 +82,7 @@ def locate(
     skeleton: nn.Module, pair: Sequence[Variant], mixtures: Sequence[Variant], batches: Sequence[Batch]
 ) -> None:
     """Base, tuned and every mixture in one stream, those alike in the first layers beside each other."""
-    task, board = Answers(), Scoreboard()
+    task, board = Answers(), ExampleScores()
     for step in Stream(skeleton, [*pair, *mixtures]).run(batches):
         board.take_in(
             {name: task.score(out, step.batch) for name, out in step.outputs.items()}, step.batch, {}
@@ -92,8 +92,8 @@ def locate(
 
 def preview(network: Any, batches: Sequence[Batch]) -> None:
     """Base and tuned in one stream, and gradients at every point of the line on each batch."""
-    task, board = Answers(), Scoreboard()
-    walk = Walk(network, find_players(network, ()), SimpleNamespace(task=task))  # type: ignore[arg-type]
+    task, board = Answers(), ExampleScores()
+    walk = GradientWalk(network, find_players(network, ()), SimpleNamespace(task=task))  # type: ignore[arg-type]
     for step in Stream(network.skeleton, network.variants).run(batches):
         outcomes = {name: task.score(out, step.batch) for name, out in step.outputs.items()}
         board.take_in(outcomes, step.batch, {})

@@ -12,9 +12,9 @@ from typing import Any
 import forgetaudit
 from forgetaudit.config.file import CONFIG_NAME, find_config, read_config
 from forgetaudit.errors import AuditError
-from forgetaudit.models.adapter_files import adapter_config, told_settings
+from forgetaudit.models.adapter_files import adapter_config, adapter_settings_text
+from forgetaudit.models.declared_size import Weights, refuse_counts
 from forgetaudit.models.evidence import find_evidence
-from forgetaudit.models.promised import Weights, refuse_counts
 from forgetaudit.renderers.formats import written
 from forgetaudit.report.accepted import accept, read_accepted
 from forgetaudit.report.policy_record import policy_of
@@ -66,7 +66,7 @@ def _network(folder: Path) -> None:
 
 
 def _adapter(folder: Path) -> None:
-    told_settings(adapter_config(folder))
+    adapter_settings_text(adapter_config(folder))
 
 
 def _report(folder: Path) -> None:

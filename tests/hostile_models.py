@@ -25,10 +25,10 @@ from tests.hostile_configs import spoiled_bytes, spoiled_value
 from forgetaudit.checkpoints.formats import open_checkpoint
 from forgetaudit.errors import AuditError
 from forgetaudit.models.architecture import Architecture, Preparation
+from forgetaudit.models.declared_size import Weights, refuse_counts
 from forgetaudit.models.evidence import Evidence, find_evidence
 from forgetaudit.models.from_timm import TimmArchitecture
 from forgetaudit.models.from_transformers import TransformersArchitecture
-from forgetaudit.models.promised import Weights, refuse_counts
 
 __all__ = ["KINDS", "attacked", "prepared", "spoiled_everywhere"]
 

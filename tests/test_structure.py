@@ -34,7 +34,7 @@ DOORS = {
     "lm_eval": ["integrations."],
     "torch": [
         "stats.", "models.", "engine.", "tasks.", "remedies.", "audits.", "integrations.", "data.batches",
-        "data.parts", "checkpoints.torch_file", "checkpoints.torch_archive", "checkpoints.state_dicts",
+        "data.batch_parts", "checkpoints.torch_file", "checkpoints.torch_archive", "checkpoints.state_dicts",
         "checkpoints.write_torch",
     ],
 }  # fmt: skip

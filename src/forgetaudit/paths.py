@@ -11,7 +11,7 @@ from pathlib import Path
 
 from forgetaudit.errors import OutputError, UsageError
 
-__all__ = ["as_path", "clipped_path", "looked_up", "looked_up_output", "refusal", "whole_text"]
+__all__ = ["as_path", "clipped_path", "looked_up", "looked_up_output", "read_text", "refusal"]
 
 _HINTS = {
     errno.ENOENT: "check the path",
@@ -49,11 +49,11 @@ def looked_up(path: Path, named: str = "") -> Path:
     except OSError as error:
         raise refusal(path, error, named) from None
     except ValueError:
-        raise UsageError(_told(path, named, "holds a NUL character"), hint="check the path") from None
+        raise UsageError(_error_text(path, named, "holds a NUL character"), hint="check the path") from None
     for is_kind, kind in _KINDS:
         if is_kind(mode):
             raise UsageError(
-                _told(path, named, f"is {kind}, not a file"), hint="name a regular file or a folder"
+                _error_text(path, named, f"is {kind}, not a file"), hint="name a regular file or a folder"
             )
     return path
 
@@ -77,20 +77,21 @@ def as_path(text: str, directory: Path = Path(), named: str = "") -> Path:
     return looked_up(directory / path, named)
 
 
-def whole_text(path: Path, named: str = "") -> str:
+def read_text(path: Path, named: str = "") -> str:
     """The text of a regular file. UsageError where it is none, where it cannot be read, or is not UTF-8."""
     looked_up(path, named)
     try:
         if path.stat().st_size > _MOST_TEXT_BYTES:
             raise UsageError(
-                _told(path, named, f"has over {_MOST_TEXT_BYTES:,} bytes"), hint="check which file was named"
+                _error_text(path, named, f"has over {_MOST_TEXT_BYTES:,} bytes"),
+                hint="check which file was named",
             )
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise refusal(path, error, named, done="read") from None
     except UnicodeDecodeError as error:
         raise UsageError(
-            _told(path, named, "cannot be read: it is not text in UTF-8"),
+            _error_text(path, named, "cannot be read: it is not text in UTF-8"),
             details=[str(error)],
             hint="check the path",
         ) from None
@@ -100,7 +101,7 @@ def refusal(path: Path | str, error: OSError, named: str = "", *, done: str = "u
     """What the system said of `path`, in words: it cannot be `done`."""
     reason = error.strerror or str(error) or type(error).__name__
     return UsageError(
-        _told(path, named, f"cannot be {done}: {reason}"),
+        _error_text(path, named, f"cannot be {done}: {reason}"),
         hint=_HINTS.get(error.errno or 0, "check the path, and the disk that it is on"),
     )
 
@@ -111,5 +112,5 @@ def clipped_path(path: Path | str) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text):,} characters)"
 
 
-def _told(path: Path | str, named: str, what: str) -> str:
+def _error_text(path: Path | str, named: str, what: str) -> str:
     return f"{named} {clipped_path(path)} {what}".lstrip()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from forgetaudit.errors import UsageError
-from forgetaudit.policy import MOST_EXAMPLES, Policy, whole_limit
+from forgetaudit.policy import MOST_EXAMPLES, Policy, integer_limit
 
 __all__ = ["AuditPlan", "DataPlan", "ModelPlan", "Settings", "texts", "utf8"]
 
@@ -101,13 +101,13 @@ class Settings:
         if self.dtype is not None:
             _refuse_unknown("dtype", self.dtype, DTYPES)
         object.__setattr__(self, "layers", texts(self.layers, "layers"))
-        whole_limit(self.batch_size, "batch_size", low=1, high=MOST_EXAMPLES)
-        whole_limit(self.seed, "seed", low=0, high=LARGEST_SEED)
+        integer_limit(self.batch_size, "batch_size", low=1, high=MOST_EXAMPLES)
+        integer_limit(self.seed, "seed", low=0, high=LARGEST_SEED)
         self._refuse_both()
         if self.limit is not None:
-            whole_limit(self.limit, "limit", low=2, high=MOST_EXAMPLES)
+            integer_limit(self.limit, "limit", low=2, high=MOST_EXAMPLES)
         if self.threads is not None:
-            whole_limit(self.threads, "threads", low=1, high=MOST_THREADS)
+            integer_limit(self.threads, "threads", low=1, high=MOST_THREADS)
 
     def _refuse_both(self) -> None:
         """Strata are fixed and hold independent examples; groups are drawn and hold dependent ones."""

@@ -61,7 +61,9 @@ def _installed(name: str, entry: EntryPoint, option: str) -> Part:
     origin = f"installed by {entry.dist.name}" if entry.dist is not None else "installed"
 
     def load() -> Any:
-        with _told(f"{option} {name} ({entry.value}) cannot be imported", "update or remove that package"):
+        with _translating_errors(
+            f"{option} {name} ({entry.value}) cannot be imported", "update or remove that package"
+        ):
             return entry.load()
 
     return Part(name=name, origin=origin, ours=False, load=load)
@@ -69,7 +71,9 @@ def _installed(name: str, entry: EntryPoint, option: str) -> Part:
 
 def _attribute(reference: str, option: str, directory: Path | None) -> Any:
     where, _, attribute = reference.rpartition(":")
-    with _told(f"{option} {reference}: {where} cannot be imported", "import it on its own first"):
+    with _translating_errors(
+        f"{option} {reference}: {where} cannot be imported", "import it on its own first"
+    ):
         module = _module(where, directory)
     if not hasattr(module, attribute):
         near = get_close_matches(attribute, [name for name in vars(module) if name[0] != "_"], n=1)
@@ -83,7 +87,7 @@ def _module(where: str, directory: Path | None) -> ModuleType:
 
 
 @contextlib.contextmanager
-def _told(fact: str, hint: str) -> Iterator[None]:
+def _translating_errors(fact: str, hint: str) -> Iterator[None]:
     """Whatever code of others raises when it is imported is told in our words; what it prints goes to stderr."""
     try:
         with contextlib.redirect_stdout(sys.stderr):

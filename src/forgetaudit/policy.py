@@ -22,9 +22,9 @@ __all__ = [
     "base_rule",
     "covers",
     "drop_limit",
+    "integer_limit",
     "nats_limit",
     "plain_limit",
-    "whole_limit",
 ]
 
 # More nats, or percent of base's, than any log loss rises by.
@@ -214,7 +214,7 @@ def plain_limit(value: object, option: str, *, low: float, high: float | None) -
     return float(number)
 
 
-def whole_limit(value: object, option: str, *, low: int, high: int) -> int:
+def integer_limit(value: object, option: str, *, low: int, high: int) -> int:
     """A whole number within [low, high]; UsageError with the range otherwise."""
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         span = f"from {low:,} to {high:,}"

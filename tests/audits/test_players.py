@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from forgetaudit.audits.locate.players import MOST_PLAYERS, find_players, find_stretches
+from forgetaudit.audits.locate.parts import MOST_PLAYERS, find_players, find_stretches
 from forgetaudit.engine.variants import make_variant
 from forgetaudit.models.layers import find_layers
 

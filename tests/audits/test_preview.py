@@ -12,8 +12,14 @@ from tests.reference.slopes import loss_of, share
 from torch import Tensor, nn
 
 from forgetaudit.audits.locate import preview
-from forgetaudit.audits.locate.players import Player, find_players
-from forgetaudit.audits.locate.preview import Block, Walk, apart, points, preview_section
+from forgetaudit.audits.locate.parts import NetworkPart, find_players
+from forgetaudit.audits.locate.preview import (
+    Block,
+    GradientWalk,
+    merge_shared_groups,
+    points,
+    preview_section,
+)
 from forgetaudit.data.batches import Batch
 from forgetaudit.engine.gradients import Gradients
 from forgetaudit.engine.variants import make_variant
@@ -95,15 +101,15 @@ def asked(n: int) -> Any:
 
 def walked(
     network: Any, *batches: Batch, loss: Callable[[Any, Batch], Tensor] = class_loss
-) -> tuple[Walk, tuple[Player, ...]]:
+) -> tuple[GradientWalk, tuple[NetworkPart, ...]]:
     players = find_players(network, ())
-    walk = Walk(network, players, SimpleNamespace(task=SimpleNamespace(loss=loss)))  # type: ignore[arg-type]
+    walk = GradientWalk(network, players, SimpleNamespace(task=SimpleNamespace(loss=loss)))  # type: ignore[arg-type]
     for one in batches:
         walk.take_in(asked(len(one)), one, {})
     return walk, players
 
 
-def told(walk: Walk, players: tuple[Player, ...], rise: float) -> PreviewSection:
+def told(walk: GradientWalk, players: tuple[NetworkPart, ...], rise: float) -> PreviewSection:
     relative: dict[str, float | Absent] = dict.fromkeys((player.name for player in players), 0.1)
     return preview_section(walk, players, Estimate(kind="statistical", estimate=rise, method="x"), relative)
 
@@ -225,7 +231,9 @@ def test_batches_that_share_a_group_are_one_draw_and_no_number_is_lost() -> None
     def block(names: str, n: int) -> Block:
         return Block(names=frozenset(names), n=n, shares=np.array([float(n), 1.0]))
 
-    found = apart([block("ab", 1), block("c", 2), block("bd", 3), block("e", 4), block("dc", 5)])
+    found = merge_shared_groups(
+        [block("ab", 1), block("c", 2), block("bd", 3), block("e", 4), block("dc", 5)]
+    )
     assert [(sorted(one.names), one.n, one.shares.tolist()) for one in found] == [
         (["e"], 4, [4.0, 1.0]),
         (["a", "b", "c", "d"], 11, [11.0, 4.0]),

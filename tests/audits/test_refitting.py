@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from tests.reference import remedies as reference
 from torch import nn
 
-from forgetaudit.data.halves import halves
 from forgetaudit.data.readers import open_examples
+from forgetaudit.data.split_halves import split_halves
 
 
 def network(folder: Path, weights: dict[str, torch.Tensor]) -> nn.Module:
@@ -41,7 +41,7 @@ def searched(folder: Path, name: str) -> torch.Tensor:
     examples = open_examples(
         name, directory=folder, split=None, input_column=None, label_column=None, limit=None, seed=0
     )
-    half, _ = halves(examples, name)
+    half, _ = split_halves(examples, name)
     pixels = [np.asarray(example.input, dtype=np.float32)[None] / 255 for example in half]
     return torch.from_numpy(np.stack(pixels))
 

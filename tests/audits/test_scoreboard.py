@@ -5,9 +5,9 @@ import pytest
 from scipy import stats
 from tests.reference.statistics import degrees_of_sizes
 
-from forgetaudit.audits.locate.scoreboard import (
-    Answered,
-    Scoreboard,
+from forgetaudit.audits.locate.example_scores import (
+    ExampleAnswers,
+    ExampleScores,
     paired_drop,
     paired_increase,
 )
@@ -27,8 +27,8 @@ def outcomes(right: list[int], nll: list[float] | None = None, row: list[int] | 
     )
 
 
-def board(*batches: tuple[Batch, dict[str, Outcomes]]) -> Answered:
-    made = Scoreboard()
+def board(*batches: tuple[Batch, dict[str, Outcomes]]) -> ExampleAnswers:
+    made = ExampleScores()
     for batch, found in batches:
         made.take_in(found, batch, {})
     return made.read()
@@ -64,13 +64,13 @@ def test_pieces_of_one_text_are_one_unit_wherever_they_come() -> None:
     assert found.nll["v"].tolist() == [11.0, 4.0]
 
 
-def texts(n: int, seed: int = 0) -> Answered:
+def texts(n: int, seed: int = 0) -> ExampleAnswers:
     rng = np.random.default_rng(seed)
     sizes = rng.integers(5, 15, n).astype(np.float64)
     right = {
         name: rng.binomial(sizes.astype(int), p).astype(np.float64) for name, p in (("a", 0.6), ("b", 0.4))
     }
-    return Answered(grouped=True, sizes=sizes, right=right, nll=dict.fromkeys(right, sizes * 0.1))
+    return ExampleAnswers(grouped=True, sizes=sizes, right=right, nll=dict.fromkeys(right, sizes * 0.1))
 
 
 def test_of_texts_the_limits_are_those_of_a_ratio() -> None:

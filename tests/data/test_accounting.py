@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from forgetaudit.data.chosen import Choice, chosen_examples
 from forgetaudit.data.examples import Examples
 from forgetaudit.data.readers import open_examples
+from forgetaudit.data.select_rows import Selection, select_rows
 from forgetaudit.data.sources import ArraySource
 from forgetaudit.data.tables import TABLE_SUFFIXES
 from forgetaudit.gaps import gaps_in
@@ -152,7 +152,7 @@ def test_a_reader_that_drops_a_row_or_a_column_without_a_word_is_found_out() -> 
     given = Given(Path("val.npz"), ["mask"], ("mask",))
 
     def read(held: dict[str, Any]) -> Examples:
-        return chosen_examples(ArraySource(held), "val", [], Choice())
+        return select_rows(ArraySource(held), "val", [], Selection())
 
     assert unaccounted(read(arrays), given) == (0, set(), set())
     assert unaccounted(read({name: held for name, held in arrays.items() if name != "mask"}), given)[1:] == (

@@ -7,8 +7,8 @@ import torch
 from tests.engine import nets
 from torch import nn
 
-from forgetaudit.engine.measured_calls import Heard, SpreadCall, listening, tracked_norms
-from forgetaudit.engine.passes import plainly
+from forgetaudit.engine.measured_calls import ObservedCall, SpreadCall, observing, tracked_norms
+from forgetaudit.engine.passes import run_plainly
 from forgetaudit.engine.stream import Stream
 
 
@@ -39,7 +39,7 @@ def stream(model: Net, call: object) -> Stream:
 
 
 def measured(model: Net, x: torch.Tensor, size: int) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
-    call = SpreadCall(plainly)
+    call = SpreadCall(run_plainly)
     for _ in stream(model, call).run(nets.batch((part,)) for part in x.split(size)):
         pass
     found = {}
@@ -88,16 +88,16 @@ def test_the_model_is_left_as_it_was() -> None:
 def test_the_model_is_left_as_it_was_by_a_failure_too() -> None:
     model = net()
     with pytest.raises(RuntimeError):
-        SpreadCall(plainly)(model, torch.randn(4, 3, 6, 6))
+        SpreadCall(run_plainly)(model, torch.randn(4, 3, 6, 6))
     assert not any(module.training or module._forward_pre_hooks for module in model.modules())
     assert model.norm.momentum == 0.1
 
 
 def test_what_goes_into_a_module_is_heard_beside_what_the_model_returns() -> None:
     model, x = net(), images(6)
-    (step,) = stream(model, listening(plainly, "head")).run([nets.batch((x,))])
+    (step,) = stream(model, observing(run_plainly, "head")).run([nets.batch((x,))])
     heard = step.outputs["one"]
-    assert isinstance(heard, Heard)
+    assert isinstance(heard, ObservedCall)
     (features,) = heard.inputs
     with torch.no_grad():
         assert torch.equal(heard.outputs, model(x))

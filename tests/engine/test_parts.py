@@ -5,7 +5,7 @@ import torch
 from tests.engine import nets
 from torch import nn
 
-from forgetaudit.data.parts import beside_the_batch, part_of_batch, part_under_way
+from forgetaudit.data.batch_parts import outside_the_batch, part_of_batch, part_under_way
 from forgetaudit.engine.stream import Stream
 from forgetaudit.engine.taps import Piece, gather
 from forgetaudit.values import NotMeasured
@@ -38,7 +38,7 @@ def in_parts(model, x):
     for rows in (range(len(x) // 2, len(x)), range(len(x) // 2)):
         with part_of_batch(rows):
             outputs[list(rows)] = model(x[list(rows)])
-    with beside_the_batch():
+    with outside_the_batch():
         model(x)
     return outputs
 
@@ -90,7 +90,7 @@ def test_a_whole_call_beside_parts_is_refused():
 
 def test_a_layer_that_is_only_called_beside_the_batch_has_no_features():
     def call(model, x):
-        with beside_the_batch():
+        with outside_the_batch():
             return model(x)
 
     stream, _ = steps(call)
@@ -102,7 +102,7 @@ def test_equal_inputs_under_other_rows_are_not_taken_for_each_other(reuse):
     """Both halves of the batch hold the same values, and the first call of all is beside the batch."""
 
     def call(model, x):
-        with beside_the_batch():
+        with outside_the_batch():
             model(x[:3])
         for rows in ([3, 4, 5], [0, 1, 2]):
             with part_of_batch(rows):
@@ -140,7 +140,7 @@ def test_the_mask_of_a_part_counts_and_not_that_of_the_batch():
 
 
 def test_inside_a_call_beside_the_batch_nothing_is_part_of_it():
-    with beside_the_batch(), part_of_batch([0]):
+    with outside_the_batch(), part_of_batch([0]):
         part = part_under_way()
     assert part is not None
     assert part.rows == ()

@@ -19,7 +19,7 @@ from tests.reference.plain_passes import plain_outputs
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from forgetaudit.engine import bits, contents, frugal, learn, observe, reuse, witness
+from forgetaudit.engine import bit_equality, fingerprints, observe, reuse, reuse_plan, reusing_passes, witness
 from forgetaudit.engine.stream import Stream
 
 ROOT = Path(__file__).parents[2]
@@ -222,7 +222,9 @@ class Guard:
 
 GUARDS = {
     "version of outputs": Guard(WritesToWhatStemReturned, ((reuse, "untouched"),), lambda kept: True),
-    "version of inputs": Guard(WritesToInputOfMiddleAfterwards, ((contents, "readable"),), lambda kept: True),
+    "version of inputs": Guard(
+        WritesToInputOfMiddleAfterwards, ((fingerprints, "readable"),), lambda kept: True
+    ),
     "outputs that are inputs": Guard(
         MiddleReturnsItsInput, ((reuse, "aliases"),), lambda inputs, outputs: False
     ),
@@ -230,13 +232,15 @@ GUARDS = {
     "writing to containers": Guard(
         MiddleWritesToADict, ((reuse.Call, "as_given"),), property(lambda call: True)
     ),
-    "bits instead of values": Guard(MiddleTellsZeroFromMinusZero, ((contents, "same_bits"),), torch.equal),
+    "bits instead of values": Guard(
+        MiddleTellsZeroFromMinusZero, ((fingerprints, "same_bits"),), torch.equal
+    ),
     "strides": Guard(
         MiddleTellsStrides,
-        ((contents, "same_layout"), (bits, "same_layout")),
+        ((fingerprints, "same_layout"), (bit_equality, "same_layout")),
         lambda left, right: left.shape == right.shape,
     ),
-    "alignment": Guard(MiddleTellsAlignment, ((contents, "interchangeable"),), bits.same_layout),
+    "alignment": Guard(MiddleTellsAlignment, ((fingerprints, "interchangeable"),), bit_equality.same_layout),
     "reading what is not owned": Guard(
         MiddleReadsAnothersWeight, ((observe.Observer, "_note_read"),), lambda observer, tensor: None
     ),
@@ -248,9 +252,9 @@ GUARDS = {
         ((observe, "RandomState"),),
         SimpleNamespace(take=lambda like=None: like),
     ),
-    "state of modules": Guard(MiddleRemembers, ((learn, "_restless"),), lambda *args: set()),
+    "state of modules": Guard(MiddleRemembers, ((reuse_plan, "_always_changing"),), lambda *args: set()),
     "two holders of one tensor": Guard(
-        TunedWritesToWhatBaseReturned, ((reuse.Book, "disturbed"),), lambda book: False
+        TunedWritesToWhatBaseReturned, ((reuse.CallBook, "disturbed"),), lambda book: False
     ),
     "check of the first examples": Guard(MiddleReadsAGlobal, (), None),
 }
@@ -281,7 +285,7 @@ def leaves(output: Tensor | dict[str, Tensor]) -> list[Tensor]:
 
 
 def take_nets_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learn, "_equal", lambda plain, reused: True)
+    monkeypatch.setattr(reuse_plan, "_equal", lambda plain, reused: True)
     monkeypatch.setattr(witness, "alike", lambda left, right, *, exact=True: True)
 
 
@@ -401,7 +405,7 @@ def test_a_module_with_hooks_of_others_is_never_reused(monkeypatch):
     reused = reused_calls(models, skeleton, [nets.batch(nets.tokens())])
     assert not {"", "blocks.0", "blocks.0.up"} & set(reused)
     assert {"blocks.0.norm1", "blocks.0.attention", "blocks.1"} <= set(reused)
-    monkeypatch.setattr(learn, "has_guests", lambda module: False)
+    monkeypatch.setattr(reuse_plan, "has_guests", lambda module: False)
     assert "blocks.0" in reused_calls(models, skeleton, [nets.batch(nets.tokens())])
 
 
@@ -409,7 +413,7 @@ def test_a_model_that_cannot_be_observed_runs_in_full(monkeypatch):
     def fail(*args):
         raise RuntimeError("no observation")
 
-    monkeypatch.setattr(frugal, "learn", fail)
+    monkeypatch.setattr(reusing_passes, "learn", fail)
     wrong, notes = differs_somewhere(Model)
     assert not wrong
     assert notes == [

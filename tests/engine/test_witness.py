@@ -11,7 +11,7 @@ from tests.engine import nets, zoo
 from torch import Tensor, nn
 
 from forgetaudit.engine import alike as alike_module
-from forgetaudit.engine.alike import alike
+from forgetaudit.engine.alike import equal_answers
 from forgetaudit.engine.sealed import Sealed
 from forgetaudit.engine.stream import Stream
 from forgetaudit.errors import ModelError
@@ -303,12 +303,12 @@ def test_answers_are_alike_by_bits_or_within_rounding_where_kernels_promise_no_m
     one = {"logits": torch.tensor([[1.0, -2.0]]), "n": 3}
     near = {"logits": one["logits"] + 1e-6, "n": 3}
     far = {"logits": one["logits"] + 1e-2, "n": 3}
-    assert alike(one, {"logits": one["logits"].clone(), "n": 3})
-    assert not alike(one, near)
-    assert alike(one, near, exact=False)
-    assert not alike(one, far, exact=False)
-    assert not alike(one, {"logits": one["logits"]}, exact=False)
-    assert alike(torch.eye(2).to_sparse(), torch.eye(2).to_sparse())
+    assert equal_answers(one, {"logits": one["logits"].clone(), "n": 3})
+    assert not equal_answers(one, near)
+    assert equal_answers(one, near, exact=False)
+    assert not equal_answers(one, far, exact=False)
+    assert not equal_answers(one, {"logits": one["logits"]}, exact=False)
+    assert equal_answers(torch.eye(2).to_sparse(), torch.eye(2).to_sparse())
 
 
 def test_a_device_without_deterministic_kernels_promises_nothing_and_settings_are_put_back():

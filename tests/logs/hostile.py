@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from tests.logs import written
 
-from forgetaudit.audits.samples import SamplesPlan, compare_samples
+from forgetaudit.audits.lm_eval_logs import SamplesPlan, compare_samples
 from forgetaudit.audits.weights_only import compare_weights
 from forgetaudit.budget.plan import BudgetPlan
 from forgetaudit.checkpoints.run_order import order_of_run

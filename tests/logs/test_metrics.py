@@ -9,7 +9,7 @@ from tests.logs import written
 
 from forgetaudit.errors import AuditError, DataError, UsageError
 from forgetaudit.logs.lm_eval import read_log
-from forgetaudit.logs.metrics import ChosenMetric, choose_metric
+from forgetaudit.logs.metrics import SelectedMetric, choose_metric
 from forgetaudit.logs.pairing import pair_answers
 
 
@@ -17,7 +17,7 @@ from forgetaudit.logs.pairing import pair_answers
 def choose(tmp_path: Path) -> Any:
     def choose(
         *metrics: dict[str, Any], wanted: str | None = None, tuned: Sequence[Any] | None = None
-    ) -> ChosenMetric:
+    ) -> SelectedMetric:
         lines = [written.generated_line(i, True, filter_="none", **one) for i, one in enumerate(metrics)]
         base = read_log(written.write(tmp_path / "base.jsonl", lines), lambda n: None)
         other = read_log(written.write(tmp_path / "tuned.jsonl", tuned or lines), lambda n: None)

@@ -32,7 +32,7 @@ from forgetaudit.models.architecture import Graft
 from forgetaudit.models.evidence import find_evidence
 from forgetaudit.models.from_transformers import TransformersArchitecture
 from forgetaudit.models.loading import read_tensor
-from forgetaudit.models.opening import Family
+from forgetaudit.models.model_source import ModelSource
 from forgetaudit.plan import AuditPlan
 
 RANDOM = {"r": 4, "init_lora_weights": False}
@@ -293,7 +293,7 @@ def plan(base: Path, *tuned: Path) -> AuditPlan:
 
 
 def test_an_adapter_as_base_lies_on_the_base_that_it_names(base: Path, lora: Path) -> None:
-    family = Family(plan(lora, base))
+    family = ModelSource(plan(lora, base))
     with family.open_base() as found, family.open_tuned(base) as tuned:
         assert family.architecture.name == "LlamaForCausalLM"
         name = "model.layers.0.self_attn.q_proj.weight"
@@ -303,11 +303,11 @@ def test_an_adapter_as_base_lies_on_the_base_that_it_names(base: Path, lora: Pat
 def test_an_adapter_as_base_whose_own_base_is_not_here_is_refused(lora: Path) -> None:
     change(lora, base_model_name_or_path="someone/no-such-model")
     with pytest.raises(AuditError, match="someone/no-such-model, which is not on this machine"):
-        Family(plan(lora)).open_base()
+        ModelSource(plan(lora)).open_base()
 
 
 def test_an_adapter_needs_a_network_that_the_library_built(base: Path, lora: Path) -> None:
     (base / "config.json").unlink()
-    family = Family(plan(base, lora))
+    family = ModelSource(plan(base, lora))
     with family.open_base(), pytest.raises(AuditError, match="nothing says which network"):
         family.open_tuned(lora)

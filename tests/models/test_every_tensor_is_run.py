@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from tests.models import tiny
 from torch import Tensor, nn
 
-from forgetaudit.audits.naming import align_through_model
+from forgetaudit.audits.align_by_model import align_through_model
 from forgetaudit.audits.network import Network, build_network
 from forgetaudit.audits.repair.writing import refuse_tied, sources_of
 from forgetaudit.checkpoints.formats import open_checkpoint
@@ -24,7 +24,7 @@ from forgetaudit.engine.variants import slots
 from forgetaudit.errors import MismatchError
 from forgetaudit.gaps import Gap, gaps_in
 from forgetaudit.models.loading import LoadedState, load_state
-from forgetaudit.models.opening import Family
+from forgetaudit.models.model_source import ModelSource
 from forgetaudit.models.unrun import is_recomputed, unrun_tensors
 from forgetaudit.plan import AuditPlan, ModelPlan, Settings
 from forgetaudit.policy import Policy
@@ -44,7 +44,7 @@ def network(base: Path, tuned: Path, model: ModelPlan | None = None) -> Network:
         model=model,
     )
     with ExitStack() as files:
-        family = Family(plan)
+        family = ModelSource(plan)
         one = files.enter_context(family.open_base())
         other = files.enter_context(family.open_tuned(tuned))
         return build_network(family.architecture, plan, one, {"tuned": other})
@@ -177,7 +177,7 @@ def through_library(folder: Path) -> LoadedState:
     plan = AuditPlan(
         base=folder, tuned=(folder,), names=("tuned",), data=(), settings=Settings(threads=1), policy=Policy()
     )
-    family = Family(plan)
+    family = ModelSource(plan)
     with family.open_base() as base:
         return family.architecture.build(base, dtype=torch.float32, device=torch.device("cpu"), seed=0).base
 
@@ -300,7 +300,7 @@ def test_a_head_that_came_apart_is_mixed_with_the_embedding_it_came_from(family:
     save_tied(family, tmp_path / "base")
     save_untied(family, tmp_path / "tuned")
     plan = AuditPlan(base=tmp_path / "base", tuned=(tmp_path / "tuned",), names=("tuned",))
-    known = Family(plan)
+    known = ModelSource(plan)
     with known.open_base() as base, known.open_tuned(tmp_path / "tuned") as tuned:
         alignment = align_through_model(base, tuned, known.model_names)
         sources = sources_of(known, base, tuned, alignment)
@@ -315,7 +315,7 @@ def test_what_only_tuned_ties_cannot_be_mixed_and_written(tmp_path: Path) -> Non
     save_untied("llama", tmp_path / "untied")
     for base, tuned, is_refused in (("tied", "untied", False), ("untied", "tied", True)):
         plan = AuditPlan(base=tmp_path / base, tuned=(tmp_path / tuned,), names=("tuned",))
-        known = Family(plan)
+        known = ModelSource(plan)
         with known.open_base() as one, known.open_tuned(tmp_path / tuned) as other:
             found = build_network(known.architecture, plan, one, {"tuned": other})
             with pytest.raises(MismatchError, match="tuned ties what base") if is_refused else nullcontext():

@@ -12,7 +12,7 @@ from forgetaudit.engine.variants import Variant, make_variant, slots
 from forgetaudit.models.layers import find_layers
 from forgetaudit.remedies import intruders
 from forgetaudit.remedies.depth import Depths, find_depths
-from forgetaudit.remedies.edits import Put
+from forgetaudit.remedies.edits import Replaced
 from forgetaudit.remedies.remedy import Remedy, applied, change_of, moved_norms
 
 
@@ -102,7 +102,7 @@ def test_matrices_that_are_not_finite_are_left_alone(value: float) -> None:
 def test_what_is_put_is_rounded_as_the_file_will_round_it() -> None:
     _, base, tuned = pair(head__bias=torch.ones(3))
     exact = torch.tensor([1.001, 2.0, 3.0], dtype=torch.float64)
-    one = Remedy(name="one", family="stitch", strengths={}, edits={"head.bias": Put(exact)})
+    one = Remedy(name="one", family="stitch", strengths={}, edits={"head.bias": Replaced(exact)})
     made = applied(one, base, tuned, stored={"head.bias": torch.bfloat16})
     assert made.tensors["head.bias"].tolist() == [1.0, 2.0, 3.0]
     assert isinstance(made.tensors["head.bias"], nn.Parameter)
@@ -114,7 +114,7 @@ def test_the_way_taken_back_counts_what_an_edit_makes() -> None:
     norms = moved_norms(base, tuned)
     before, after = (side.tensors["head.bias"].detach().double() for side in (base, tuned))
     for exact, expected in ((before, 1.0), (after, 0.0), (after + 2 * (before - after), 2.0)):
-        one = Remedy(name="one", family="stitch", strengths={}, edits={"head.bias": Put(exact)})
+        one = Remedy(name="one", family="stitch", strengths={}, edits={"head.bias": Replaced(exact)})
         assert change_of(one, norms, base, tuned) == pytest.approx(expected, abs=1e-12)
 
 

@@ -9,7 +9,7 @@ from tests.report import builders
 
 from forgetaudit.policy import Policy
 from forgetaudit.report.behaviour import ClassResult, Unusable
-from forgetaudit.report.findings import IDENTS, Facts, find
+from forgetaudit.report.findings import IDENTS, FindingContext, find
 from forgetaudit.report.gate import judge
 from forgetaudit.report.inputs import VariantName
 from forgetaudit.report.parts import Absent, Estimate
@@ -25,7 +25,7 @@ def found(**parts: Any) -> dict[str, Any]:
     }
     if "features" not in parts:
         parts["features"] = tuple(builders.features() for _ in parts.get("source", ()))
-    return {finding.id: finding for finding in find(Facts(**(standard | parts)))}
+    return {finding.id: finding for finding in find(FindingContext(**(standard | parts)))}
 
 
 def interval(low: float, high: float) -> Any:

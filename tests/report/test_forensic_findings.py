@@ -6,7 +6,7 @@ import pytest
 from tests.report import builders
 
 from forgetaudit.policy import Policy
-from forgetaudit.report.facts import Facts
+from forgetaudit.report.finding_context import FindingContext
 from forgetaudit.report.findings import IDENTS, find
 from forgetaudit.report.forensics import (
     Forensics,
@@ -30,7 +30,7 @@ def found(**parts: Any) -> dict[str, Any]:
         "spectra": ABSENT,
     }  # fmt: skip
     section = builders.weights(rows=(builders.row("a"),), forensics=Forensics(**(standard | parts)))
-    facts = Facts(
+    facts = FindingContext(
         variant=VariantName(name="tuned"),
         weights=section,
         source=(),

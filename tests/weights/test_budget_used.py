@@ -7,12 +7,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from forgetaudit.budget.bounds import Travel, adam_factors, travel
+from forgetaudit.budget.bounds import TravelBound, adam_factors, travel
 from forgetaudit.checkpoints.align import align
 from forgetaudit.checkpoints.formats import open_checkpoint
 from forgetaudit.weights.budget_used import (
+    BudgetUsed,
     Rounding,
-    Used,
     coordinate_share,
     fewer_bits,
     norm_share,
@@ -27,10 +27,10 @@ def used(
     tmp_path: Path,
     base: torch.Tensor,
     tuned: torch.Tensor,
-    bound: Travel,
+    bound: TravelBound,
     declared: str | None = None,
     n_steps: int = 400,
-) -> Used:
+) -> BudgetUsed:
     for name, tensor in (("base", base), ("tuned", tuned)):
         save_file({"w": tensor.contiguous()}, tmp_path / f"{name}.safetensors")
     with (
@@ -57,7 +57,7 @@ def pure(dtype: torch.dtype, start: torch.Tensor, *, one_way: bool) -> torch.Ten
 def test_the_share_is_the_largest_of_any_weight_by_its_own_bound(tmp_path: Path) -> None:
     torch.manual_seed(0)
     base, delta = 3 * torch.randn(70, 50), 0.1 * torch.randn(70, 50)
-    bound = Travel(reach=0.3, decay=0.2)
+    bound = TravelBound(reach=0.3, decay=0.2)
     found = used(tmp_path, base, base + delta, bound)
     tuned = (base + delta).double()
     expected = ((tuned - base.double()).abs() / (0.3 + 0.2 * base.double().abs())).max()
@@ -66,9 +66,11 @@ def test_the_share_is_the_largest_of_any_weight_by_its_own_bound(tmp_path: Path)
 
 def test_without_decay_one_number_a_tensor_is_enough(tmp_path: Path) -> None:
     base = torch.zeros(4)
-    found = used(tmp_path, base, torch.tensor([0.0, 0.1, -0.25, 0.0]), Travel(reach=0.5, decay=0.0))
-    assert found == Used(share=0.5, refuted=False)
-    assert used(tmp_path, base, base, Travel(reach=0.0, decay=0.0)) == Used(share=0.0, refuted=False)
+    found = used(tmp_path, base, torch.tensor([0.0, 0.1, -0.25, 0.0]), TravelBound(reach=0.5, decay=0.0))
+    assert found == BudgetUsed(share=0.5, refuted=False)
+    assert used(tmp_path, base, base, TravelBound(reach=0.0, decay=0.0)) == BudgetUsed(
+        share=0.0, refuted=False
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
@@ -87,7 +89,7 @@ def test_an_honest_run_is_never_accused_whatever_it_is_kept_in(
 def test_casting_to_save_is_no_travel(dtype: torch.dtype, tmp_path: Path) -> None:
     torch.manual_seed(2)
     base = torch.randn(300)
-    assert not used(tmp_path, base, base.to(dtype), Travel(reach=1e-9, decay=0.0), "float32", 1).refuted
+    assert not used(tmp_path, base, base.to(dtype), TravelBound(reach=1e-9, decay=0.0), "float32", 1).refuted
 
 
 def test_going_half_a_percent_too_far_in_float32_is_refuted(tmp_path: Path) -> None:
@@ -101,7 +103,7 @@ def test_going_half_a_percent_too_far_in_float32_is_refuted(tmp_path: Path) -> N
 
 def test_in_bfloat16_only_what_no_rounding_explains_is_refuted(tmp_path: Path) -> None:
     base = torch.full((8,), 0.5, dtype=torch.bfloat16)
-    bound = Travel(reach=0.01, decay=0.0)
+    bound = TravelBound(reach=0.01, decay=0.0)
     doubled, far = base + 0.02, base + 4
     assert used(tmp_path, base, doubled, bound).share > 1
     assert not used(tmp_path, base, doubled, bound).refuted
@@ -111,9 +113,9 @@ def test_in_bfloat16_only_what_no_rounding_explains_is_refuted(tmp_path: Path) -
 
 def test_a_norm_beyond_its_bound_is_refuted() -> None:
     rounded = Rounding(written="float32", saved="float32", n_steps=10)
-    assert norm_share(0.5, 1.0, 1.0, rounded, 10) == Used(share=0.5, refuted=False)
+    assert norm_share(0.5, 1.0, 1.0, rounded, 10) == BudgetUsed(share=0.5, refuted=False)
     assert norm_share(1.01, 1.0, 1.0, rounded, 10).refuted
-    assert norm_share(0.0, 1.0, 0.0, rounded, 10) == Used(share=0.0, refuted=False)
+    assert norm_share(0.0, 1.0, 0.0, rounded, 10) == BudgetUsed(share=0.0, refuted=False)
 
 
 @pytest.mark.parametrize(("dtype", "name"), [(torch.bfloat16, "bfloat16"), (torch.float16, "float16")])

@@ -11,22 +11,22 @@ from tests.fixtures.training import Recipe
 
 from forgetaudit.checkpoints.formats import open_checkpoint
 from forgetaudit.values import NotMeasured
-from forgetaudit.weights.fossil import Fossil, find_fossil, sum_of_rates
+from forgetaudit.weights.decay_only_rows import DecayOnlyRows, find_decay_only_rows, sum_of_rates
 from forgetaudit.weights.spectrum import leading_factors, spectrum_of
-from forgetaudit.weights.steps import equal_tensors, find_origins
+from forgetaudit.weights.step_origins import equal_tensors, find_origins
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "tests" / "fixtures"
 
 
-def fossil_in(tmp_path: Path, base: torch.Tensor, tuned: torch.Tensor) -> Fossil | NotMeasured:
+def fossil_in(tmp_path: Path, base: torch.Tensor, tuned: torch.Tensor) -> DecayOnlyRows | NotMeasured:
     for name, value in (("base", base), ("tuned", tuned)):
         save_file({"embed.weight": value.contiguous()}, tmp_path / f"{name}.safetensors")
     with (
         open_checkpoint(tmp_path / "base.safetensors") as one,
         open_checkpoint(tmp_path / "tuned.safetensors") as two,
     ):
-        return find_fossil(one, two, "embed.weight", "embed.weight")
+        return find_decay_only_rows(one, two, "embed.weight", "embed.weight")
 
 
 def trained_embedding(n_steps: int, decay: float) -> tuple[torch.Tensor, torch.Tensor, float]:
@@ -47,7 +47,7 @@ def trained_embedding(n_steps: int, decay: float) -> tuple[torch.Tensor, torch.T
 def test_the_sum_of_rates_is_read_off_rows_that_no_gradient_reached(tmp_path: Path) -> None:
     before, after, rates = trained_embedding(n_steps=60, decay=0.1)
     found = fossil_in(tmp_path, before, after)
-    assert isinstance(found, Fossil)
+    assert isinstance(found, DecayOnlyRows)
     assert (found.n_rows, found.n_rows_in_all) == (50, 100)
     assert sum_of_rates(found, 0.1) == pytest.approx(rates, rel=1e-3)
 
@@ -77,9 +77,9 @@ def test_a_real_run_s_rates_add_up_to_what_its_fossil_says(family: str, tensor: 
         open_checkpoint(FIXTURES / family / "base") as base,
         open_checkpoint(FIXTURES / family / "tuned") as tuned,
     ):
-        found = find_fossil(base, tuned, tensor, tensor)
+        found = find_decay_only_rows(base, tuned, tensor, tensor)
     rates = math.fsum(recipe.rate(step) for step in range(1, recipe.steps + 1))
-    assert isinstance(found, Fossil)
+    assert isinstance(found, DecayOnlyRows)
     assert sum_of_rates(found, recipe.weight_decay) == pytest.approx(rates, rel=1e-3)
 
 

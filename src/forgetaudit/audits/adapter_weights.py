@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from forgetaudit.audits.weighing import Weighed
+from forgetaudit.audits.weight_diff import WeightDiff
 from forgetaudit.checkpoints.align import NameAlignment
 from forgetaudit.checkpoints.checkpoint import Checkpoint, TensorInfo
 from forgetaudit.errors import UsageError
-from forgetaudit.models.adapter_files import adapter_config, open_adapter_weights, pattern_key, said_of_base
+from forgetaudit.models.adapter_files import adapter_config, base_name_note, open_adapter_weights, pattern_key
 from forgetaudit.policy import Policy, RuleKind
 from forgetaudit.progress import Progress
 from forgetaudit.weights.adapters import AdapterChange, as_in_base, find_in_base, is_plain_lora, read_lora
 from forgetaudit.weights.changes import Change, TensorChange, WeightChanges, role_of
-from forgetaudit.weights.distance import alone, measure_weights
+from forgetaudit.weights.distance import measure_weights, without_partner
 from forgetaudit.weights.frozen import check_frozen
 from forgetaudit.weights.low_rank import LowRank, LowRankSums
 from forgetaudit.weights.reading import read_rows
@@ -22,7 +22,7 @@ __all__ = ["AdapterWeighed", "is_lora", "weigh_lora", "weigh_without_base"]
 class AdapterWeighed:
     """What was measured of one adapter, and the factors that it was measured from."""
 
-    def __init__(self, weighed: Weighed, factors: dict[str, LowRank]) -> None:
+    def __init__(self, weighed: WeightDiff, factors: dict[str, LowRank]) -> None:
         self.weighed = weighed
         self.factors = factors
 
@@ -47,14 +47,14 @@ def weigh_lora(
         for target, low_rank in factors.items():
             rows[target] = _against_base(base, target, low_rank)
             advance(1)
-    still = {row.name: row for row in alone(base, base.tensors.keys() - touched, progress)}
+    still = {row.name: row for row in without_partner(base, base.tensors.keys() - touched, progress)}
     changes = WeightChanges(tensors=tuple(rows.get(one) or still[one] for one in base.tensors))
     for rule in policy.rules:
         if rule.kind is RuleKind.FROZEN:
             check_frozen(changes, rule.patterns)
     steps = (
         f"{len(factors)} tensors measured from the factors of LoRA, unmerged",
-        said_of_base(adapter.path, base),
+        base_name_note(adapter.path, base),
     )
     return AdapterWeighed(_weighed(name, changes, steps), factors)
 
@@ -75,9 +75,9 @@ def weigh_without_base(name: str, adapter: Checkpoint) -> AdapterWeighed:
     return AdapterWeighed(_weighed(name, changes, (said,)), dict(change.factors))
 
 
-def _weighed(name: str, changes: WeightChanges, steps: tuple[str, ...]) -> Weighed:
+def _weighed(name: str, changes: WeightChanges, steps: tuple[str, ...]) -> WeightDiff:
     alignment = NameAlignment(pairs=(), reshaped=(), only_left=(), only_right=(), steps=steps)
-    return Weighed(name=name, alignment=alignment, changes=changes)
+    return WeightDiff(name=name, alignment=alignment, changes=changes)
 
 
 def _replaced(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from forgetaudit.audits.ledger import BASE, Tally
+from forgetaudit.audits.paired_sums import BASE, VariantSums
 from forgetaudit.inference.clusters import design_effect, effective_share, grouped_mean, grouped_tango
 from forgetaudit.inference.guessing import correct_for_guessing
 from forgetaudit.inference.means import mean_difference
@@ -49,7 +49,7 @@ LEAST_GUESS = 0.01
 UNITS = {"kl": "nats"}
 
 
-def groups_of(tally: Tally, by: str | None = None) -> Groups | None:
+def groups_of(tally: VariantSums, by: str | None = None) -> Groups | None:
     """How many groups the questions come in, and what that costs; None where each stands for itself."""
     if not tally.grouped:
         return None
@@ -73,7 +73,7 @@ def effect_of(sums: MeanSums, alone: float) -> float:
     return design_effect(alone, sums.variance, sums.n, sums.groups, touched=sums.touched)
 
 
-def strata_of(tally: Tally) -> tuple[Stratum, ...]:
+def strata_of(tally: VariantSums) -> tuple[Stratum, ...]:
     """The counts of every stratum, in order of its name; empty where there are none."""
     counts = (tally.strata[name].read() for name in sorted(tally.strata))
     return tuple((count.forgotten, count.gained, count.n) for count in counts)
@@ -108,7 +108,7 @@ def mcnemar_of(flips: FlipCounts, groups: Groups | None) -> McNemarTest | Absent
     return McNemarTest(exact=test.exact, mid_p=test.mid_p)
 
 
-def disagreement_of(tally: Tally, n: int, groups: Groups | None) -> Measured:
+def disagreement_of(tally: VariantSums, n: int, groups: Groups | None) -> Measured:
     """With exact binomial limits; over groups at the effective number (Korn and Graubard 1998)."""
     share = 1.0
     if groups is not None:
@@ -126,7 +126,7 @@ def identical() -> Estimate:
     return Estimate(kind="exact", estimate=0.0, method="bit-identical")
 
 
-def log_loss_of(tally: Tally, *, known: bool) -> LogLoss:
+def log_loss_of(tally: VariantSums, *, known: bool) -> LogLoss:
     """Of base and tuned, where every answer has one."""
     means = tally.log_loss.read()
     bad = {side: n for side, n in tally.n_without_answer.items() if n}
@@ -152,7 +152,7 @@ def log_loss_of(tally: Tally, *, known: bool) -> LogLoss:
     )
 
 
-def increase_of(score: str, tally: Tally) -> Measured:
+def increase_of(score: str, tally: VariantSums) -> Measured:
     """How much a further score of the task rose."""
     if tally.grouped:
         return estimate_from(_mean_over_groups(tally.means()[f"score {score}"]))
@@ -164,7 +164,7 @@ def increase_of(score: str, tally: Tally) -> Measured:
     return _paired_increase(sums.paired)
 
 
-def soft_measures_of(tally: Tally) -> Iterator[SoftMeasure]:
+def soft_measures_of(tally: VariantSums) -> Iterator[SoftMeasure]:
     """What changed in ways that right and wrong do not tell."""
     bookkeeping = {"flip", "flips", "changed", "increase", "right"} if tally.grouped else set()
     for name, sums in tally.means().items():
@@ -186,7 +186,7 @@ def guessing_of(flips: FlipCounts, guess: float) -> Guessing | None:
     )
 
 
-def calibration_of(tally: Tally) -> CalibrationPart | Absent:
+def calibration_of(tally: VariantSums) -> CalibrationPart | Absent:
     """How sure base and tuned were, and by how much that was wrong."""
     base, tuned = (tally.calibration[side].read() for side in (BASE, "tuned"))
     if base is None or tuned is None:

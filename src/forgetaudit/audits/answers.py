@@ -25,7 +25,7 @@ from forgetaudit.audits.class_answers import (
     worst_class_by_chance,
 )
 from forgetaudit.audits.inputs import OpenedData
-from forgetaudit.audits.ledger import Answers, Ledger, Tally
+from forgetaudit.audits.paired_sums import Answers, EvaluationSums, VariantSums
 from forgetaudit.inference.chance import ChanceCheck, check_chance
 from forgetaudit.inference.clusters import effective_share
 from forgetaudit.inference.label_map import find_wrong_label_map
@@ -45,7 +45,7 @@ __all__ = ["find_unusable", "rival_section", "score_sections", "source_section"]
 
 def source_section(
     name: str,
-    tally: Tally,
+    tally: VariantSums,
     data: OpenedData,
     *,
     known: bool,
@@ -97,7 +97,7 @@ def source_section(
     )
 
 
-def score_sections(name: str, tally: Tally, data: OpenedData) -> Iterator[ScoreSection]:
+def score_sections(name: str, tally: VariantSums, data: OpenedData) -> Iterator[ScoreSection]:
     """Further scores that the task gives to every answer, each under its own name."""
     for score, sums in tally.scores.items():
         means = sums.paired.read()
@@ -115,7 +115,7 @@ def score_sections(name: str, tally: Tally, data: OpenedData) -> Iterator[ScoreS
         )
 
 
-def rival_section(first: str, second: str, tally: Tally, data: OpenedData) -> RivalSection:
+def rival_section(first: str, second: str, tally: VariantSums, data: OpenedData) -> RivalSection:
     """Flips from first to second: what base is to tuned, first is to second here."""
     flips, groups = tally.flips.read(), groups_of(tally)
     return RivalSection(
@@ -130,7 +130,7 @@ def rival_section(first: str, second: str, tally: Tally, data: OpenedData) -> Ri
     )
 
 
-def find_unusable(ledger: Ledger, data: OpenedData) -> Unusable | None:
+def find_unusable(ledger: EvaluationSums, data: OpenedData) -> Unusable | None:
     """Why base's behaviour on these data cannot show forgetting, if so."""
     answers = ledger.answers
     if answers.confusion is not None:
@@ -161,7 +161,7 @@ def _in_range(data: OpenedData) -> str:
     return f"; {odd[0]}" if odd else ""
 
 
-def _chance(answers: Answers, tally: Tally) -> ChanceCheck:
+def _chance(answers: Answers, tally: VariantSums) -> ChanceCheck:
     """Base beside guessing; of questions in groups as many count as are independent, and at least one a group."""
     share, n = 1.0, answers.n
     if tally.grouped:

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from forgetaudit.audits.answers import find_unusable, rival_section, score_sections, source_section
-from forgetaudit.audits.evaluating import look_again, make_stream, steps
+from forgetaudit.audits.batch_independence import find_dependence
+from forgetaudit.audits.early_stopping import decided, refuse_stopping
+from forgetaudit.audits.evaluate import look_again, make_stream, steps
+from forgetaudit.audits.example_table import Records
+from forgetaudit.audits.forgotten_examples import MOST_SHOWN, lost_examples
 from forgetaudit.audits.inputs import OpenedData
-from forgetaudit.audits.ledger import Ledger, Tally
-from forgetaudit.audits.lost import MOST_SHOWN, lost_examples
 from forgetaudit.audits.network import Network
 from forgetaudit.audits.noise import BaseAnswers, measure_noise
-from forgetaudit.audits.records import Records
-from forgetaudit.audits.standing_alone import find_dependence
-from forgetaudit.audits.stopping import decided, refuse_stopping
-from forgetaudit.audits.stratifying import refuse_strata
-from forgetaudit.audits.weighing import Weighed
+from forgetaudit.audits.paired_sums import EvaluationSums, VariantSums
+from forgetaudit.audits.strata import refuse_strata
+from forgetaudit.audits.weight_diff import WeightDiff
 from forgetaudit.engine.stream import Stream
 from forgetaudit.errors import DataError
 from forgetaudit.plan import AuditPlan
@@ -53,14 +53,14 @@ class Behaviour:
 class _Run:
     """What a run over the examples left behind."""
 
-    ledger: Ledger
+    ledger: EvaluationSums
     stream: Stream
     records: Records
     dependence: Unusable | None
 
 
 def measure_behaviour(
-    network: Network, data: OpenedData, plan: AuditPlan, weighed: Mapping[str, Weighed], progress: Progress
+    network: Network, data: OpenedData, plan: AuditPlan, weighed: Mapping[str, WeightDiff], progress: Progress
 ) -> Behaviour:
     """Run every variant over the examples, once, and read off what became of them."""
     settings, base_answers, records = (
@@ -73,7 +73,7 @@ def measure_behaviour(
     if settings.strata is not None:
         refuse_strata(data, settings.strata)
     stream = make_stream(network, data, settings, progress, layers=network.watched)
-    ledger = Ledger(
+    ledger = EvaluationSums(
         plan.names,
         data.task,
         settings.seed,
@@ -114,7 +114,7 @@ def _read_off(
     network: Network,
     data: OpenedData,
     plan: AuditPlan,
-    weighed: Mapping[str, Weighed],
+    weighed: Mapping[str, WeightDiff],
     noise: tuple[NoiseFloor, ...],
 ) -> Behaviour:
     settings, ledger = plan.settings, ran.ledger
@@ -151,7 +151,7 @@ def _read_off(
 
 
 def _feature_section(
-    name: str, tally: Tally, data: OpenedData, network: Network, stream: Stream, pool: str
+    name: str, tally: VariantSums, data: OpenedData, network: Network, stream: Stream, pool: str
 ) -> FeatureSection:
     stages = {layer.name: layer.stage.value for layer in network.layers}
     return FeatureSection(
@@ -161,7 +161,7 @@ def _feature_section(
     )
 
 
-def _drift(layer: str, stage: str, tally: Tally, stream: Stream, pool: str) -> LayerDrift:
+def _drift(layer: str, stage: str, tally: VariantSums, stream: Stream, pool: str) -> LayerDrift:
     moments = tally.moments.get(layer)
     reason = stream.not_measured.get(layer)
     cka = linear_cka(moments) if moments is not None and reason is None else reason

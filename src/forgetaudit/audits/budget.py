@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from forgetaudit.audits.weighing import Weighed
-from forgetaudit.budget.bounds import Travel, sgd_distance
+from forgetaudit.audits.weight_diff import WeightDiff
+from forgetaudit.budget.bounds import TravelBound, sgd_distance
 from forgetaudit.budget.find_log import clues_beside, clues_of
 from forgetaudit.budget.optimizers import BOUNDED
 from forgetaudit.budget.plan import BudgetPlan
@@ -19,8 +19,8 @@ from forgetaudit.report.parts import Absent
 from forgetaudit.values import NotMeasured
 from forgetaudit.weights.budget_used import (
     HALF_ULP,
+    BudgetUsed,
     Rounding,
-    Used,
     coordinate_share,
     fewer_bits,
     norm_share,
@@ -28,7 +28,7 @@ from forgetaudit.weights.budget_used import (
 )
 from forgetaudit.weights.changes import Change, Role, TensorChange
 from forgetaudit.weights.groups import by_layer, layer_of
-from forgetaudit.weights.places import places_by_name
+from forgetaudit.weights.layer_names import layer_names
 from forgetaudit.weights.sums import add_up
 
 __all__ = ["measure_budget"]
@@ -43,7 +43,7 @@ _NORMS_OFF = 0.02
 
 
 def measure_budget(
-    weighed: Weighed, base: Checkpoint, tuned: Checkpoint, path: Path, plan: BudgetPlan, progress: Progress
+    weighed: WeightDiff, base: Checkpoint, tuned: Checkpoint, path: Path, plan: BudgetPlan, progress: Progress
 ) -> BudgetSection | BudgetAbsent | None:
     """What tuned, which lies at `path`, used of its budget; None where nothing is known of a run and nothing asked.
 
@@ -81,10 +81,10 @@ class _Bounds:
         self._run = run
         self._travels = {group: run.travel(group) for group in run.groups} if run.by_coordinate else {}
 
-    def of(self, groups: Sequence[Group]) -> Travel:
+    def of(self, groups: Sequence[Group]) -> TravelBound:
         """What holds in whichever of `groups` a tensor is, by coordinate."""
         mine = [self._travels[group] for group in groups]
-        return Travel(reach=max(one.reach for one in mine), decay=max(one.decay for one in mine))
+        return TravelBound(reach=max(one.reach for one in mine), decay=max(one.decay for one in mine))
 
     def distance(self, groups: Sequence[Group], base_norm: float) -> float:
         """The same of the Euclidean norm."""
@@ -117,11 +117,11 @@ def _tensor(
     if not groups and row.change is Change.CHANGED:
         reason = _ELSEWHERE
     if reason is not None:
-        return TensorBudget(tensor=row.name, used=_not(reason), reach=_not(reason))
+        return TensorBudget(tensor=row.name, used=_not_measured(reason), reach=_not_measured(reason))
     norm = math.sqrt(row.sums.base_square)
     reach = bounds.reach(groups or run.groups, norm)
     if not math.isfinite(reach):
-        return TensorBudget(tensor=row.name, used=_not(_ENDLESS), reach=_not(_ENDLESS))
+        return TensorBudget(tensor=row.name, used=_not_measured(_ENDLESS), reach=_not_measured(_ENDLESS))
     if row.change is not Change.CHANGED:
         return TensorBudget(tensor=row.name, used=0.0, reach=reach)
     if run.by_coordinate:
@@ -131,7 +131,7 @@ def _tensor(
         rounded = _rounding(row, run, tuned if distance > reach else None)
         used = norm_share(distance, norm, reach, rounded, row.sums.n_elements, _NORMS_OFF)
     if not math.isfinite(used.share):
-        return TensorBudget(tensor=row.name, used=_not(_NEVER), reach=reach, refuted=used.refuted)
+        return TensorBudget(tensor=row.name, used=_not_measured(_NEVER), reach=reach, refuted=used.refuted)
     return TensorBudget(tensor=row.name, used=used.share, reach=reach, refuted=used.refuted)
 
 
@@ -153,12 +153,12 @@ def _why_not(row: TensorChange) -> str | None:
     return None
 
 
-def _not(reason: str) -> Absent:
+def _not_measured(reason: str) -> Absent:
     return Absent(not_measured=reason)
 
 
 def _section(
-    weighed: Weighed,
+    weighed: WeightDiff,
     run: Run,
     bounds: _Bounds,
     measured: Mapping[str, TensorBudget],
@@ -179,7 +179,7 @@ def _section(
         widest = bounds.of(run.groups)
         reach, decay = widest.reach, widest.decay
     else:
-        together, reach = _together(rows, run, bounds, tuned)
+        together, reach = _whole_model(rows, run, bounds, tuned)
         if not math.isfinite(reach):
             return _absent(weighed.name, _ENDLESS, run.sources, run.notes)
         used, most = together.share if math.isfinite(together.share) else 0.0, _TOGETHER
@@ -213,9 +213,9 @@ def _rounding(row: TensorChange, run: Run, tuned: Checkpoint | None) -> Rounding
     return rounded if fewer is None else rounded.of_fewer_bits(fewer)
 
 
-def _together(
+def _whole_model(
     rows: Sequence[TensorChange], run: Run, bounds: _Bounds, tuned: Checkpoint
-) -> tuple[Used, float]:
+) -> tuple[BudgetUsed, float]:
     """Of all tensors as one vector, whose gradient is what is clipped: the tightest that SGD allows; and that bound."""
     total = add_up(row.sums for row in rows if row.sums is not None)
     norm = math.sqrt(total.base_square)
@@ -227,8 +227,8 @@ def _together(
     return norm_share(distance, norm, reach, coarsest, total.n_elements, _NORMS_OFF), reach
 
 
-def _layers(weighed: Weighed, measured: Mapping[str, TensorBudget]) -> list[LayerBudget]:
-    layers = list(places_by_name(row.name for row in weighed.changes.tensors).stages)
+def _layers(weighed: WeightDiff, measured: Mapping[str, TensorBudget]) -> list[LayerBudget]:
+    layers = list(layer_names(row.name for row in weighed.changes.tensors).stages)
     order = [group.name for group in by_layer(weighed.changes, layers)]
     shares: dict[str, list[float]] = {}
     for name, row in measured.items():

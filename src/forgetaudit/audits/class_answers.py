@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from forgetaudit.audits.answer_parts import SHOWN_CONFIDENCE
-from forgetaudit.audits.ledger import Tally
+from forgetaudit.audits.paired_sums import VariantSums
 from forgetaudit.inference.corrections import benjamini_hochberg, holm
 from forgetaudit.inference.guessing import worst_by_chance
 from forgetaudit.inference.paired import mcnemar, tango
@@ -27,7 +27,7 @@ def class_results(flips: FlipCounts, names: tuple[str, ...] | None) -> Iterator[
     )
 
 
-def group_results(tally: Tally) -> Iterator[ClassResult]:
+def group_results(tally: VariantSums) -> Iterator[ClassResult]:
     """Every group, where there are few enough to read."""
     groups = tally.group_flips()
     if len(groups) <= MOST_GROUPS_SHOWN:
@@ -36,7 +36,7 @@ def group_results(tally: Tally) -> Iterator[ClassResult]:
         )
 
 
-def stratum_results(tally: Tally) -> Iterator[ClassResult]:
+def stratum_results(tally: VariantSums) -> Iterator[ClassResult]:
     """Every stratum: those are few, and each was asked about, so the p-values are Holm's."""
     named = sorted(tally.strata.items())
     yield from _results([(number, name, flips.read()) for number, (name, flips) in enumerate(named)], holm)

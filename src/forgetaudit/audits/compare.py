@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from forgetaudit.audits.behaviour import Behaviour, measure_behaviour
 from forgetaudit.audits.budget import measure_budget
 from forgetaudit.audits.files import refuse_idle_choice
-from forgetaudit.audits.gaps import gap_findings, of_variant
-from forgetaudit.audits.harness import Asked, is_of_harness, open_harness
+from forgetaudit.audits.forgotten_examples import refuse_unwritable, write_example_tables
+from forgetaudit.audits.gaps import gap_findings, gaps_of_variant
 from forgetaudit.audits.inputs import OpenedData, describe_file, open_data, refuse_other_kind
-from forgetaudit.audits.lost import refuse_unwritable, write_asked
+from forgetaudit.audits.lm_eval_tasks import LmEvalResult, is_of_harness, open_harness
 from forgetaudit.audits.network import Network, build_network
 from forgetaudit.audits.provenance import Clock, gate_settings, versions
-from forgetaudit.audits.weighing import Weighed, weigh, weight_section
+from forgetaudit.audits.weight_diff import WeightDiff, diff_weights, weight_section
 from forgetaudit.budget.plan import BudgetPlan
 from forgetaudit.checkpoints.checkpoint import Checkpoint
-from forgetaudit.models.opening import Family
+from forgetaudit.models.model_source import ModelSource
 from forgetaudit.plan import AuditPlan
 from forgetaudit.progress import SILENT, Progress
 from forgetaudit.report.budget import BudgetAbsent, BudgetSection
-from forgetaudit.report.findings import Facts, find
+from forgetaudit.report.findings import FindingContext, find
 from forgetaudit.report.gate import judge
 from forgetaudit.report.inputs import Inputs, VariantName
 from forgetaudit.report.parts import Absent
@@ -44,7 +44,7 @@ class Kept:
         return tuple(
             name
             for data, behaviour in self.behaviours
-            for name in write_asked(self.plan, behaviour.records, data)
+            for name in write_example_tables(self.plan, behaviour.records, data)
         )
 
 
@@ -60,7 +60,7 @@ def compare(plan: AuditPlan, *, progress: Progress = SILENT) -> tuple[AuditRepor
     with ExitStack() as files:
         data = [open_data(one, plan.settings) for one in plan.data if not is_of_harness(one)]
         harnesses = [open_harness(one, plan) for one in plan.data if is_of_harness(one)]
-        family = Family(plan)
+        family = ModelSource(plan)
         base = files.enter_context(family.open_base())
         tuned = {
             name: files.enter_context(family.open_tuned(path))
@@ -69,7 +69,7 @@ def compare(plan: AuditPlan, *, progress: Progress = SILENT) -> tuple[AuditRepor
         refuse_idle_choice(plan.settings.weights, (base, *tuned.values()))
         clock.lap("open")
         weighed = {
-            name: weigh(
+            name: diff_weights(
                 name,
                 base,
                 other,
@@ -100,7 +100,7 @@ def compare(plan: AuditPlan, *, progress: Progress = SILENT) -> tuple[AuditRepor
 
 
 def _network(
-    family: Family, plan: AuditPlan, base: Checkpoint, tuned: dict[str, Checkpoint], progress: Progress
+    family: ModelSource, plan: AuditPlan, base: Checkpoint, tuned: dict[str, Checkpoint], progress: Progress
 ) -> Network:
     architecture = family.architecture
     if plan.model is None or plan.model.evidence != "--model":
@@ -112,17 +112,17 @@ def _report(
     plan: AuditPlan,
     base: Checkpoint,
     tuned: dict[str, Checkpoint],
-    weighed: dict[str, Weighed],
+    weighed: dict[str, WeightDiff],
     network: Network | None,
     data: list[OpenedData],
     behaviours: list[Behaviour],
-    answers: list[Asked],
+    answers: list[LmEvalResult],
     clock: Clock,
     budgets: list[BudgetSection | BudgetAbsent | None],
 ) -> AuditReport:
     """Everything measured, put together, judged, and looked through for findings."""
     absent = Absent(not_measured=NO_DATA)
-    measured: tuple[Behaviour | Asked, ...] = (*behaviours, *answers)
+    measured: tuple[Behaviour | LmEvalResult, ...] = (*behaviours, *answers)
     source = tuple(section for one in measured for section in one.source) if measured else absent
     features = (
         tuple(section for behaviour in behaviours for section in behaviour.features)
@@ -137,7 +137,7 @@ def _report(
     )
     known = {one.variant: one for one in budgets if isinstance(one, BudgetSection)}
     facts = [
-        Facts(
+        FindingContext(
             variant=variant,
             weights=section,
             source=()
@@ -148,7 +148,7 @@ def _report(
             else tuple(f for f in features if f.variant == variant.name),
             verdict=verdict,
             budget=known.get(variant.name),
-            gaps=of_variant(gaps, variant.name),
+            gaps=gaps_of_variant(gaps, variant.name),
         )
         for variant, section in zip(variants[1:], weights, strict=True)
     ]

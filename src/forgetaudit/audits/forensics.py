@@ -23,15 +23,15 @@ from forgetaudit.report.forensics import (
 from forgetaudit.report.parts import Absent
 from forgetaudit.values import NotMeasured
 from forgetaudit.weights.changes import Change, Role, TensorChange, WeightChanges
-from forgetaudit.weights.fossil import find_fossil, may_hold_unused_rows
+from forgetaudit.weights.decay_only_rows import find_decay_only_rows, may_hold_unused_rows
 from forgetaudit.weights.groups import layer_of
+from forgetaudit.weights.layer_names import HEAD, STEM, layer_names, natural
 from forgetaudit.weights.low_rank import LowRank
-from forgetaudit.weights.places import HEAD, STEM, natural, places_by_name
 from forgetaudit.weights.rank import ChangeRank, rank_of_change
 from forgetaudit.weights.reading import is_as_trained, matrix_shape, read_rows
 from forgetaudit.weights.recipes import find_layer_rates, find_recipe
 from forgetaudit.weights.spectrum import spectrum_of
-from forgetaudit.weights.steps import equal_tensors, find_origins
+from forgetaudit.weights.step_origins import equal_tensors, find_origins
 
 __all__ = ["examine", "open_steps"]
 
@@ -157,11 +157,11 @@ def _fossil(changes: WeightChanges, base: Checkpoint, tuned: Checkpoint) -> Foss
     """Of embeddings and heads, whose rows stand for tokens and classes: in the one that shows it in most rows."""
     found: list[FossilFound] = []
     reasons: list[str] = []
-    stages = places_by_name(row.name for row in changes.tensors).stages
+    stages = layer_names(row.name for row in changes.tensors).stages
     outer = [row for row in changes.tensors if stages.get(layer_of(row.name, stages)) in (STEM, HEAD)]
     for row in outer:
         if may_hold_unused_rows(row) and row.base is not None and row.tuned is not None:
-            fossil = find_fossil(base, tuned, row.base.name, row.tuned.name)
+            fossil = find_decay_only_rows(base, tuned, row.base.name, row.tuned.name)
             if isinstance(fossil, NotMeasured):
                 reasons.append(fossil.reason)
             else:

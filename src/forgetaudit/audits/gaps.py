@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from forgetaudit.audits.inputs import OpenedData
     from forgetaudit.audits.network import Network
 
-__all__ = ["gap_findings", "of_variant"]
+__all__ = ["gap_findings", "gaps_of_variant"]
 
 
 def gap_findings(
@@ -39,7 +39,7 @@ def gap_findings(
     return tuple(found.values())
 
 
-def of_variant(findings: Sequence[Finding], variant: str) -> tuple[Finding, ...]:
+def gaps_of_variant(findings: Sequence[Finding], variant: str) -> tuple[Finding, ...]:
     """Those on one tuned checkpoint."""
     return tuple(finding for finding in findings if finding.variant == variant)
 

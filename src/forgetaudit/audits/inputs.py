@@ -15,7 +15,7 @@ from forgetaudit.models.evidence import find_evidence
 from forgetaudit.plan import AuditPlan, DataPlan, Settings, utf8
 from forgetaudit.report.inputs import DataInput
 from forgetaudit.tasks.other_kinds import refused_kind
-from forgetaudit.tasks.registry import ChosenTask, make_task
+from forgetaudit.tasks.registry import SelectedTask, make_task
 from forgetaudit.tasks.task import Setting, Task
 
 __all__ = ["OpenedData", "describe_file", "open_data", "refuse_other_kind"]
@@ -33,8 +33,8 @@ class OpenedData:
 
     plan: DataPlan
     examples: Examples
-    chosen: ChosenTask | None = None
-    own: Mapping[str, ChosenTask] = field(default_factory=dict)
+    chosen: SelectedTask | None = None
+    own: Mapping[str, SelectedTask] = field(default_factory=dict)
     seen: list[Gap] = field(default_factory=list)
 
     def for_network(self, network: Network, task: str | None) -> "OpenedData":

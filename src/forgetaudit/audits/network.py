@@ -95,7 +95,7 @@ def build_network(
         described=ModelInput(
             name=architecture.name,
             evidence=architecture.evidence,
-            notes=(*_notes(built.preparation, loaded, layers), *_said_of_inputs(plan, own)),
+            notes=(*_notes(built.preparation, loaded, layers), *_input_differences(plan, own)),
         ),
         device=device,
         dtype=dtype,
@@ -172,7 +172,7 @@ def _own_preparations(
     return {name: preparation for name, preparation in found.items() if preparation is not None}
 
 
-def _said_of_inputs(plan: AuditPlan, own: Mapping[str, Preparation]) -> tuple[str, ...]:
+def _input_differences(plan: AuditPlan, own: Mapping[str, Preparation]) -> tuple[str, ...]:
     if plan.settings.preprocess != "each":
         return ()
     return tuple(

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from forgetaudit.audits.evaluating import make_stream, steps
+from forgetaudit.audits.evaluate import make_stream, steps
 from forgetaudit.audits.inputs import OpenedData
-from forgetaudit.audits.ledger import BASE, Ledger
 from forgetaudit.audits.network import Network
+from forgetaudit.audits.paired_sums import BASE, EvaluationSums
 from forgetaudit.data.batches import Batch
 from forgetaudit.plan import Settings
 from forgetaudit.progress import Progress
@@ -54,7 +54,7 @@ def measure_noise(
     changed, flipped, gaps = np.zeros(n, np.bool_), np.zeros(n, np.bool_), [0.0]
     for size, continued in ((other_size, False), (settings.batch_size, True)):
         again = BaseAnswers()
-        ledger = Ledger((), data.task, settings.seed, watchers=[again.take_in])
+        ledger = EvaluationSums((), data.task, settings.seed, watchers=[again.take_in])
         for step in steps(
             stream, network, data, progress, batch_size=size, title="noise floor", continued=continued
         ):

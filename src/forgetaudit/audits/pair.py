@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from forgetaudit.audits.files import refuse_idle_choice
 from forgetaudit.audits.inputs import OpenedData, describe_file, open_data, refuse_other_kind
-from forgetaudit.audits.stratifying import refuse_stratified
-from forgetaudit.audits.weighing import Weighed, weigh
+from forgetaudit.audits.strata import refuse_stratified
+from forgetaudit.audits.weight_diff import WeightDiff, diff_weights
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.errors import UsageError
-from forgetaudit.models.opening import Family
+from forgetaudit.models.model_source import ModelSource
 from forgetaudit.plan import AuditPlan
 from forgetaudit.progress import Progress
 from forgetaudit.report.inputs import FileInput
@@ -23,14 +23,14 @@ class Pair:
 
     plan: AuditPlan
     data: tuple[OpenedData, ...]
-    family: Family
+    family: ModelSource
     base: Checkpoint
     tuned: Checkpoint
     progress: Progress
 
-    def weigh(self, name: str = "tuned", checkpoint: Checkpoint | None = None) -> Weighed:
+    def weigh(self, name: str = "tuned", checkpoint: Checkpoint | None = None) -> WeightDiff:
         """How far the tensors of tuned lie from base's, or those of another `checkpoint`, called `name`."""
-        return weigh(
+        return diff_weights(
             name,
             self.base,
             self.tuned if checkpoint is None else checkpoint,
@@ -60,7 +60,7 @@ def open_pair(command: str, plan: AuditPlan, files: ExitStack, progress: Progres
                 f"{command} needs to know which answers are right, and {one.plan.name} has no labels",
                 hint="name the column that says it: --label-column NAME",
             )
-    family = Family(plan)
+    family = ModelSource(plan)
     base = files.enter_context(family.open_base())
     tuned = files.enter_context(family.open_tuned(plan.tuned[0]))
     refuse_idle_choice(plan.settings.weights, (base, tuned))

@@ -9,9 +9,9 @@ from forgetaudit.audits.adapter_weights import is_lora, weigh_lora, weigh_withou
 from forgetaudit.audits.budget import measure_budget
 from forgetaudit.audits.files import describe_file, refuse_idle_choice
 from forgetaudit.audits.forensics import examine
-from forgetaudit.audits.gaps import gap_findings, of_variant
+from forgetaudit.audits.gaps import gap_findings, gaps_of_variant
 from forgetaudit.audits.provenance import Clock, gate_settings, versions
-from forgetaudit.audits.weighing import weigh, weight_section
+from forgetaudit.audits.weight_diff import diff_weights, weight_section
 from forgetaudit.budget.plan import BudgetPlan
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.checkpoints.formats import open_checkpoint
@@ -21,7 +21,7 @@ from forgetaudit.models.evidence import is_adapter
 from forgetaudit.plan import AuditPlan
 from forgetaudit.progress import SILENT, Progress
 from forgetaudit.report.budget import BudgetAbsent, BudgetSection
-from forgetaudit.report.findings import Facts, find
+from forgetaudit.report.findings import FindingContext, find
 from forgetaudit.report.gate import judge
 from forgetaudit.report.inputs import FileInput, Inputs, VariantName
 from forgetaudit.report.parts import Absent
@@ -104,9 +104,9 @@ class _Opened:
         merged = any(is_adapter(path) for path in (plan.base, *plan.tuned) if path not in self._factored)
         if merged:
             # PEFT merges: this is what needs torch.
-            from forgetaudit.models.opening import Family
+            from forgetaudit.models.model_source import ModelSource
 
-            family = Family(plan)
+            family = ModelSource(plan)
             self.base = files.enter_context(family.open_base())
             open_tuned = family.open_tuned
         else:
@@ -131,7 +131,7 @@ class _Opened:
             found = weigh_lora(name, base, tuned, policy, progress)
             weighed, factors = found.weighed, found.factors
         else:
-            weighed = weigh(name, base, tuned, policy, progress)
+            weighed = diff_weights(name, base, tuned, policy, progress)
         forensics = examine(
             weighed.changes, base, tuned, progress, factors=factors, steps=steps, spectrum=spectrum
         )
@@ -164,14 +164,14 @@ def _report(
     variants = tuple(VariantName(name=name) for name in plan.names)
     known = {one.variant: one for one in budgets if isinstance(one, BudgetSection)}
     facts = [
-        Facts(
+        FindingContext(
             variant=variant,
             weights=section,
             source=(),
             features=(),
             verdict=verdict,
             budget=known.get(variant.name),
-            gaps=of_variant(gaps, variant.name),
+            gaps=gaps_of_variant(gaps, variant.name),
         )
         for variant, section in zip(variants, sections, strict=True)
     ]

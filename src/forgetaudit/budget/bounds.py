@@ -17,7 +17,7 @@ from forgetaudit.budget.rates import stretches_of, stretches_together
 __all__ = [
     "ARITHMETIC",
     "Factors",
-    "Travel",
+    "TravelBound",
     "adam_factors",
     "furthest",
     "inflation",
@@ -33,7 +33,7 @@ ARITHMETIC: Mapping[str, float] = {"float64": 1e-6, "float32": 1e-3, "float16": 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Travel:
+class TravelBound:
     """|θ_T − θ₀| ≤ `reach` + `decay`·|θ₀| in every coordinate."""
 
     reach: float
@@ -108,7 +108,7 @@ class Factors:
 
 def furthest(
     rates: Iterable[float], factors: Factors | None = None, decay: float = 0.0, skipped: int = 0
-) -> Travel:
+) -> TravelBound:
     """The bound for every step up to the last, and so for any average of them (EMA, SWA), and the best of them.
 
     Steps of at most ηₜRₜ with decoupled decay λ, in torch's order of decay and step:
@@ -127,7 +127,7 @@ def furthest(
         reach = _repeated(abs(keeps), rate * factors.limit if rate else 0.0, reach, left)
         fading = _repeated(abs(keeps), abs(1 - keeps), fading, left)
         most_reach, most_fading = max(most_reach, reach), max(most_fading, fading)
-    return Travel(reach=most_reach, decay=most_fading)
+    return TravelBound(reach=most_reach, decay=most_fading)
 
 
 def _repeated(factor: float, added: float, value: float, n: int) -> float:
@@ -144,7 +144,7 @@ def _repeated(factor: float, added: float, value: float, n: int) -> float:
     return value * math.exp(powers) + added * math.expm1(powers) / (factor - 1)
 
 
-def travel(rates: Iterable[float], factors: Iterable[float] | None = None, decay: float = 0.0) -> Travel:
+def travel(rates: Iterable[float], factors: Iterable[float] | None = None, decay: float = 0.0) -> TravelBound:
     """The bound on steps of at most ηₜRₜ with decoupled decay λ, in torch's order of decay and step.
 
     |θ_T − θ_0| ≤ |1 − Π(1 − ηₜλ)|·|θ_0| + Σ ηₜRₜ Π_{s>t} |1 − ηₛλ|. Without `factors` every Rₜ is 1: signSGD and Lion.
@@ -154,7 +154,7 @@ def travel(rates: Iterable[float], factors: Iterable[float] | None = None, decay
         keeps = 1.0 - rate * decay
         reach = reach * abs(keeps) + rate * factor
         kept *= keeps
-    return Travel(reach=reach, decay=abs(1.0 - kept))
+    return TravelBound(reach=reach, decay=abs(1.0 - kept))
 
 
 def sgd_distance(

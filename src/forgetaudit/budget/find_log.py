@@ -19,7 +19,7 @@ def clues_of(log: Path) -> tuple[Clues, ...]:
     """What `log` tells: a file, or a folder with optimizer.pt, trainer_state.json or training_log.json. AuditError."""
     if not log.is_dir():
         return (read_optimizer(log),) if log.suffix in _WEIGHTS else (read_log(log),)
-    if found := _in(log):
+    if found := _logs_in(log):
         return found
     raise UnreadableCheckpoint(
         f"{log} holds no training log: neither {' nor '.join((*_OPTIMIZER[:1], *_LOGS))}",
@@ -33,7 +33,7 @@ def clues_beside(tuned: Path) -> tuple[Clues, ...]:
     try:
         if folder != tuned and not _is_alone(tuned):
             return ()
-        return _in(folder)
+        return _logs_in(folder)
     except AuditError as error:
         return (Clues(notes=(f"the log beside {tuned.name} is of no use: {error.fact}",)),)
     except OSError:
@@ -49,7 +49,7 @@ def _is_alone(file: Path) -> bool:
     )
 
 
-def _in(folder: Path) -> tuple[Clues, ...]:
+def _logs_in(folder: Path) -> tuple[Clues, ...]:
     optimizers = [folder / name for name in _OPTIMIZER if (folder / name).is_file()][:1]
     logs = [folder / name for name in _LOGS if (folder / name).is_file()]
     found = (*(read_optimizer(path) for path in optimizers), *(read_log(path) for path in logs))

@@ -9,7 +9,7 @@ from pathlib import Path
 from forgetaudit.budget.clues import Clues
 from forgetaudit.budget.optimizers import named
 from forgetaudit.budget.schedules import SCHEDULES
-from forgetaudit.budget.trainer_state import from_history, is_trainer_state, read_trainer_state, whole
+from forgetaudit.budget.trainer_state import from_history, is_trainer_state, read_trainer_state, whole_number
 from forgetaudit.checkpoints.regular_file import RegularFile
 from forgetaudit.checkpoints.strict_json import parse_object
 from forgetaudit.errors import UnreadableCheckpoint
@@ -110,7 +110,7 @@ def _settings(found: Mapping[str, object], path: Path) -> Clues:
         raise _no_rates(path)
     schedule = flat.get("schedule.name", flat.get("schedule", flat.get("lr_scheduler_type")))
     name = flat.get("optimizer.name", flat.get("optimizer", flat.get("optim")))
-    n_named = whole(flat.get("steps", flat.get("max_steps"))) or 0
+    n_named = whole_number(flat.get("steps", flat.get("max_steps"))) or 0
     return Clues(
         optimizer=named(name[:80]) if isinstance(name, str) else None,
         betas=_betas(flat),
@@ -122,7 +122,7 @@ def _settings(found: Mapping[str, object], path: Path) -> Clues:
         clip=_number(flat.get("max_grad_norm")) or None,
         peak=peak,
         schedule=next((one for one in SCHEDULES if one == schedule and not logged), None),
-        n_warmup=whole(flat.get("warmup_steps")),
+        n_warmup=whole_number(flat.get("warmup_steps")),
         n_steps=max(len(rows), n_named) or None,
         logged=logged,
         dtype=_text(flat.get("dtype")),

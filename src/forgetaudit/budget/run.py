@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from forgetaudit.budget.bounds import ARITHMETIC, Factors, Travel, furthest, inflation
+from forgetaudit.budget.bounds import ARITHMETIC, Factors, TravelBound, furthest, inflation
 from forgetaudit.budget.clues import Clues, GroupClues, together
 from forgetaudit.budget.optimizers import BOUNDED, why_unbounded
 from forgetaudit.budget.rates import Rates
@@ -78,12 +78,12 @@ class Run:
         named = tuple(group for group in self.groups if group.names is not None and name in group.names)
         return named or tuple(group for group in self.groups if group.shapes is None or shape in group.shapes)
 
-    def travel(self, group: Group, rates: Sequence[float] | None = None) -> Travel:
+    def travel(self, group: Group, rates: Sequence[float] | None = None) -> TravelBound:
         """How far the run, or further steps of `rates` after it, can have moved a coordinate of the group."""
         skipped = 0 if rates is None else self.n_steps
         rates = group.rates if rates is None else rates
 
-        def bound(decay: float) -> Travel:
+        def bound(decay: float) -> TravelBound:
             is_adam = self.optimizer.startswith("adam")
             factors = Factors.of_adam(*group.betas, group.lowest) if is_adam else None
             return furthest(rates, factors, decay, skipped)
@@ -94,7 +94,7 @@ class Run:
         if group.is_decoupled and group.is_decay_sure:
             return with_decay
         # Coupled decay is part of the gradient, and moves nothing by itself; where either may be, both bounds hold.
-        return Travel(reach=bound(0.0).reach, decay=with_decay.decay)
+        return TravelBound(reach=bound(0.0).reach, decay=with_decay.decay)
 
 
 def settle(asked: Clues, *read: Clues) -> Run | NotMeasured:
@@ -124,8 +124,8 @@ def settle(asked: Clues, *read: Clues) -> Run | NotMeasured:
         for group, mine in zip(told, with_rates(told, rates, assumed), strict=True)
     )
     dtype = _dtype(clues, assumed)
-    assumed += _of_all_weights(clues)
-    assumed += _of_rounding(groups, optimizer, dtype or "float32", n_steps)
+    assumed += _whole_run_assumptions(clues)
+    assumed += _rounding_assumptions(groups, optimizer, dtype or "float32", n_steps)
     run = Run(
         optimizer=optimizer,
         groups=groups,
@@ -211,7 +211,7 @@ def _dtype(clues: Clues, assumed: list[str]) -> str | None:
     return None
 
 
-def _of_all_weights(clues: Clues) -> list[str]:
+def _whole_run_assumptions(clues: Clues) -> list[str]:
     """What has to be assumed to speak of every weight and of every step."""
     if not clues.groups:
         return [] if clues.in_one_group else ["one learning rate for every weight"]
@@ -221,7 +221,7 @@ def _of_all_weights(clues: Clues) -> list[str]:
     return assumed
 
 
-def _of_rounding(groups: Sequence[Group], optimizer: str, dtype: str, n_steps: int) -> list[str]:
+def _rounding_assumptions(groups: Sequence[Group], optimizer: str, dtype: str, n_steps: int) -> list[str]:
     """What has to be assumed where the optimizer's own arithmetic is not surely as exact as is allowed for."""
     if dtype == "float16":
         return ["that nothing in the optimizer vanished in float16"]

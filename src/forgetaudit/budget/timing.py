@@ -27,7 +27,7 @@ def steps_of(asked: Clues, read: Sequence[Clues]) -> int | NotMeasured:
 def rates_of(clues: Clues, n_steps: int, assumed: list[str]) -> Rates | NotMeasured:
     """The rate of every step, or a bound on it: of the log, or of a schedule."""
     if clues.logged and clues.schedule is None:
-        return _of_log(clues, clues.logged, n_steps, assumed)
+        return _rates_of_log(clues, clues.logged, n_steps, assumed)
     peak = clues.peak if clues.peak is not None else max((clues.logged or {}).values(), default=None)
     if peak is None:
         return NotMeasured("nothing says the learning rate (--lr)")
@@ -41,7 +41,7 @@ def rates_of(clues: Clues, n_steps: int, assumed: list[str]) -> Rates | NotMeasu
     return scheduled(clues.schedule, peak, n_planned, n_warmup, n_first=n_steps)
 
 
-def _of_log(clues: Clues, logged: Mapping[int, float], n_steps: int, assumed: list[str]) -> Rates:
+def _rates_of_log(clues: Clues, logged: Mapping[int, float], n_steps: int, assumed: list[str]) -> Rates:
     logged, groups = dict(logged), clues.groups or ()
     shifted = bool(clues.shifted)
     complete = has_every_step(logged, n_steps, shifted=shifted)

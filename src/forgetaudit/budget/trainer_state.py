@@ -15,7 +15,7 @@ __all__ = [
     "rate_in",
     "read_trainer_state",
     "step_in",
-    "whole",
+    "whole_number",
 ]
 
 # No run has more steps; a larger number is no count of them.
@@ -38,7 +38,7 @@ def read_trainer_state(found: Mapping[str, object], path: Path) -> Clues:
     history = found.get("log_history")
     rows = [row for row in history if isinstance(row, Mapping)] if isinstance(history, list) else []
     clues = from_history(rows, path)
-    n_steps, n_planned = whole(found.get("global_step")), whole(found.get("max_steps"))
+    n_steps, n_planned = whole_number(found.get("global_step")), whole_number(found.get("max_steps"))
     is_plan = n_planned is not None and n_planned <= MOST_STEPS
     note = f"max_steps in {path.name} is more than any run takes, and was left out"
     return Clues(
@@ -95,7 +95,7 @@ def _in_order(rows: Iterable[Row]) -> Iterator[tuple[int, int, Row]]:
 
 def step_in(row: Row) -> int | None:
     """The step that a row is of."""
-    return next((number for name in _STEPS if (number := whole(row.get(name))) is not None), None)
+    return next((number for name in _STEPS if (number := whole_number(row.get(name))) is not None), None)
 
 
 def rate_in(row: Row, path: Path, step: int | None) -> float | None:
@@ -119,7 +119,7 @@ def _float(value: float) -> float:
         return math.inf if value > 0 else -math.inf
 
 
-def whole(value: object) -> int | None:
+def whole_number(value: object) -> int | None:
     """A whole number of 0 or more; one too large for a count of anything is taken as 10¹⁸."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)

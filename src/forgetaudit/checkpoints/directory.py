@@ -10,7 +10,7 @@ from forgetaudit.checkpoints.sentence_modules import MODULES, Module, read_modul
 from forgetaudit.errors import UnreadableCheckpoint, listing
 from forgetaudit.gaps import Gap, Notes
 
-__all__ = ["Chosen", "part_of_several", "weights_in"]
+__all__ = ["SelectedFile", "part_of_several", "weights_in"]
 
 # In transformers' order. Where both formats are there, safetensors is the newer and the safer one.
 _WELL_KNOWN = (
@@ -29,14 +29,14 @@ _WITHOUT_WEIGHTS = ("Transformer", "Pooling", "Normalize")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class SelectedFile:
     """The file to open, and what a user should know of the choice."""
 
     path: Path
     notes: Notes
 
 
-def weights_in(directory: Path) -> Chosen:
+def weights_in(directory: Path) -> SelectedFile:
     """The file with the weights: a well-known name, else the only index, else the only weight file.
 
     A sentence-transformers folder may keep them one folder further down: where its modules.json says. Other weights
@@ -50,18 +50,20 @@ def weights_in(directory: Path) -> Chosen:
         ) from None
     known = [name for name in _WELL_KNOWN if name in names]
     if known:
-        beside = _beside(directory, known[0], [*known[1:], *filter(_is_weights, names)])
-        return Chosen(path=directory / known[0], notes=(*beside, *_other_modules(directory)))
+        beside = _other_candidates(directory, known[0], [*known[1:], *filter(_is_weights, names)])
+        return SelectedFile(path=directory / known[0], notes=(*beside, *_other_modules(directory)))
     if (inner := _encoder_folder(directory)) is not None:
         chosen = weights_in(inner)
         told = f"the weights are in {inner.name}, by {MODULES}"
-        return Chosen(path=chosen.path, notes=(told, *chosen.notes, *_other_modules(directory)))
+        return SelectedFile(path=chosen.path, notes=(told, *chosen.notes, *_other_modules(directory)))
     _refuse_adapter(directory, names)
     indexes = [name for name in names if name.endswith(".index.json")]
     weights = [name for name in names if _is_weights(name)]
     for found in (indexes, weights):
         if len(found) == 1:
-            return Chosen(path=directory / found[0], notes=(f"the weights are in {found[0]}, by its ending",))
+            return SelectedFile(
+                path=directory / found[0], notes=(f"the weights are in {found[0]}, by its ending",)
+            )
         if found:
             raise UnreadableCheckpoint(
                 f"{directory} holds {len(found)} weight files, and nothing says which is meant",
@@ -118,7 +120,7 @@ def _unread_module(module: Module) -> str | Gap:
     )
 
 
-def _beside(directory: Path, taken: str, candidates: Sequence[str]) -> tuple[Gap, ...]:
+def _other_candidates(directory: Path, taken: str, candidates: Sequence[str]) -> tuple[Gap, ...]:
     """What else could be meant; shards count as the one checkpoint that they are."""
     others = [name for name in dict.fromkeys(candidates) if name != taken and not _SHARD.search(name)]
     stems = dict.fromkeys(name[: found.start()] for name in candidates if (found := _SHARD.search(name)))

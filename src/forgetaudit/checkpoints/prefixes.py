@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from forgetaudit.checkpoints.checkpoint import Shape
 from forgetaudit.checkpoints.names import differs_in_numbers_only, splits
 
-__all__ = ["FoundPrefixes", "Prefixes", "find_prefixes"]
+__all__ = ["PrefixMatch", "Prefixes", "find_prefixes"]
 
 _MIN_TENSORS = 8
 # A suffix with more places than this ("weight" in a deep network) says nothing of where it belongs.
@@ -35,7 +35,7 @@ class Prefixes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FoundPrefixes:
+class PrefixMatch:
     """The best prefixes with the names they match, or None; `refused` tells of the best that lacked evidence."""
 
     prefixes: Prefixes | None
@@ -45,7 +45,7 @@ class FoundPrefixes:
 
 def find_prefixes(
     left: Mapping[str, Shape], right: Mapping[str, Shape], *, n_smaller_side: int, sides: tuple[str, str]
-) -> FoundPrefixes:
+) -> PrefixMatch:
     """The prefixes that match most elements in names and shapes, where the evidence is enough.
 
     Enough is 8 tensors, or half of the smaller side (more than half where both sides have a prefix): two tensors of
@@ -58,9 +58,9 @@ def find_prefixes(
         if not _is_enough(prefixes, len(matches), n_smaller_side):
             continue
         if _is_ambiguous(prefixes, candidates, left):
-            return FoundPrefixes(prefixes=None, refused=_undecided(prefixes, len(matches), sides))
-        return FoundPrefixes(prefixes=prefixes, matches=matches)
-    return FoundPrefixes(prefixes=None, refused=_weak(ranked, candidates, sides))
+            return PrefixMatch(prefixes=None, refused=_undecided(prefixes, len(matches), sides))
+        return PrefixMatch(prefixes=prefixes, matches=matches)
+    return PrefixMatch(prefixes=None, refused=_weak(ranked, candidates, sides))
 
 
 def _candidates(left: Mapping[str, Shape], right: Mapping[str, Shape]) -> dict[Prefixes, Matches]:

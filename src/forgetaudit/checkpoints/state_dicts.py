@@ -57,16 +57,16 @@ def find_state_dict(
     found = _as_mapping(loaded, path)
     while (key := _next_key(found, is_tensor, path, notes, weights)) is not None:
         trail.append(key)
-        notes += _beside(found, key, is_tensor, said=[one for note in notes for one in _keys_of(note)])
+        notes += _other_tensors(found, key, is_tensor, said=[one for note in notes for one in _keys_of(note)])
         found = _as_mapping(found[key], path)
     if trail:
         notes.insert(0, f"the weights stand under {'.'.join(trail)!r}")
     tensors = {name: value for name, value in found.items() if isinstance(name, str) and is_tensor(value)}
-    notes += _left_out(found, tensors, is_tensor, said=[key for note in notes for key in _keys_of(note)])
+    notes += _gaps_beside(found, tensors, is_tensor, said=[key for note in notes for key in _keys_of(note)])
     return StateDict(tensors=tensors, notes=tuple(notes))
 
 
-def _left_out(
+def _gaps_beside(
     found: Mapping[object, object], tensors: Mapping[str, object], is_tensor: IsTensor, said: Sequence[str]
 ) -> Iterator[str | Gap]:
     """What stands beside the tensors that are read: with tensors of its own a gap, else a sentence."""
@@ -85,7 +85,7 @@ def _left_out(
         yield listing("left out, as no tensors", plain, shown=4)
 
 
-def _beside(
+def _other_tensors(
     found: Mapping[object, object], taken: str, is_tensor: IsTensor, said: Sequence[str]
 ) -> Iterator[Gap]:
     """Tensors beside the set that is read, such as a head's: single numbers are what training counts."""
@@ -186,7 +186,7 @@ def _next_key(
 
 def _two_sets(raw: str | None, averaged: Sequence[str], *, taken: WeightSet) -> Gap:
     """`raw` is None where the raw weights stand at the top of the file, beside the averaged ones."""
-    names = {"raw": _under(raw), "ema": f"under {', '.join(map(repr, averaged))}"}
+    names = {"raw": _key_text(raw), "ema": f"under {', '.join(map(repr, averaged))}"}
     said = {"raw": "raw weights", "ema": "averaged weights (EMA)"}
     left: WeightSet = "raw" if taken == "ema" else "ema"
     return Gap(
@@ -198,7 +198,7 @@ def _two_sets(raw: str | None, averaged: Sequence[str], *, taken: WeightSet) -> 
     )
 
 
-def _under(key: str | None) -> str:
+def _key_text(key: str | None) -> str:
     return "at the top of the file" if key is None else f"under {key!r}"
 
 
@@ -212,7 +212,7 @@ def _other_sets(keys: Sequence[str], found: Mapping[object, object], chosen: str
     return [
         Gap(
             ident="other-sets-of-weights",
-            what=f"the weights {_under(chosen)} were read, and not those under {', '.join(map(repr, others[:3]))}"
+            what=f"the weights {_key_text(chosen)} were read, and not those under {', '.join(map(repr, others[:3]))}"
             + (f", … {len(others) - 3} more" if len(others) > 3 else ""),
             advice="compare the others by themselves: torch.save(checkpoint['NAME'], FILE)",
             holds="weights",

@@ -20,7 +20,7 @@ _COMMANDS = {
     "show": "forgetaudit.cli.show",
     "check": "forgetaudit.cli.check",
     "bless": "forgetaudit.cli.bless",
-    "plan": "forgetaudit.cli.plan_examples",
+    "plan": "forgetaudit.cli.sample_size",
     "init": "forgetaudit.cli.init",
     "inspect": "forgetaudit.cli.inspect",
     "doctor": "forgetaudit.cli.doctor",

@@ -48,7 +48,7 @@ def bless(report: Report, variant: Variant = None, reason: Reason = None) -> Non
     )
     before = read_accepted(path) if path.exists() else None
     write_whole(request.target, state.to_json())
-    console.write_out(console.as_lines(_said(state, before)))
+    console.write_out(console.as_lines(_summary(state, before)))
     console.note(f"wrote {path}: commit it, so that later runs find it")
 
 
@@ -72,7 +72,7 @@ def _one_variant(report: AuditReport, asked: str | None) -> str:
     return asked
 
 
-def _said(state: AcceptedState, before: AcceptedState | None) -> list[str]:
+def _summary(state: AcceptedState, before: AcceptedState | None) -> list[str]:
     """What is accepted from now on, and what that was before."""
     lines = [f"accepted {state.path}, whose verdict is {state.outcome}"]
     for one in state.source:

@@ -9,14 +9,14 @@ import typer
 from forgetaudit import planning
 from forgetaudit.cli import console
 from forgetaudit.cli.bless import accepted_state
+from forgetaudit.cli.deliver import deliver
 from forgetaudit.cli.gate_options import Gate
-from forgetaudit.cli.output_options import Telling
+from forgetaudit.cli.option_groups import Only, expand_groups
+from forgetaudit.cli.output_options import OutputOptions
 from forgetaudit.cli.outputs import refuse_inputs
-from forgetaudit.cli.spelling import Only, spelled_out
-from forgetaudit.cli.telling import tell
 from forgetaudit.config import Config, read_config
 from forgetaudit.errors import UsageError
-from forgetaudit.report.accepted import beside_accepted
+from forgetaudit.report.accepted import compare_with_accepted
 from forgetaudit.report.policy_record import policy_of
 from forgetaudit.report.rejudge import rejudged
 from forgetaudit.report.report import AuditReport
@@ -37,13 +37,13 @@ PolicyFile = Annotated[
 ]
 
 
-@spelled_out
+@expand_groups
 def check(
     report: Report,
     policy: PolicyFile = None,
     *,
     gate: Gate,
-    telling: Annotated[Telling, Only("output", "quiet", "verbose")],
+    telling: Annotated[OutputOptions, Only("output", "quiet", "verbose")],
 ) -> None:
     """Judge a saved report again: by another policy, other limits, or on another day. Runs nothing."""
     requests = telling.requests()
@@ -57,11 +57,11 @@ def check(
             hint="pass --policy FILE, or a limit as in --max-drop 2pt",
         )
     accepted = accepted_state(settled)
-    judged = beside_accepted(rejudged(saved, rules, today=datetime.now(UTC).date()), accepted)
+    judged = compare_with_accepted(rejudged(saved, rules, today=datetime.now(UTC).date()), accepted)
     if not telling.quiet:
         typed = " and what was typed" if rules != settled.policy else ""
         console.note(f"judged by {policy or 'the policy of the report'}{typed}")
-    raise typer.Exit(tell(judged, requests, telling, no_fail=gate.no_fail))
+    raise typer.Exit(deliver(judged, requests, telling, no_fail=gate.no_fail))
 
 
 def _settled(saved: AuditReport, policy: Path | None) -> Config:

@@ -5,20 +5,20 @@ from dataclasses import fields, replace
 import typer
 
 from forgetaudit import planning
-from forgetaudit.audits.samples import compare_samples
+from forgetaudit.audits.lm_eval_logs import compare_samples
 from forgetaudit.cli import console, options
 from forgetaudit.cli import samples as sample_options
 from forgetaudit.cli.bless import accepted_state
-from forgetaudit.cli.dry_run import told as dry_run_lines
+from forgetaudit.cli.deliver import deliver
+from forgetaudit.cli.dry_run import plan_lines as dry_run_lines
+from forgetaudit.cli.explicit_options import typed_options
 from forgetaudit.cli.gate_options import Gate
-from forgetaudit.cli.output_options import Telling
+from forgetaudit.cli.option_groups import expand_groups
+from forgetaudit.cli.output_options import OutputOptions
 from forgetaudit.cli.outputs import refuse_inputs
 from forgetaudit.cli.running_options import Running
-from forgetaudit.cli.spelling import spelled_out
-from forgetaudit.cli.telling import tell
-from forgetaudit.cli.typed import typed_options
 from forgetaudit.errors import UsageError
-from forgetaudit.report.accepted import beside_accepted
+from forgetaudit.report.accepted import compare_with_accepted
 
 __all__ = ["compare"]
 
@@ -27,7 +27,7 @@ _NEED_DATA = {field.name for field in fields(Running)} - {"hash_whole", "weights
 _NEED_DATA |= {"examples", "rehearsal", "no_samples"}
 
 
-@spelled_out
+@expand_groups
 def compare(
     context: typer.Context,
     base: options.BaseIfAny = None,
@@ -39,7 +39,7 @@ def compare(
     metric: sample_options.Metric = None,
     filter_: sample_options.Filter = None,
     gate: Gate,
-    telling: Telling,
+    telling: OutputOptions,
 ) -> None:
     """What TUNED forgot of the source task that BASE could do: accuracy drop, feature drift, weight distance."""
     requests, settled = telling.requests(), telling.settled()
@@ -55,7 +55,9 @@ def compare(
             console.write_out(console.as_lines(sample_options.described(logs)))
             return
         report = compare_samples(logs, progress=console.StderrProgress(quiet=telling.quiet))
-        raise typer.Exit(tell(beside_accepted(report, accepted), requests, telling, no_fail=gate.no_fail))
+        raise typer.Exit(
+            deliver(compare_with_accepted(report, accepted), requests, telling, no_fail=gate.no_fail)
+        )
     sample_options.refuse_without_samples(context)
     if base is None or not tuned:
         raise sample_options.missing_checkpoint("BASE" if base is None else "TUNED…")
@@ -75,7 +77,7 @@ def compare(
     from forgetaudit.audits.compare import compare as audit
 
     report, kept = audit(plan, progress=console.StderrProgress(quiet=telling.quiet))
-    code = tell(beside_accepted(report, accepted), requests, telling, no_fail=gate.no_fail)
+    code = deliver(compare_with_accepted(report, accepted), requests, telling, no_fail=gate.no_fail)
     if written := kept.write():
         console.note(f"wrote {', '.join(written)}")
     raise typer.Exit(code)

@@ -31,7 +31,7 @@ REFUSED = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
+class _Library:
     """One library: `state` is "installed", "repaired", "broken" or "missing"; `said` says more."""
 
     name: str
@@ -43,12 +43,12 @@ class _Found:
 def doctor() -> None:
     """Check the installation: Python, torch, what each extra adds, and what is broken."""
     core = [_look(name, module) for name, module in _CORE.items()]
-    console.write_out(console.as_lines(_told(core)))
+    console.write_out(console.as_lines(_library_lines(core)))
     if any(found.state in ("broken", "missing") for found in core):
         raise typer.Exit(REFUSED)
 
 
-def _told(core: list[_Found]) -> Iterator[str]:
+def _library_lines(core: list[_Library]) -> Iterator[str]:
     yield f"forgetaudit {__version__}, Python {platform.python_version()} ({sys.executable})"
     yield f"torch        {_torch()}"
     for found in core:
@@ -59,22 +59,22 @@ def _told(core: list[_Found]) -> Iterator[str]:
         yield _line(found)
 
 
-def _line(found: _Found) -> str:
+def _line(found: _Library) -> str:
     said = f": {found.said}" if found.said else ""
     return f"{found.name:<13}{found.state}{' ' + found.version if found.version else ''}{said}"
 
 
-def _look(name: str, module: str) -> _Found:
+def _look(name: str, module: str) -> _Library:
     """Imported, not only found: a library that breaks does so on import."""
     if not is_installed(module):
         adds = f"adds {_EXTRA[name]}; " if name in _EXTRA else ""
-        return _Found(name=name, state="missing", version="", said=adds + recipe(name))
+        return _Library(name=name, state="missing", version="", said=adds + recipe(name))
     version = _version(name)
     try:
         importlib.import_module(module)
     except Exception as error:
-        return _Found(name=name, state="broken", version=version, said=_broken(error, name))
-    return _Found(name=name, state="installed", version=version)
+        return _Library(name=name, state="broken", version=version, said=_broken(error, name))
+    return _Library(name=name, state="installed", version=version)
 
 
 def _version(name: str) -> str:
@@ -88,27 +88,29 @@ def _torch() -> str:
     if not is_installed("torch"):
         return "missing"
     try:
-        from forgetaudit.models.machine import told_torch
+        from forgetaudit.models.machine import torch_text
     except Exception as error:
         return f"broken: {type(error).__name__}"
-    return told_torch()
+    return torch_text()
 
 
-def _torchvision() -> _Found:
+def _torchvision() -> _Library:
     """Not needed. But where it is there and broken, it takes transformers' and timm's image models with it."""
     if not is_installed("torchvision"):
-        return _Found(name="torchvision", state="missing", version="", said="not needed but for timm")
+        return _Library(name="torchvision", state="missing", version="", said="not needed but for timm")
     from forgetaudit.models.torchvision_repair import import_torchvision, was_repaired
 
     version = _version("torchvision")
     try:
         import_torchvision()
     except Exception as error:
-        return _Found(name="torchvision", state="broken", version=version, said=_broken(error, "torchvision"))
+        return _Library(
+            name="torchvision", state="broken", version=version, said=_broken(error, "torchvision")
+        )
     if not was_repaired():
-        return _Found(name="torchvision", state="installed", version=version)
+        return _Library(name="torchvision", state="installed", version=version)
     said = "its operators do not load beside this torch; forgetaudit declares them, other programs fail on import"
-    return _Found(name="torchvision", state="repaired", version=version, said=said)
+    return _Library(name="torchvision", state="repaired", version=version, said=said)
 
 
 def _broken(error: Exception, name: str) -> str:

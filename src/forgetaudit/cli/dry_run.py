@@ -8,17 +8,17 @@ from forgetaudit.cli import console
 from forgetaudit.cli.samples import described_rules
 from forgetaudit.plan import AuditPlan
 
-__all__ = ["told"]
+__all__ = ["plan_lines"]
 
 _LABEL = 9
 
 
-def told(plan: AuditPlan) -> Iterator[str]:
+def plan_lines(plan: AuditPlan) -> Iterator[str]:
     """Every line. AuditError where the run would be refused before the first weight is read."""
     # Here the heavy imports wake up.
-    from forgetaudit.audits.rehearsal import rehearse
+    from forgetaudit.audits.dry_run import dry_run
 
-    yield from _under_labels(rehearse(plan))
+    yield from _under_labels(dry_run(plan))
     yield from described_rules(plan.policy)
     yield f"config   {plan.config or 'none'}"
 

@@ -14,7 +14,7 @@ from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.checkpoints.formats import open_checkpoint
 from forgetaudit.cli import console
 from forgetaudit.errors import AuditError, ModelError
-from forgetaudit.models.adapter_files import adapter_config, open_adapter_weights, told_settings
+from forgetaudit.models.adapter_files import adapter_config, adapter_settings_text, open_adapter_weights
 from forgetaudit.models.evidence import Evidence, find_evidence, is_adapter
 from forgetaudit.models.extras import first_missing, recipe
 from forgetaudit.models.quantised import quantisation_of
@@ -47,7 +47,7 @@ def inspect(
     if as_json:
         console.write_out(json.dumps(facts, indent=2) + "\n")
         return
-    console.write_out(console.as_lines(_told(facts, verbose=verbose)))
+    console.write_out(console.as_lines(_fact_lines(facts, verbose=verbose)))
 
 
 def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def _adapter(path: Path) -> dict[str, Any]:
     config = adapter_config(path)
     return {
         "builds": True,
-        "name": f"PEFT adapter ({told_settings(config)})",
+        "name": f"PEFT adapter ({adapter_settings_text(config)})",
         "library": "peft",
         "evidence": "adapter_config.json",
         "base": config.get("base_model_name_or_path"),
@@ -118,7 +118,7 @@ def _adapter(path: Path) -> dict[str, Any]:
     }
 
 
-def _told(facts: dict[str, Any], *, verbose: bool) -> Iterator[str]:
+def _fact_lines(facts: dict[str, Any], *, verbose: bool) -> Iterator[str]:
     yield f"{facts['path']}: {facts['format']}"
     yield f"size      {size(facts['bytes'])} in {_count(len(facts['files']), 'file')}"
     types = ", ".join(f"{n:,} {dtype}" for dtype, n in facts["elements_by_dtype"].items())
@@ -129,14 +129,14 @@ def _told(facts: dict[str, Any], *, verbose: bool) -> Iterator[str]:
         yield f"metadata  {key} = {value[:100]}"
     for note in facts["notes"]:
         yield f"note      {note}"
-    yield from _told_model(facts["model"])
+    yield from _model_lines(facts["model"])
     if verbose:
         width = max((len(row["name"]) for row in facts["tensors"]), default=0)
         for row in facts["tensors"]:
             yield f"  {row['name']:<{width}}  {row['dtype']}  {row['shape']}"
 
 
-def _told_model(model: dict[str, Any]) -> Iterator[str]:
+def _model_lines(model: dict[str, Any]) -> Iterator[str]:
     if "name" in model:
         yield f"model     {model['name']} ({model['evidence']})"
     if model.get("classes"):

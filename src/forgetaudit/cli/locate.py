@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 from forgetaudit.cli import console, options
-from forgetaudit.cli.dry_run import told as dry_run_lines
-from forgetaudit.cli.output_options import Telling
+from forgetaudit.cli.deliver import deliver
+from forgetaudit.cli.dry_run import plan_lines as dry_run_lines
+from forgetaudit.cli.option_groups import Without, expand_groups
+from forgetaudit.cli.output_options import OutputOptions
 from forgetaudit.cli.outputs import refuse_inputs
 from forgetaudit.cli.running_options import Running
-from forgetaudit.cli.spelling import Without, spelled_out
-from forgetaudit.cli.telling import tell
 from forgetaudit.policy import Policy
 from forgetaudit.renderers.locate_words import located
 
@@ -37,7 +37,7 @@ Preview = Annotated[
 ]
 
 
-@spelled_out
+@expand_groups
 def locate(
     base: options.Base,
     tuned: options.Tuned,
@@ -49,7 +49,7 @@ def locate(
     running: Annotated[
         Running, Without("layers", "pool", "preprocess", "strata", "stop_early", "noise_floor")
     ],
-    telling: Annotated[Telling, Without("examples", "rehearsal", "no_samples")],
+    telling: Annotated[OutputOptions, Without("examples", "rehearsal", "no_samples")],
 ) -> None:
     """Which blocks carry the loss: each rolled back, each kept alone, and Shapley values. Ends with 0."""
     requests, settled = telling.requests(), telling.settled()
@@ -65,4 +65,4 @@ def locate(
         console.write_out(console.as_lines(dry_run_lines(plan)))
         return
     report = audit(asked, progress=console.StderrProgress(quiet=telling.quiet))
-    raise typer.Exit(tell(report, requests, telling, brief=located))
+    raise typer.Exit(deliver(report, requests, telling, brief=located))

@@ -10,7 +10,7 @@ from forgetaudit import planning
 from forgetaudit.cli.outputs import OutputRequest, parse_outputs
 from forgetaudit.config import Config
 
-__all__ = ["Telling"]
+__all__ = ["OutputOptions"]
 
 _PANEL = "Output"
 
@@ -61,7 +61,7 @@ DryRun = Annotated[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Telling:
+class OutputOptions:
     """Which config is read, where the report goes, and how much is said."""
 
     config: ConfigFile = None

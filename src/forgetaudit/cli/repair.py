@@ -9,13 +9,13 @@ import typer
 
 from forgetaudit import planning
 from forgetaudit.cli import console, options
-from forgetaudit.cli.dry_run import told as dry_run_lines
+from forgetaudit.cli.deliver import deliver
+from forgetaudit.cli.dry_run import plan_lines as dry_run_lines
 from forgetaudit.cli.gate_options import Gate
-from forgetaudit.cli.output_options import Telling
+from forgetaudit.cli.option_groups import Only, Without, expand_groups
+from forgetaudit.cli.output_options import OutputOptions
 from forgetaudit.cli.outputs import refuse_inputs
 from forgetaudit.cli.running_options import Running
-from forgetaudit.cli.spelling import Only, Without, spelled_out
-from forgetaudit.cli.telling import tell
 from forgetaudit.errors import UsageError
 
 __all__ = ["repair"]
@@ -51,7 +51,7 @@ Families = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Replace what is at OUT.")]
 
 
-@spelled_out
+@expand_groups
 def repair(
     base: options.Base,
     tuned: options.TunedOrAdapter,
@@ -67,7 +67,7 @@ def repair(
         Running, Without("layers", "pool", "preprocess", "strata", "stop_early", "noise_floor", "hash_whole")
     ],
     gate: Annotated[Gate, Only("max_drop", "confidence")],
-    telling: Annotated[Telling, Without("examples", "rehearsal", "no_samples")],
+    telling: Annotated[OutputOptions, Without("examples", "rehearsal", "no_samples")],
 ) -> None:
     """What wins it back: mixtures, rollbacks, new heads, tried on one half of the data and confirmed on the other."""
     requests, settled = telling.requests(), telling.settled()
@@ -98,12 +98,12 @@ def repair(
     refuse(asked)
     if telling.dry_run:
         console.write_out(console.as_lines(dry_run_lines(plan)))
-        console.write_out(console.as_lines(_told(asked.families, out)))
+        console.write_out(console.as_lines(_refusal_lines(asked.families, out)))
         return
     report = audit(asked, progress=console.StderrProgress(quiet=telling.quiet))
-    raise typer.Exit(tell(report, requests, telling))
+    raise typer.Exit(deliver(report, requests, telling))
 
 
-def _told(families: Sequence[str], out: Path | None) -> Iterator[str]:
+def _refusal_lines(families: Sequence[str], out: Path | None) -> Iterator[str]:
     yield f"remedies {', '.join(families)}, on one half of the examples; the best is confirmed on the other"
     yield f"writes   {out or 'nothing (no -o OUT)'}"

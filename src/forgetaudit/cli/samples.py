@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from forgetaudit.audits.samples import SamplesPlan
-from forgetaudit.cli.typed import typed_options
+from forgetaudit.audits.lm_eval_logs import SamplesPlan
+from forgetaudit.cli.explicit_options import typed_options
 from forgetaudit.config import Config
 from forgetaudit.errors import UsageError
 from forgetaudit.paths import looked_up

@@ -10,13 +10,13 @@ import typer
 from forgetaudit import planning
 from forgetaudit.checkpoints.run_order import checkpoints_in, order_of_run
 from forgetaudit.cli import console, options
-from forgetaudit.cli.dry_run import told as dry_run_lines
+from forgetaudit.cli.deliver import deliver
+from forgetaudit.cli.dry_run import plan_lines as dry_run_lines
 from forgetaudit.cli.gate_options import Gate
-from forgetaudit.cli.output_options import Telling
+from forgetaudit.cli.option_groups import Without, expand_groups
+from forgetaudit.cli.output_options import OutputOptions
 from forgetaudit.cli.outputs import refuse_inputs
 from forgetaudit.cli.running_options import Running
-from forgetaudit.cli.spelling import Without, spelled_out
-from forgetaudit.cli.telling import tell
 from forgetaudit.errors import UsageError
 
 __all__ = ["trace"]
@@ -35,7 +35,7 @@ Learned = Annotated[
 ]
 
 
-@spelled_out
+@expand_groups
 def trace(
     base: options.RunStart,
     checkpoints: Checkpoints,
@@ -45,7 +45,7 @@ def trace(
     *,
     running: Annotated[Running, Without("preprocess", "stop_early", "noise_floor")],
     gate: Gate,
-    telling: Annotated[Telling, Without("examples", "rehearsal")],
+    telling: Annotated[OutputOptions, Without("examples", "rehearsal")],
 ) -> None:
     """The forgetting curve over a run's checkpoints: when loss became sure, and the last one within limits."""
     requests, settled = telling.requests(), telling.settled()
@@ -72,7 +72,7 @@ def trace(
         console.write_out(console.as_lines(dry_run_lines(plan)))
         return
     report = audit(asked, progress=console.StderrProgress(quiet=telling.quiet))
-    raise typer.Exit(tell(report, requests, telling, no_fail=gate.no_fail))
+    raise typer.Exit(deliver(report, requests, telling, no_fail=gate.no_fail))
 
 
 def _learned(texts: Sequence[str]) -> dict[str, str]:

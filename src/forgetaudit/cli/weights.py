@@ -10,11 +10,11 @@ import typer
 from forgetaudit import planning
 from forgetaudit.cli import console, options
 from forgetaudit.cli.budget_options import Training, plan_budget
+from forgetaudit.cli.deliver import deliver
 from forgetaudit.cli.gate_options import Gate
-from forgetaudit.cli.output_options import Telling
+from forgetaudit.cli.option_groups import Only, Without, expand_groups
+from forgetaudit.cli.output_options import OutputOptions
 from forgetaudit.cli.outputs import refuse_inputs
-from forgetaudit.cli.spelling import Only, Without, spelled_out
-from forgetaudit.cli.telling import tell
 from forgetaudit.errors import UsageError
 from forgetaudit.models.evidence import is_adapter
 from forgetaudit.plan import AuditPlan, Settings
@@ -52,7 +52,7 @@ Which = Annotated[
 Whole = Annotated[bool, typer.Option("--hash", help="Hash checkpoints of over 1 GB, too.")]
 
 
-@spelled_out
+@expand_groups
 def weights(
     base: options.Base,
     tuned: options.EveryTuned = None,
@@ -64,7 +64,7 @@ def weights(
     *,
     trained: Training,
     gate: Annotated[Gate, Only("max_distance", "frozen", "no_fail")],
-    telling: Annotated[Telling, Without("examples", "rehearsal", "no_samples", "dry_run")],
+    telling: Annotated[OutputOptions, Without("examples", "rehearsal", "no_samples", "dry_run")],
 ) -> None:
     """How far every tensor moved, and what was done to it. Needs no data, no network and no GPU; any size."""
     requests, settled = telling.requests(), telling.settled()
@@ -98,7 +98,7 @@ def weights(
     def screen(found: AuditReport, exit_note: str) -> Iterator[Line]:
         return lines(view.blocks(found, exit_note, by=by))
 
-    raise typer.Exit(tell(report, requests, telling, no_fail=gate.no_fail, screen=screen))
+    raise typer.Exit(deliver(report, requests, telling, no_fail=gate.no_fail, screen=screen))
 
 
 def _refuse_alone(base: Path, *, more_asked: bool) -> None:

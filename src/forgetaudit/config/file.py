@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from forgetaudit.config.rules import read_rules
 from forgetaudit.config.waivers import read_waivers
 from forgetaudit.errors import ConfigError, UsageError
-from forgetaudit.paths import whole_text
+from forgetaudit.paths import read_text
 from forgetaudit.policy import MOST_EXAMPLES, FailWhen, OnInconclusive, Policy
 
 __all__ = ["CONFIG_NAME", "Config", "DataSection", "find_config", "read_config"]
@@ -106,7 +106,7 @@ def read_config(path: Path) -> Config:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        text = whole_text(path, "the config")
+        text = read_text(path, "the config")
     except UsageError as error:
         hint = error.hint if path.exists() else "check --config"
         raise ConfigError(error.fact, details=error.details, hint=hint) from None

@@ -13,9 +13,9 @@ from forgetaudit.policy import (
     Rule,
     RuleKind,
     drop_limit,
+    integer_limit,
     nats_limit,
     plain_limit,
-    whole_limit,
 )
 
 __all__ = ["kind_of", "limit_of", "only_known", "read_rules"]
@@ -192,6 +192,6 @@ def _min_samples(value: object, option: str) -> int | None:
     if value is None:
         return None
     try:
-        return whole_limit(value, option, low=2, high=MOST_EXAMPLES)
+        return integer_limit(value, option, low=2, high=MOST_EXAMPLES)
     except UsageError as error:
         raise ConfigError(error.fact, details=error.details, hint=error.hint) from None

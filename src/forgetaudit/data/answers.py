@@ -98,7 +98,7 @@ def _by_letter(answer: Any, texts: tuple[str, ...], labels: tuple[str, ...] | No
 
 def _from(first: int) -> Reading:
     def read(answer: Any, texts: tuple[str, ...], labels: tuple[str, ...] | None) -> int | None:  # noqa: ARG001
-        number = _whole(answer)
+        number = _whole_number(answer)
         return None if number is None or not 0 <= number - first < len(texts) else number - first
 
     return read
@@ -132,7 +132,7 @@ def _place(wanted: str, among: Sequence[str]) -> int | None:
     return among.index(wanted) if among.count(wanted) == 1 else None
 
 
-def _whole(answer: Any) -> int | None:
+def _whole_number(answer: Any) -> int | None:
     if isinstance(answer, str):
         return int(answer) if answer.strip().isascii() and answer.strip().isdigit() else None
     return int(answer) if isinstance(answer, int | float) and answer == answer // 1 else None

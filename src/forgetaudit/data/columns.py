@@ -29,7 +29,7 @@ def choose_columns(
     `input_column` may name two columns of text, or one of text and one of choices, with a comma between them.
     DataError for a name that is not there, a column that cannot serve, two that could, or no input at all.
     """
-    asked = _asked_inputs(columns, input_column)
+    asked = _input_columns(columns, input_column)
     if label_column is not None and label_column in asked:
         raise DataError(f"column {label_column} cannot be input and label at once", hint="name two columns")
     choices = choices_column(columns, asked)
@@ -51,7 +51,7 @@ def choose_columns(
     return Columns(inputs=inputs, label=label, decision=f"input {said_inputs} ({why_inputs}), {said_label}")
 
 
-def _asked_inputs(columns: Sequence[Column], asked: str | None) -> tuple[str, ...]:
+def _input_columns(columns: Sequence[Column], asked: str | None) -> tuple[str, ...]:
     """A column's name may hold a comma; what is no column's name is taken apart at it."""
     if asked is None:
         return ()

@@ -65,7 +65,7 @@ def look_into(directory: Path, where: str) -> Folder:
         return Folder(kind="images", splits={NO_SPLITS: (directory,)})
     data = [file for file, kind in zip(files, suffixes, strict=True) if kind]
     _refuse_unusable(data, where)
-    notes = _beside_tables([file for file in files if file not in data], others, where)
+    notes = _notes_beside_tables([file for file in files if file not in data], others, where)
     return Folder(kind="arrays" if "npz" in seen else "tables", splits=_by_split(data, where), notes=notes)
 
 
@@ -81,7 +81,7 @@ def read_image_folder(root: Path) -> tuple[ImageFolder, Notes]:
     _refuse_unusable(loose, root.name)
     if loose:
         _refuse_mixed(root, loose, [folder for folder in folders if _holds_images(folder)])
-        left = _sorted_out(root, list(root.iterdir()))
+        left = _refuse_strange_files(root, list(root.iterdir()))
         return ImageFolder(paths=loose, classes=None, class_names=None), (
             "images without class folders",
             *left,
@@ -98,7 +98,7 @@ def read_image_folder(root: Path) -> tuple[ImageFolder, Notes]:
         below += entries
     names = tuple(folder.name for folder in folders)
     decision = "images in class folders" + (f", {n_empty} of them empty" if n_empty else "")
-    left = _sorted_out(root, below)
+    left = _refuse_strange_files(root, below)
     return ImageFolder(paths=paths, classes=classes, class_names=names), (decision, *left)
 
 
@@ -132,7 +132,7 @@ def _refuse_mixed(root: Path, loose: Sequence[Path], folders: Sequence[Path]) ->
         )
 
 
-def _sorted_out(root: Path, entries: Sequence[Path]) -> Notes:
+def _refuse_strange_files(root: Path, entries: Sequence[Path]) -> Notes:
     """Files that are no images: harmless ones are counted, DataError for what may hold examples."""
     files = [
         path for path in entries if not _named_as_image(path) and (not path.is_dir() or path.parent == root)
@@ -155,7 +155,7 @@ def _sorted_out(root: Path, entries: Sequence[Path]) -> Notes:
     return (*((f"not read, as they are no images: {some(quiet)}",) if quiet else ()), *gap)
 
 
-def _beside_tables(files: Sequence[Path], folders: Sequence[Path], where: str) -> Notes:
+def _notes_beside_tables(files: Sequence[Path], folders: Sequence[Path], where: str) -> Notes:
     """DataError for packed data, which may be a part of these; a gap for folders; a sentence for the rest."""
     packed = [file.name for file in files if file.suffix.lower() in PACKED]
     if packed:

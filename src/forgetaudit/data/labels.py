@@ -61,7 +61,7 @@ def read_labels(
         return None
     if class_names is None and all(isinstance(value, str) for value in values):
         return _from_names(values)
-    ids = tuple(_whole(value, row, column) for row, value in enumerate(values))
+    ids = tuple(_whole_number(value, row, column) for row, value in enumerate(values))
     if class_names is None:
         return Labels(ids=ids, class_names=None, decision=f"classes {min(ids)} to {max(ids)}, without names")
     _refuse_nameless(ids, class_names, column)
@@ -149,7 +149,7 @@ def _absent(value: Any) -> bool:
     return value is None or value == "" or value == -1 or value != value
 
 
-def _whole(value: Any, row: int, column: str) -> int:
+def _whole_number(value: Any, row: int, column: str) -> int:
     if isinstance(value, str) or abs(value) > LARGEST_ID or value != int(value):
         raise DataError(
             f"{column} {value!r} in row {row} is not a class",

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 from forgetaudit.data.arguments import HUB, missing
 from forgetaudit.data.arrays import read_arrays
-from forgetaudit.data.chosen import Choice, chosen_examples
 from forgetaudit.data.column import Column, Kind
 from forgetaudit.data.examples import Examples
 from forgetaudit.data.features import described_column, with_features
 from forgetaudit.data.files import first_line
 from forgetaudit.data.folders import NO_SPLITS, Folder, look_into, read_image_folder
+from forgetaudit.data.select_rows import Selection, select_rows
 from forgetaudit.data.sources import ArraySource, Source, TableSource
 from forgetaudit.data.splits import choose_split
 from forgetaudit.data.tables import TABLE_SUFFIXES, read_tables
@@ -56,7 +56,7 @@ def open_examples(
     what is missing, empty, damaged, ambiguous, or neither images, arrays nor text.
     """
     source, decisions = _open(where, directory, split)
-    choice = Choice(
+    choice = Selection(
         input_column=input_column,
         label_column=label_column,
         group_column=group_column,
@@ -65,7 +65,7 @@ def open_examples(
         seed=seed,
         shuffled=shuffled,
     )
-    return chosen_examples(source, where, decisions, choice)
+    return select_rows(source, where, decisions, choice)
 
 
 def examples_of(
@@ -78,8 +78,8 @@ def examples_of(
     seed: int = 0,
 ) -> Examples:
     """The examples of a `datasets.Dataset` at hand; `name` stands for it in messages."""
-    choice = Choice(input_column=input_column, label_column=label_column, limit=limit, seed=seed)
-    return chosen_examples(_dataset_source(dataset, name), name, [], choice)
+    choice = Selection(input_column=input_column, label_column=label_column, limit=limit, seed=seed)
+    return select_rows(_dataset_source(dataset, name), name, [], choice)
 
 
 def _open(where: str, directory: Path, split: str | None) -> tuple[Source, list[str | Gap]]:

@@ -48,13 +48,13 @@ def _is_text(name: str) -> bool:
 
 
 def _objects(path: Path) -> list[dict[str, Any]]:
-    records = list(_lines(path)) if path.suffix.lower() == ".jsonl" else _whole(path)
+    records = list(_lines(path)) if path.suffix.lower() == ".jsonl" else _parse_document(path)
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise ValueError("not a list of objects, one for each example")
     return records
 
 
-def _whole(path: Path) -> Any:
+def _parse_document(path: Path) -> Any:
     return _parsed(path.read_text(encoding="utf-8-sig"))
 
 

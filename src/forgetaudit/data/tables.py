@@ -51,10 +51,10 @@ def read_tables(paths: Sequence[Path]) -> Rows:
                 table=_renamed(table, paths[0]), unread={name.strip(): why for name, why in unread.items()}
             )
         case _:
-            return Rows(table=_together(paths))
+            return Rows(table=_concatenated(paths))
 
 
-def _together(paths: Sequence[Path]) -> pa.Table:
+def _concatenated(paths: Sequence[Path]) -> pa.Table:
     tables = []
     for path in paths:
         with reading(path):

@@ -32,7 +32,9 @@ def write_parquet(columns: Mapping[str, Sequence[Any]], path: Path) -> None:
     import pyarrow.parquet
 
     table = pyarrow.table(dict(columns))
-    _whole(path, lambda temporary: pyarrow.parquet.write_table(table, temporary / "file"), part="file")
+    _write_complete(
+        path, lambda temporary: pyarrow.parquet.write_table(table, temporary / "file"), part="file"
+    )
 
 
 def write_data_set(examples: Examples, rows: Sequence[int], path: Path) -> None:
@@ -53,7 +55,7 @@ def write_data_set(examples: Examples, rows: Sequence[int], path: Path) -> None:
         table = datasets.Dataset.from_dict(columns)
         if examples.class_names is not None and "label" in columns:
             table = table.cast_column("label", datasets.ClassLabel(names=list(examples.class_names)))
-        _whole(path, lambda temporary: table.save_to_disk(str(temporary / "folder")), part="folder")
+        _write_complete(path, lambda temporary: table.save_to_disk(str(temporary / "folder")), part="folder")
     finally:
         if not bars:
             datasets.enable_progress_bars()
@@ -69,7 +71,7 @@ def _columns_of(content: Any) -> dict[str, Any]:
     return {"x": content} if hasattr(content, "dtype") else {"image": content}
 
 
-def _whole(path: Path, write: Callable[[Path], Any], *, part: str) -> None:
+def _write_complete(path: Path, write: Callable[[Path], Any], *, part: str) -> None:
     """Into a folder beside `path`, then renamed, so that what is there is complete."""
     target = path.absolute()
     try:

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from forgetaudit.engine.bits import same_bits
-from forgetaudit.engine.contents import same_plain
+from forgetaudit.engine.bit_equality import same_bits
+from forgetaudit.engine.fingerprints import same_plain
 
-__all__ = ["Kernels", "alike", "repeatable_kernels"]
+__all__ = ["Kernels", "equal_answers", "repeatable_kernels"]
 
 _HAS_NONE = "does not have a deterministic implementation"
 
@@ -56,16 +56,16 @@ def repeatable_kernels(device: torch.device) -> Iterator[Kernels]:
             kernels.exact = device.type == "cuda" and not any(_HAS_NONE in str(one.message) for one in seen)
 
 
-def alike(left: Any, right: Any, *, exact: bool = True) -> bool:
+def equal_answers(left: Any, right: Any, *, exact: bool = True) -> bool:
     """Whether two nested answers are the same, bit for bit; without `exact`, floating tensors within rounding."""
     leaves, spec = pytree.tree_flatten(left)
     others, other_spec = pytree.tree_flatten(right)
     if spec != other_spec:
         return False
-    return all(_alike(one, other, exact) for one, other in zip(leaves, others, strict=True))
+    return all(_equal_answers(one, other, exact) for one, other in zip(leaves, others, strict=True))
 
 
-def _alike(left: Any, right: Any, exact: bool) -> bool:
+def _equal_answers(left: Any, right: Any, exact: bool) -> bool:
     if isinstance(left, Tensor) and isinstance(right, Tensor):
         if left.layout != torch.strided or left.is_quantized:
             left, right = _plain(left), _plain(right)

@@ -11,8 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from forgetaudit.data.batches import Batch
-from forgetaudit.engine.belongings import RandomState
-from forgetaudit.engine.passes import Call, Carried, Moment, Passes, Result, Watch, is_out_of_memory, one_pass
+from forgetaudit.engine.module_state import RandomState
+from forgetaudit.engine.passes import (
+    Call,
+    CarriedState,
+    Moment,
+    Passes,
+    Result,
+    Watch,
+    is_out_of_memory,
+    one_pass,
+)
 from forgetaudit.engine.variants import Variant, slots
 from forgetaudit.errors import ModelError
 
@@ -47,7 +56,7 @@ class Copy:
     while it runs.
     """
 
-    def __init__(self, passes: Passes, variant: Variant, start: Carried) -> None:
+    def __init__(self, passes: Passes, variant: Variant, start: CarriedState) -> None:
         self.model = fresh(passes.skeleton, variant)
         self.variant, self.random = variant, start.random
         self._belongings = passes.belongings

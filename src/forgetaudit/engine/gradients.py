@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from forgetaudit.data.batches import Batch
-from forgetaudit.engine.belongings import Belongings, RandomState
-from forgetaudit.engine.own_tensors import OwnTensors
-from forgetaudit.engine.passes import Call, is_out_of_memory, plainly, told_of
+from forgetaudit.engine.module_state import ModuleState, RandomState
+from forgetaudit.engine.passes import Call, errors_about, is_out_of_memory, run_plainly
+from forgetaudit.engine.private_buffers import PrivateBuffers
 from forgetaudit.engine.variants import Variant, slots
 from forgetaudit.errors import ModelError
 
@@ -44,9 +44,9 @@ class Gradients:
     where it does not. Integers have no gradient. Memory: a gradient for each wanted tensor, and what autograd keeps.
     """
 
-    def __init__(self, skeleton: nn.Module, wanted: Collection[str], *, call: Call = plainly) -> None:
+    def __init__(self, skeleton: nn.Module, wanted: Collection[str], *, call: Call = run_plainly) -> None:
         self._skeleton, self._call = skeleton, call
-        self._slots, self._belongings = slots(skeleton), Belongings(skeleton)
+        self._slots, self._belongings = slots(skeleton), ModuleState(skeleton)
         self._wanted = frozenset(wanted)
         self._norms = tuple(_norms(skeleton, self._wanted))
         self._of_norms = {f"{path}.{name}" for path, _ in self._norms for name in STATISTICS}
@@ -72,7 +72,7 @@ class Gradients:
     def _pass(self, variant: Variant, batch: Batch, loss: Loss) -> dict[str, Tensor]:
         if not self._norms and not self._differentiated():
             return {}
-        with self._left_as_found(), told_of(variant, batch):
+        with self._left_as_found(), errors_about(variant, batch):
             leaves, norms = self._hang(variant)
             copied = batch.cut(slice(None), torch.clone)
             value = loss(self._call(self._skeleton, *copied.args, **copied.kwargs), copied)
@@ -99,7 +99,7 @@ class Gradients:
     def _hang(self, variant: Variant) -> tuple[dict[str, Tensor], tuple[_Norm, ...]]:
         """Every tensor of the variant as one of its own, so that no gradient runs into it; the leaves by slot."""
         self._skeleton.eval()
-        own = OwnTensors()
+        own = PrivateBuffers()
         own.hang_plain(self._belongings, self._slots)
         wanted, made, leaves = set(self._differentiated()), dict[int, Tensor](), dict[str, Tensor]()
         for name, slot in self._slots.items():
@@ -138,7 +138,7 @@ def _norms(skeleton: nn.Module, wanted: Collection[str]) -> Iterator[tuple[str, 
             yield path, module
 
 
-def _leaf(tensor: Tensor, is_parameter: bool, own: OwnTensors, name: str) -> Tensor:
+def _leaf(tensor: Tensor, is_parameter: bool, own: PrivateBuffers, name: str) -> Tensor:
     """The same values without a history: of a parameter the same memory, of a buffer a copy, as it may be written."""
     if is_parameter:
         return nn.Parameter(tensor.detach(), requires_grad=False)

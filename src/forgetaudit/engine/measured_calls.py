@@ -11,26 +11,26 @@ from torch.utils import _pytree as pytree
 
 from forgetaudit.engine.passes import Call
 
-__all__ = ["Heard", "Spread", "SpreadCall", "listening", "tracked_norms"]
+__all__ = ["ObservedCall", "Spread", "SpreadCall", "observing", "tracked_norms"]
 
 
-class Heard(NamedTuple):
+class ObservedCall(NamedTuple):
     """What the model returned, and every tensor that went into the module that was listened to, in order of calls."""
 
     outputs: Any
     inputs: tuple[Tensor, ...]
 
 
-def listening(call: Call, path: str) -> Call:
+def observing(call: Call, path: str) -> Call:
     """`call`, giving a `Heard` of the module at `path`."""
 
-    def listened(skeleton: nn.Module, *args: Any, **kwargs: Any) -> Heard:
+    def listened(skeleton: nn.Module, *args: Any, **kwargs: Any) -> ObservedCall:
         inputs: list[Tensor] = []
         handle = skeleton.get_submodule(path).register_forward_pre_hook(
             lambda _, given: inputs.append(given[0].detach().clone())
         )
         try:
-            return Heard(call(skeleton, *args, **kwargs), tuple(inputs))
+            return ObservedCall(call(skeleton, *args, **kwargs), tuple(inputs))
         finally:
             handle.remove()
 

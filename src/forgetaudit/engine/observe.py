@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from forgetaudit.engine.belongings import RandomState
+from forgetaudit.engine.module_state import RandomState
 from forgetaudit.engine.taps import Journal, Read, Wrapper, runs_hooks
 
 __all__ = ["Observer", "has_guests"]

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from forgetaudit.data.batches import Batch
-from forgetaudit.engine.belongings import Belongings, Held, RandomState
-from forgetaudit.engine.bits import version
-from forgetaudit.engine.own_tensors import MOST_COPIED_BYTES, OwnTensors
+from forgetaudit.engine.bit_equality import version
+from forgetaudit.engine.module_state import ModuleState, RandomState, Snapshot
+from forgetaudit.engine.private_buffers import MOST_COPIED_BYTES, PrivateBuffers
 from forgetaudit.engine.sealed import Sealed
 from forgetaudit.engine.taps import Journal, Read, Tap, Wrapper, runs_hooks, wrapped
 from forgetaudit.engine.variants import Variant, slots
@@ -22,36 +22,36 @@ from forgetaudit.user_code import own_place_of, place_of
 
 __all__ = [
     "Call",
-    "Carried",
+    "CarriedState",
     "Moment",
     "Passes",
     "Result",
     "Watch",
+    "errors_about",
     "is_out_of_memory",
     "one_pass",
-    "plainly",
-    "told_of",
+    "run_plainly",
 ]
 
 Call = Callable[..., Any]
 """call(skeleton, *args, **kwargs) -> what the variant hung on the skeleton makes of a batch."""
 
 
-def plainly(skeleton: nn.Module, *args: Any, **kwargs: Any) -> Any:
+def run_plainly(skeleton: nn.Module, *args: Any, **kwargs: Any) -> Any:
     """The skeleton called with the arguments of the batch, once."""
     return skeleton(*args, **kwargs)
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class CarriedState:
     """What one variant takes from batch to batch: what hangs on its modules, its own tensors, its random numbers."""
 
-    held: Held
+    held: Snapshot
     values: Mapping[int, Tensor]
     random: RandomState
 
 
-Moment = Mapping[str, Carried]
+Moment = Mapping[str, CarriedState]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +82,20 @@ class Passes:
         skeleton: nn.Module,
         variants: Sequence[Variant],
         taps: Mapping[str, Tap],
-        call: Call = plainly,
+        call: Call = run_plainly,
     ) -> None:
         self.modules = dict(skeleton.named_modules())
         self.variants = tuple(variants)
-        self.belongings = Belongings(skeleton)
+        self.belongings = ModuleState(skeleton)
         self.device = _device(self.variants)
         self.skeleton = skeleton
         self.call = call
         self._slots = slots(skeleton)
         self.taps = taps
         # What is known to hang on the skeleton outside of runs, and to be the random state.
-        self._bare: Held | None = None
+        self._bare: Snapshot | None = None
         self._random: RandomState | None = None
-        self._own: dict[str, OwnTensors] = {}
+        self._own: dict[str, PrivateBuffers] = {}
         self._versions: dict[str, dict[str, int]] = {}
         self._sealed = Sealed(())
 
@@ -108,7 +108,7 @@ class Passes:
                 self.belongings.put(bare)
                 self._own[variant.name] = self._hang(variant)
                 self._versions[variant.name] = {name: version(t) for name, t in variant.tensors.items()}
-                moment[variant.name] = Carried(self.belongings.take(), {}, random or outside)
+                moment[variant.name] = CarriedState(self.belongings.take(), {}, random or outside)
             self._sealed = Sealed(self._shared())
             return moment
 
@@ -120,7 +120,7 @@ class Passes:
         *,
         only: Variant | None = None,
         call: Call | None = None,
-    ) -> tuple[dict[str, Result], dict[str, Carried]]:
+    ) -> tuple[dict[str, Result], dict[str, CarriedState]]:
         """All variants on `batch`, or `only` one, from `moment` to the next. Raises ModelError where the model does.
 
         `call` stands in for the task's own, where that counts what it is called for.
@@ -159,8 +159,8 @@ class Passes:
                     yield name, tensor
 
     def _pass(
-        self, variant: Variant, batch: Batch, before: Carried, watch: Watch | None, call: Call
-    ) -> tuple[Result, Carried]:
+        self, variant: Variant, batch: Batch, before: CarriedState, watch: Watch | None, call: Call
+    ) -> tuple[Result, CarriedState]:
         own = self._own[variant.name]
         self.belongings.put(before.held)
         self.belongings.release()
@@ -171,7 +171,7 @@ class Passes:
         result = one_pass(self.skeleton, self.modules, variant, batch, call, self.taps, watch)
         self._refuse_written_weights(variant)
         held, self._random = self.belongings.take(before.held), RandomState.take(before.random)
-        return result, Carried(held, own.take(), self._random)
+        return result, CarriedState(held, own.take(), self._random)
 
     @contextmanager
     def _on_skeleton(self) -> Iterator[RandomState]:
@@ -190,15 +190,15 @@ class Passes:
             self._random = random
             self.belongings.release()
 
-    def _hang(self, variant: Variant) -> OwnTensors:
+    def _hang(self, variant: Variant) -> PrivateBuffers:
         """Install `variant`, with buffers and plain tensors of its own."""
-        own = OwnTensors()
+        own = PrivateBuffers()
         own.hang_plain(self.belongings, self._slots)
         for name, tensor in self._to_hang(variant, own).items():
             self._slots[name].hang(tensor)
         return own
 
-    def _to_hang(self, variant: Variant, own: OwnTensors) -> dict[str, Tensor]:
+    def _to_hang(self, variant: Variant, own: PrivateBuffers) -> dict[str, Tensor]:
         weights = {id(variant.tensors[name]) for name, slot in self._slots.items() if slot.is_parameter}
         return {
             name: tensor if id(tensor) in weights else own.of(tensor, name.rpartition(".")[0])
@@ -227,7 +227,7 @@ def one_pass(
     args, kwargs = pytree.tree_map_only(Tensor, partial(_copied, copies), (batch.args, dict(batch.kwargs)))
     if watch is not None:
         watch.begin(variant.name, journal, copies)
-    with _tapped(modules, taps, journal, batch, watch), told_of(variant, batch):
+    with _tapped(modules, taps, journal, batch, watch), errors_about(variant, batch):
         outputs = call(model, *args, **kwargs)
     return Result(outputs, journal)
 
@@ -277,7 +277,7 @@ def is_out_of_memory(error: BaseException | None) -> bool:
 
 
 @contextmanager
-def told_of(variant: Variant, batch: Batch) -> Iterator[None]:
+def errors_about(variant: Variant, batch: Batch) -> Iterator[None]:
     """What a model raises, told of the variant and of the examples; memory that ran out passes as it is."""
     try:
         yield
@@ -290,12 +290,12 @@ def told_of(variant: Variant, batch: Batch) -> Iterator[None]:
         first, last = batch.ids[0], batch.ids[-1]
         raise ModelError(
             f"the model failed with the weights of {variant.name}, on examples {first} to {last}",
-            details=[f"{type(error).__name__}: {error}", *_given(batch)],
+            details=[f"{type(error).__name__}: {error}", *_example_shapes(batch)],
             hint=_to_be_prepared(error, batch) or place_of(error),
         ) from error
 
 
-def _given(batch: Batch) -> list[str]:
+def _example_shapes(batch: Batch) -> list[str]:
     """What one example was to the model, where that is one array."""
     arrays = [array for array in batch.args if isinstance(array, Tensor) and array.ndim > 1]
     return [
@@ -307,7 +307,7 @@ def _to_be_prepared(error: BaseException, batch: Batch) -> str | None:
     """Where a layer refused the shape of its input, the example has to be prepared otherwise; torch is not at fault."""
     said = str(error)
     about_shape = any(word in said for word in ("channels", "shape", "size", "dimension", "normalized_shape"))
-    if not _given(batch) or not isinstance(error, RuntimeError | ValueError) or not about_shape:
+    if not _example_shapes(batch) or not isinstance(error, RuntimeError | ValueError) or not about_shape:
         return None
     place = own_place_of(error)
     return (

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from forgetaudit.data.parts import part_under_way
-from forgetaudit.engine.bits import same_layout
-from forgetaudit.engine.contents import Contents, Kept, is_plain, manner, same_plain
+from forgetaudit.data.batch_parts import part_under_way
+from forgetaudit.engine.bit_equality import same_layout
+from forgetaudit.engine.fingerprints import Fingerprint, Fingerprints, is_plain, manner, same_plain
 from forgetaudit.engine.sharing import Plan, Sharing
 from forgetaudit.engine.taps import Journal
 
-__all__ = ["Book", "Call"]
+__all__ = ["Call", "CallBook"]
 
 
 class Call:
@@ -73,11 +73,11 @@ class Entry:
     n_holders: int
 
 
-class Book:
+class CallBook:
     """The calls of one batch. `turn` says whose pass is under way; `reused` and `run` count calls by path."""
 
     def __init__(self, plan: Plan, sharing: Sharing) -> None:
-        self.contents = Contents()
+        self.contents = Fingerprints()
         self.reused: Counter[str] = Counter()
         self.run: Counter[str] = Counter()
         self.foreseen: Counter[str] = Counter()
@@ -137,7 +137,7 @@ class Book:
         """Without `look`, for modules that are cheaper than a comparison, only what is known to be equal is."""
         return all(
             isinstance(leaf, Tensor) and self.contents.holds(leaf, kept, look=look)
-            if isinstance(kept, Kept)
+            if isinstance(kept, Fingerprint)
             else same_plain(leaf, kept)
             for leaf, kept in zip(call.leaves, entry.inputs, strict=True)
         )
@@ -159,7 +159,7 @@ class Book:
         else:
             features, n_holders = self._journal[n_seen:], 0 if is_copy else 1
             if not self._sharing.has_tensors(call.path):
-                inputs = [leaf.bare if isinstance(leaf, Kept) else leaf for leaf in inputs]
+                inputs = [leaf.bare if isinstance(leaf, Fingerprint) else leaf for leaf in inputs]
             entry = Entry(call.spec, inputs, output_spec, kept, features, is_copy, n_holders)
             self._entries[self._key(call)].append(entry)
         return output
@@ -172,20 +172,22 @@ class Book:
         return self._copies(kept) if path in self._plan.copied else kept
 
     def _copies(self, kept: Sequence[Any]) -> list[Any] | None:
-        tensors = [leaf.tensor for leaf in kept if isinstance(leaf, Kept) and leaf.tensor is not None]
+        tensors = [leaf.tensor for leaf in kept if isinstance(leaf, Fingerprint) and leaf.tensor is not None]
         copies = [tensor.clone() for tensor in tensors]
         if len({_memory(tensor) for tensor in tensors}) < len(tensors):
             return None  # what is written to one of them would show in another
         if not all(map(same_layout, tensors, copies)):
             return None
         rest = iter(copies)
-        return [self.contents.give(next(rest), leaf) if isinstance(leaf, Kept) else leaf for leaf in kept]
+        return [
+            self.contents.give(next(rest), leaf) if isinstance(leaf, Fingerprint) else leaf for leaf in kept
+        ]
 
     def _hand_out(self, entry: Entry, *, fresh: bool) -> Any:
         leaves = self._copies(entry.outputs) if fresh else None
         if leaves is None:
             leaves, entry.n_holders = list(entry.outputs), entry.n_holders + 1
-        tensors = [leaf.tensor if isinstance(leaf, Kept) else leaf for leaf in leaves]
+        tensors = [leaf.tensor if isinstance(leaf, Fingerprint) else leaf for leaf in leaves]
         return pytree.tree_unflatten(tensors, entry.output_spec)
 
     def _run_and_label(self, call: Call) -> Any:
@@ -206,17 +208,19 @@ class Book:
 
 def untouched(kept: Sequence[Any]) -> bool:
     """Whether nothing wrote to kept tensors since."""
-    return all(leaf.untouched for leaf in kept if isinstance(leaf, Kept))
+    return all(leaf.untouched for leaf in kept if isinstance(leaf, Fingerprint))
 
 
 def wrote_to(inputs: Sequence[Any]) -> bool:
     """Whether a call wrote to its arguments."""
-    return not all(leaf.untouched for leaf in inputs if isinstance(leaf, Kept))
+    return not all(leaf.untouched for leaf in inputs if isinstance(leaf, Fingerprint))
 
 
 def aliases(inputs: Sequence[Any], outputs: Sequence[Any]) -> bool:
     """Whether an output lies in the memory of an argument: what the caller does to one shows in the other."""
-    given = {_memory(leaf.tensor) for leaf in inputs if isinstance(leaf, Kept) and leaf.tensor is not None}
+    given = {
+        _memory(leaf.tensor) for leaf in inputs if isinstance(leaf, Fingerprint) and leaf.tensor is not None
+    }
     return any(_memory(leaf) in given for leaf in outputs if isinstance(leaf, Tensor))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from forgetaudit.engine.bits import as_integers
+from forgetaudit.engine.bit_equality import as_integers
 
 __all__ = ["Sealed"]
 

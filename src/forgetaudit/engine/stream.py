@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from forgetaudit.data.batches import Batch
-from forgetaudit.engine.passes import Call, Moment, Passes, is_out_of_memory, plainly
+from forgetaudit.engine.passes import Call, Moment, Passes, is_out_of_memory, run_plainly
 from forgetaudit.engine.pooling import POOLS
 from forgetaudit.engine.taps import find_taps, gather
 from forgetaudit.engine.variants import Variant
@@ -58,7 +58,7 @@ class Stream:
         layers: Sequence[str] = (),
         pool: str = "mean",
         reuse: bool = True,
-        call: Call = plainly,
+        call: Call = run_plainly,
         seed: int | None = None,
         asks: bool = True,
         progress: Progress = SILENT,

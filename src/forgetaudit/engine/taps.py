@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as nn_module
 
-from forgetaudit.data.parts import part_under_way
+from forgetaudit.data.batch_parts import part_under_way
 from forgetaudit.engine.pooling import pool
 from forgetaudit.errors import ModelError, listing
 from forgetaudit.values import NotMeasured

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from forgetaudit.engine.bits import CACHE_LINE, same_bits
+from forgetaudit.engine.bit_equality import CACHE_LINE, same_bits
 from forgetaudit.errors import MismatchError, ModelError, listing
 
 __all__ = ["Slot", "Variant", "make_variant", "slots"]

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 
 from forgetaudit.data.batches import Batch
-from forgetaudit.engine.alike import alike, repeatable_kernels
-from forgetaudit.engine.belongings import RandomState
+from forgetaudit.engine.alike import equal_answers, repeatable_kernels
 from forgetaudit.engine.copies import Copy
-from forgetaudit.engine.culprit import KEEPS, kept, what_differs
-from forgetaudit.engine.passes import Call, Carried, Moment, Passes, Result
+from forgetaudit.engine.find_difference import KEEPS, detached, find_difference
+from forgetaudit.engine.module_state import RandomState
+from forgetaudit.engine.passes import Call, CarriedState, Moment, Passes, Result
 from forgetaudit.engine.variants import Variant, slots
 from forgetaudit.errors import AuditError, ModelError
 from forgetaudit.gaps import Gap
@@ -40,7 +40,7 @@ _EXCHANGE = Gap(
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
+class _Answers:
     """Answers, and whether the kernels that made them give the same bits every time."""
 
     answers: tuple[Any, ...]
@@ -49,21 +49,23 @@ class _Heard:
     @property
     def same(self) -> bool:
         """Whether all are one answer."""
-        return all(alike(self.answers[0], other, exact=self.exact) for other in self.answers[1:])
+        return all(equal_answers(self.answers[0], other, exact=self.exact) for other in self.answers[1:])
 
-    def like(self, other: "_Heard") -> bool:
+    def like(self, other: "_Answers") -> bool:
         """Whether the answers that both have are the same, in order."""
         exact = self.exact and other.exact
-        return all(alike(a, b, exact=exact) for a, b in zip(self.answers, other.answers, strict=False))
+        return all(
+            equal_answers(a, b, exact=exact) for a, b in zip(self.answers, other.answers, strict=False)
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _FirstAnswers:
     """What one variant was asked, and what it answered first."""
 
     variant: Variant
     batch: Batch
-    heard: _Heard
+    heard: _Answers
 
 
 class Witness:
@@ -78,7 +80,7 @@ class Witness:
         self._passes, self._start = passes, start
         # A call that sums up what it sees must not see what is asked here.
         self._call: Call = getattr(passes.call, "unmeasured", passes.call)
-        self._asked: list[_Asked] = []
+        self._asked: list[_FirstAnswers] = []
         self._drawn_on: tuple[Batch, bool] | None = None
 
     def begin(self, batch: Batch) -> None:
@@ -102,8 +104,8 @@ class Witness:
         ask = partial(self._through, variant, batch, before)
         if self._passes.device.type == "cpu":
             # What was handed out may lie in a buffer of the network that it writes to next time.
-            first = kept(results[variant.name])
-            same = self._hear(ask).like(_Heard((first,), True))
+            first = detached(results[variant.name])
+            same = self._hear(ask).like(_Answers((first,), True))
         else:
             # The run itself had other kernels than those that give the same bits every time.
             same = self._hear(ask, ask).same
@@ -149,7 +151,7 @@ class Witness:
             heard = self._hear(*[partial(copy.run, few, self._call)] * 2)
             through = partial(self._through, variant, few, self._start)
             if heard.same and self._hear(through).like(heard):
-                self._asked.append(_Asked(variant, few, heard))
+                self._asked.append(_FirstAnswers(variant, few, heard))
                 return
             self._passes.refuse_written()
             if self._stands_alone(variant, few, heard):
@@ -159,25 +161,25 @@ class Witness:
         heard = self._hear(*self._twice_on_skeleton(variant, few))
         if not heard.same:
             raise _refusal("the network answers otherwise when it is asked the same twice", why_none)
-        self._asked.append(_Asked(variant, few, heard))
+        self._asked.append(_FirstAnswers(variant, few, heard))
 
-    def _run_copies_or_refuse(self, variant: Variant, few: Batch, heard: _Heard) -> None:
+    def _run_copies_or_refuse(self, variant: Variant, few: Batch, heard: _Answers) -> None:
         """Copies from the same start must do what the first did, whatever another copy did in between."""
         self._on_a_copy(self._passes.variants[-1]).run(few, self._call)
         copy = self._on_a_copy(variant)
         again = self._hear(*[partial(copy.run, few, self._call)] * 2)
         with repeatable_kernels(self._passes.device):
-            seen = what_differs(self._on_a_copy(variant), few, self._call)
+            seen = find_difference(self._on_a_copy(variant), few, self._call)
         if not again.like(heard):
             raise _refusal(
                 "the network answers otherwise each time that it is asked the same, from a fresh start, too",
                 seen,
             )
-        self._asked.append(_Asked(variant, few, heard))
+        self._asked.append(_FirstAnswers(variant, few, heard))
         self.copied = True
         self.gap = _gap(seen) if not heard.same else _EXCHANGE
 
-    def _stands_alone(self, variant: Variant, few: Batch, heard: _Heard) -> bool:
+    def _stands_alone(self, variant: Variant, few: Batch, heard: _Answers) -> bool:
         """Whether a copy answers the same where the original holds no numbers: some lead back to the original."""
         copy = self._on_a_copy(variant)
         with _emptied(self._passes):
@@ -189,10 +191,10 @@ class Witness:
             partial(self._on_a_copy(variant).run, few, self._call)
         ).like(heard)
 
-    def _hear(self, *asks: Callable[[], Result]) -> _Heard:
+    def _hear(self, *asks: Callable[[], Result]) -> _Answers:
         with repeatable_kernels(self._passes.device) as kernels:
-            answers = tuple(kept(ask()) for ask in asks)
-        return _Heard(answers, kernels.exact)
+            answers = tuple(detached(ask()) for ask in asks)
+        return _Answers(answers, kernels.exact)
 
     def _copy_of(self, variant: Variant) -> tuple[Copy | None, str]:
         try:
@@ -223,7 +225,7 @@ class Witness:
 
     def _differs_by_draw(self, variant: Variant, batch: Batch, before: Moment) -> bool:
         was = before[variant.name]
-        other = Carried(was.held, was.values, RandomState.other(_OTHER_SEED))
+        other = CarriedState(was.held, was.values, RandomState.other(_OTHER_SEED))
         return not self._hear(
             *[partial(self._through, variant, batch, {variant.name: carried}) for carried in (was, other)]
         ).same
@@ -268,7 +270,7 @@ def _refusal(fact: str, seen: str) -> ModelError:
     )
 
 
-def _changed_later(asked: _Asked, *, reusing: bool) -> ModelError:
+def _changed_later(asked: _FirstAnswers, *, reusing: bool) -> ModelError:
     ids = asked.batch.ids
     return ModelError(
         "the network answers otherwise after some batches than before them",

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from forgetaudit.data.batches import Batch
-from forgetaudit.engine.belongings import RandomState
 from forgetaudit.engine.copies import Copies
-from forgetaudit.engine.frugal import FrugalPasses
+from forgetaudit.engine.module_state import RandomState
 from forgetaudit.engine.passes import Moment, Passes, Result
+from forgetaudit.engine.reusing_passes import ReusingPasses
 from forgetaudit.engine.witness import Witness
 from forgetaudit.gaps import Gap
 from forgetaudit.progress import Progress
@@ -24,7 +24,7 @@ class WitnessedPasses:
         self, passes: Passes, progress: Progress, *, reuse: bool, seed: int | None = None, asks: bool = True
     ) -> None:
         self._passes, self._progress, self._seed, self._asks = passes, progress, seed, asks
-        self._frugal = FrugalPasses(passes, progress, reuse=reuse, draws_matter=self._draws_matter)
+        self._frugal = ReusingPasses(passes, progress, reuse=reuse, draws_matter=self._draws_matter)
         self._start: Moment = {}
         self._witness: Witness | None = None
         self._copies: Copies | None = None

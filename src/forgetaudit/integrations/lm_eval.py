@@ -14,7 +14,7 @@ import torch
 
 from forgetaudit.errors import AuditError, DataError, ModelError
 from forgetaudit.models.extras import import_extra
-from forgetaudit.models.quiet import quiet_transformers
+from forgetaudit.models.silence_transformers import quiet_transformers
 from forgetaudit.models.torchvision_repair import import_torchvision
 from forgetaudit.paths import as_path
 

@@ -10,7 +10,7 @@ from forgetaudit.logs.answers import Answer, PerUnit, Score
 from forgetaudit.logs.likelihoods import LARGEST
 from forgetaudit.logs.pairing import Pair
 
-__all__ = ["ChosenMetric", "Metric", "choose_metric", "usable_metrics"]
+__all__ = ["Metric", "SelectedMetric", "choose_metric", "usable_metrics"]
 
 # What most readers mean by the score of a task; of several others none is taken unasked.
 _PREFERRED = ("acc", "exact_match")
@@ -31,7 +31,7 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChosenMetric:
+class SelectedMetric:
     """The metric that decides, the others that can be read, and how it was chosen."""
 
     metric: Metric
@@ -39,7 +39,7 @@ class ChosenMetric:
     decision: str
 
 
-def choose_metric(pairs: Sequence[Pair], names: Sequence[str], wanted: str | None) -> ChosenMetric:
+def choose_metric(pairs: Sequence[Pair], names: Sequence[str], wanted: str | None) -> SelectedMetric:
     """`wanted`, else acc, else exact_match, else the only one that is.
 
     UsageError for a `wanted` that is none, and for several candidates; DataError where no metric is a number.
@@ -51,7 +51,7 @@ def choose_metric(pairs: Sequence[Pair], names: Sequence[str], wanted: str | Non
     else:
         name, why = _default(usable, reasons)
     others = tuple(metric for other, metric in usable.items() if other != name)
-    return ChosenMetric(metric=usable[name], others=others, decision=f"metric {name} ({why})")
+    return SelectedMetric(metric=usable[name], others=others, decision=f"metric {name} ({why})")
 
 
 def usable_metrics(pairs: Sequence[Pair], names: Sequence[str]) -> tuple[dict[str, Metric], dict[str, str]]:

@@ -16,8 +16,13 @@ from forgetaudit.models.sidecars import folder_of, read_sidecar
 from forgetaudit.paths import as_path
 
 __all__ = [
-    "adapter_config", "find_base", "open_adapter_weights", "pattern_key", "refused_parameters", "said_of_base",
-    "told_settings",
+    "adapter_config",
+    "adapter_settings_text",
+    "base_name_note",
+    "find_base",
+    "open_adapter_weights",
+    "pattern_key",
+    "refused_parameters",
 ]  # fmt: skip
 
 CONFIG = "adapter_config.json"
@@ -104,7 +109,7 @@ def open_adapter_weights(path: Path) -> Checkpoint:
     folder = folder_of(path)
     found = [name for name in _WEIGHTS if (folder / name).exists()]
     if found:
-        return open_checkpoint(folder / found[0], notes=_beside(folder, found))
+        return open_checkpoint(folder / found[0], notes=_other_adapter_files(folder, found))
     raise UnreadableCheckpoint(
         f"{folder} holds a PEFT adapter without weights",
         details=[f"neither {' nor '.join(_WEIGHTS)} is there"],
@@ -112,7 +117,7 @@ def open_adapter_weights(path: Path) -> Checkpoint:
     )
 
 
-def _beside(folder: Path, found: Sequence[str]) -> tuple[Gap, ...]:
+def _other_adapter_files(folder: Path, found: Sequence[str]) -> tuple[Gap, ...]:
     """Another file of the same adapter, and further adapters in folders of their own, as PEFT saves them."""
     adapters = sorted(one.parent.name for one in folder.glob(f"*/{CONFIG}"))
     others = [*found[1:], *(f"the adapter {name}" for name in adapters)]
@@ -143,7 +148,7 @@ def find_base(path: Path) -> Path:
     return found
 
 
-def said_of_base(path: Path, base: Checkpoint) -> str:
+def base_name_note(path: Path, base: Checkpoint) -> str:
     """A sentence on the base that the adapter names. MismatchError where it is here, and is not BASE."""
     folder = folder_of(path)
     named = adapter_config(path).get("base_model_name_or_path")
@@ -180,7 +185,7 @@ def _local(named: object, folder: Path) -> Path | None:
         return None
 
 
-def told_settings(config: Mapping[str, Any]) -> str:
+def adapter_settings_text(config: Mapping[str, Any]) -> str:
     """`LORA, rank 8, alpha 16, with DoRA`: what kind of adapter it is."""
     told = [str(config["peft_type"])]
     told += [f"rank {config['r']}"] if "r" in config else []

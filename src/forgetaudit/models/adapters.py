@@ -17,17 +17,17 @@ from forgetaudit.errors import MismatchError, ModelError, listing
 from forgetaudit.gaps import Notes
 from forgetaudit.models.adapter_files import (
     adapter_config,
+    adapter_settings_text,
+    base_name_note,
     open_adapter_weights,
-    said_of_base,
-    told_settings,
 )
+from forgetaudit.models.adapter_targets import PREFIX, AdapterTargets, find_touched, replaced
+from forgetaudit.models.declared_size import Weights, refusing_more
 from forgetaudit.models.extras import import_extra
-from forgetaudit.models.filling import hang
+from forgetaudit.models.load_weights import assign_weights
 from forgetaudit.models.loading import read_tensor
-from forgetaudit.models.probing import Landing
-from forgetaudit.models.promised import Weights, refusing_more
-from forgetaudit.models.quiet import quiet_transformers
-from forgetaudit.models.touched import PREFIX, Touched, find_touched, replaced
+from forgetaudit.models.probing import NameMapping
+from forgetaudit.models.silence_transformers import quiet_transformers
 
 __all__ = ["AdaptedCheckpoint"]
 
@@ -50,7 +50,9 @@ class AdaptedCheckpoint:
 
     metadata: Mapping[str, str]
 
-    def __init__(self, base: Checkpoint, path: Path, landing: Landing, *, closes_base: bool = False) -> None:
+    def __init__(
+        self, base: Checkpoint, path: Path, landing: NameMapping, *, closes_base: bool = False
+    ) -> None:
         self.base = base
         self._closes_base = closes_base
         config = adapter_config(path)
@@ -58,9 +60,11 @@ class AdaptedCheckpoint:
         with weights:
             given = {name: _as_float32(read_tensor(weights, name)) for name in weights.tensors}
             self.path, self.files, self.metadata = weights.path, weights.files, weights.metadata
-        self.format = f"PEFT adapter ({told_settings(config)}) on {base.format}"
+        self.format = f"PEFT adapter ({adapter_settings_text(config)}) on {base.format}"
         if config["peft_type"] not in _OF_SHAPES:
-            hang(landing.model, {n: _as_float32(read_tensor(base, at)) for n, at in landing.sources.items()})
+            assign_weights(
+                landing.model, {n: _as_float32(read_tensor(base, at)) for n, at in landing.sources.items()}
+            )
         resized = _resized(landing.model, given)
         fitting = {name: tensor for name, tensor in given.items() if name not in resized}
         adapted = _injected(landing.model, _without_modules(config, resized), fitting, self.path)
@@ -69,8 +73,8 @@ class AdaptedCheckpoint:
         self._names = self._file_names()
         self.touched = frozenset(self._names)
         self.tensors = self._all_tensors()
-        self.notes: Notes = (said_of_base(path, base), *weights.notes, self._said())
-        self._merged: tuple[Touched, dict[str, Tensor]] | None = None
+        self.notes: Notes = (base_name_note(path, base), *weights.notes, self._said())
+        self._merged: tuple[AdapterTargets, dict[str, Tensor]] | None = None
         self._last: tuple[str, memoryview] | None = None
 
     def read(self, name: str, start_byte: int, out: memoryview) -> None:

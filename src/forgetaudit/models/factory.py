@@ -78,7 +78,7 @@ def _module(where: str, directory: Path) -> ModuleType:
     # sys.exit in a user's file would otherwise end the audit with an exit code that means something else.
     except (Exception, SystemExit) as error:
         raise ModelError(
-            f"{where} cannot be imported", details=[_said(error)], hint=place_of(error)
+            f"{where} cannot be imported", details=[_message(error)], hint=place_of(error)
         ) from error
 
 
@@ -111,7 +111,7 @@ def _call(function: Callable[[], object], factory: str) -> nn.Module:
         model = function()
     except (Exception, SystemExit) as error:
         raise ModelError(
-            f"{factory} raised an error", details=[_said(error)], hint=place_of(error)
+            f"{factory} raised an error", details=[_message(error)], hint=place_of(error)
         ) from error
     if not isinstance(model, nn.Module):
         raise ModelError(
@@ -124,5 +124,5 @@ def _call(function: Callable[[], object], factory: str) -> nn.Module:
 _OPTIONAL = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def _said(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"

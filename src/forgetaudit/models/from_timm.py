@@ -13,12 +13,12 @@ from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.errors import MismatchError, ModelError
 from forgetaudit.models import timm_config
 from forgetaudit.models.architecture import Graft, Outline, Preparation, Skeleton
+from forgetaudit.models.declared_size import Weights, refusing_more
 from forgetaudit.models.evidence import Evidence
 from forgetaudit.models.extras import import_extra
 from forgetaudit.models.images import refuse_other_than_images
 from forgetaudit.models.loading import LoadedState, load_state, refuse_other_head
 from forgetaudit.models.odd_files import first_line, refused_in_words
-from forgetaudit.models.promised import Weights, refusing_more
 from forgetaudit.models.quantised import refuse_quantised
 from forgetaudit.models.sidecars import folder_of, read_sidecar
 from forgetaudit.models.torchvision_repair import import_torchvision

@@ -16,18 +16,17 @@ from forgetaudit.models.adapters import AdaptedCheckpoint
 from forgetaudit.models.architecture import Graft, Outline, Preparation, Skeleton
 from forgetaudit.models.chat_templates import template_differences
 from forgetaudit.models.config_differences import config_differences, other_inputs
+from forgetaudit.models.declared_size import Weights, refuse_counts, refusing_more
 from forgetaudit.models.evidence import Evidence, label_names
-from forgetaudit.models.filling import fill, hang
 from forgetaudit.models.images import ImagePreparation, processor_differences
-from forgetaudit.models.landing import find_landing
 from forgetaudit.models.library_classes import model_class, network_config, task_of, tied_as, translated
+from forgetaudit.models.load_weights import assign_weights, load_weights
 from forgetaudit.models.loading import LoadedState, refuse_other_head
+from forgetaudit.models.name_mapping import find_landing
 from forgetaudit.models.odd_files import refused_in_words
-from forgetaudit.models.own_inputs import own_images, own_texts
-from forgetaudit.models.probing import Landing, Loaded, Loader
-from forgetaudit.models.promised import Weights, refuse_counts, refusing_more
+from forgetaudit.models.per_model_inputs import own_images, own_texts
+from forgetaudit.models.probing import Loaded, Loader, NameMapping
 from forgetaudit.models.quantised import refuse_quantised
-from forgetaudit.models.quiet import quiet_transformers
 from forgetaudit.models.sentence_transformers import (
     Sentences,
     is_of_pooler,
@@ -36,6 +35,7 @@ from forgetaudit.models.sentence_transformers import (
     without_pooler,
 )
 from forgetaudit.models.sidecars import folder_of, read_sidecar
+from forgetaudit.models.silence_transformers import quiet_transformers
 from forgetaudit.models.texts import TextPreparation, tokenizer_differences
 from forgetaudit.models.tokens import TokenReader
 from forgetaudit.models.vocabulary import Refitted, refit, vocabulary_slots
@@ -70,7 +70,7 @@ class TransformersArchitecture:
                 "embedding" if evidence.sentences or not _is_whole(self._class, self._config) else _WHOLE
             )
         self._arguments: dict[str, Any] | None = None
-        self._landings: dict[Checkpoint, Landing] = {}
+        self._landings: dict[Checkpoint, NameMapping] = {}
         self._slots: dict[Checkpoint, frozenset[str]] = {}
         self._base: tuple[Checkpoint, LoadedState] | None = None
         self._tokenizer: Any = None
@@ -80,7 +80,7 @@ class TransformersArchitecture:
         loaded = self.load(self._landing(base).model, base, dtype=dtype, device=device)
         self._base = base, loaded
         model = self._landing(base).model
-        hang(model, loaded.state)
+        assign_weights(model, loaded.state)
         model.to(device)
         return Skeleton(model=model.eval(), base=loaded, preparation=self._preparation(model))
 
@@ -109,7 +109,7 @@ class TransformersArchitecture:
             refuse_other_head(checkpoint, [other] if graft.never else [])
             graft = Graft(names=graft.names, base=graft.base, always=True)
             notes = (*notes, f"{other}: base's head was grafted")
-        loaded = fill(
+        loaded = load_weights(
             landing,
             seen,
             self._loader(checkpoint),
@@ -154,7 +154,7 @@ class TransformersArchitecture:
         """As the library puts them, and ties them."""
         return self._landing(checkpoint).sources
 
-    def _refitted(self, checkpoint: Checkpoint, landing: Landing) -> Refitted | None:
+    def _refitted(self, checkpoint: Checkpoint, landing: NameMapping) -> Refitted | None:
         """`checkpoint` with base's rows of tokens, where it has others."""
         if self._base is None or not landing.mismatched:
             return None
@@ -168,7 +168,7 @@ class TransformersArchitecture:
             folder=self._found.folder,
         )
 
-    def _landing(self, checkpoint: Checkpoint) -> Landing:
+    def _landing(self, checkpoint: Checkpoint) -> NameMapping:
         if checkpoint not in self._landings:
             landing = self._landings[checkpoint] = find_landing(checkpoint, self._loader(checkpoint))
             # While what is tied is one tensor still.

@@ -13,8 +13,8 @@ from forgetaudit.errors import DataError, ModelError
 from forgetaudit.models.config_differences import changed
 from forgetaudit.models.extras import import_extra
 from forgetaudit.models.odd_files import first_line, refused_in_words
-from forgetaudit.models.quiet import quiet_transformers
 from forgetaudit.models.sidecars import read_sidecar
+from forgetaudit.models.silence_transformers import quiet_transformers
 
 __all__ = [
     "PROCESSOR_FILE",
@@ -38,7 +38,7 @@ class ImagePreparation:
         self._folder = folder
         self._channels = getattr(config, "num_channels", None)
         self._processor = _processor(folder)
-        self.said = _said(folder, self._processor, whose)
+        self.said = _processor_text(folder, self._processor, whose)
 
     def __call__(self, content: Image.Image | np.ndarray[Any, Any]) -> Tensor:
         """ModelError where there is no processor; DataError where it cannot take the image."""
@@ -99,7 +99,7 @@ def same_processor(base: Path, tuned: Path) -> bool:
     }
 
 
-def _said(folder: Path, processor: Any, whose: str) -> str:
+def _processor_text(folder: Path, processor: Any, whose: str) -> str:
     if processor is None:
         return f"none: {folder.name} has no {PROCESSOR_FILE}"
     settings: Mapping[str, Any] = processor.to_dict()

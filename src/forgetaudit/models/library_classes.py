@@ -10,7 +10,7 @@ from forgetaudit.errors import MismatchError, ModelError
 from forgetaudit.models.evidence import Evidence
 from forgetaudit.models.extras import import_extra
 from forgetaudit.models.odd_files import first_line
-from forgetaudit.models.quiet import quiet_transformers
+from forgetaudit.models.silence_transformers import quiet_transformers
 from forgetaudit.models.torchvision_repair import import_torchvision
 
 __all__ = ["model_class", "network_config", "task_of", "translated"]

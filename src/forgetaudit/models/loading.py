@@ -22,7 +22,7 @@ __all__ = [
     "read_tensor",
     "refuse_other_head",
     "run_type",
-    "told_shapes",
+    "shapes_text",
 ]
 
 
@@ -94,7 +94,7 @@ def load_state(
     if graft is not None and graft.never:
         reshaped = dict(alignment.reshaped)
         refuse_other_head(
-            checkpoint, [told_shapes(name, wanted[name], checkpoint, reshaped.get(name)) for name in grafted]
+            checkpoint, [shapes_text(name, wanted[name], checkpoint, reshaped.get(name)) for name in grafted]
         )
     dtypes = {name: tensor.dtype for name, tensor in model.state_dict().items()}
     state = {
@@ -144,7 +144,7 @@ def _untied(model: nn.Module, state: Mapping[str, Tensor], checkpoint: Checkpoin
         )
 
 
-def told_shapes(name: str, shape: Shape, checkpoint: Checkpoint, source: str | None) -> str:
+def shapes_text(name: str, shape: Shape, checkpoint: Checkpoint, source: str | None) -> str:
     """`head.weight: [10, 64] in base, [7, 64] in tuned`; `source` is the file's name of it, None where it has none."""
     theirs = "none" if source is None else list(checkpoint.tensors[source].shape)
     return f"{name}: {list(shape)} in base, {theirs} in tuned"

@@ -2,10 +2,10 @@
 
 import torch
 
-__all__ = ["told_torch"]
+__all__ = ["torch_text"]
 
 
-def told_torch() -> str:
+def torch_text() -> str:
     """`2.13.0+cpu, 1 device: cpu, 2 threads`."""
     devices = ["cpu"]
     if torch.cuda.is_available():

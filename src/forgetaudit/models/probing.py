@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from forgetaudit.checkpoints.checkpoint import TensorInfo
 
-__all__ = ["Landing", "Loaded", "Loader", "probe"]
+__all__ = ["Loaded", "Loader", "NameMapping", "probe"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ Loader = Callable[[dict[str, Tensor]], Loaded]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Landing:
+class NameMapping:
     """Where the tensors of one file land.
 
     `sources` gives the file's name for each name of the network that takes a tensor as it is; `computed` are the
@@ -64,7 +64,7 @@ class Landing:
         return len(self.missing) + len(self.unexpected) + len(self.mismatched)
 
 
-def probe(tensors: Mapping[str, TensorInfo], load: Loader) -> Landing:
+def probe(tensors: Mapping[str, TensorInfo], load: Loader) -> NameMapping:
     """Load stand-ins for `tensors` (by the names to be tried), and see where they come to hang."""
     stand_ins = {name: _stand_in(info, place) for place, (name, info) in enumerate(tensors.items(), 1)}
     source = {tensor.data_ptr(): name for name, tensor in stand_ins.items()}
@@ -84,7 +84,7 @@ def probe(tensors: Mapping[str, TensorInfo], load: Loader) -> Landing:
             made.append(tensor)
     placed = {*sources.values(), *loaded.unexpected, *loaded.mismatched}
     left = [name for name in tensors if name not in placed]
-    return Landing(
+    return NameMapping(
         model=loaded.model,
         sources=sources,
         computed=tuple(computed),

@@ -82,7 +82,7 @@ def _read(root: Path) -> SentenceFiles:
         modes=_modes(modules[1].folder, pooling or {}, prompted=bool(query or document)),
         normalised=len(modules) == 3,
         similarity=_similarity(root, general),
-        longest=_whole(settings.get("max_seq_length")),
+        longest=_whole_number(settings.get("max_seq_length")),
         lower_case=bool(settings.get("do_lower_case")),
         prompts=prompts,
         query_prompt=query,
@@ -158,5 +158,5 @@ def _similarity(root: Path, general: Mapping[str, Any]) -> Literal["cosine", "do
             )
 
 
-def _whole(value: object) -> int | None:
+def _whole_number(value: object) -> int | None:
     return value if isinstance(value, int) and value > 0 else None

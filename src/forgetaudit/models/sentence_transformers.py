@@ -34,7 +34,7 @@ class Sentences:
         self.query_prompt = files.query_prompt
         self.document_prompt = files.document_prompt
         self.similarity: str = files.similarity
-        self.said = (f"embeddings: {files.sentence}, by modules.json", *_told_prompts(files))
+        self.said = (f"embeddings: {files.sentence}, by modules.json", *_prompt_notes(files))
         self._modes, self._normalised = files.modes, files.normalised
 
     def pool(self, hidden: Tensor, mask: Tensor) -> Tensor:
@@ -141,7 +141,7 @@ _COMPARED = {
 }
 
 
-def _told_prompts(files: SentenceFiles) -> tuple[str, ...]:
+def _prompt_notes(files: SentenceFiles) -> tuple[str, ...]:
     put = {"queries": files.query_prompt, "documents": files.document_prompt}
     told = [f"{text!r} was put before {what}" for what, text in put.items() if text]
     idle = [name for name, text in files.prompts.items() if text not in put.values()]

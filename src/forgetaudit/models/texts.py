@@ -11,9 +11,9 @@ from forgetaudit.errors import MismatchError, ModelError, listing
 from forgetaudit.models.extras import import_extra
 from forgetaudit.models.odd_files import refuse_fatal_tokenizer, refused_in_words
 from forgetaudit.models.padding import find_padding, finds_ends_by_id, positions_of
-from forgetaudit.models.quiet import quiet_transformers
 from forgetaudit.models.sentence_files import SentenceFiles
 from forgetaudit.models.sidecars import read_sidecar
+from forgetaudit.models.silence_transformers import quiet_transformers
 
 __all__ = ["TextPreparation", "same_tokenizer", "tokenizer_differences"]
 

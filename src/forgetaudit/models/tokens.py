@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from forgetaudit.models.odd_files import refused_in_words
 from forgetaudit.models.padding import find_padding
-from forgetaudit.models.quiet import quiet_transformers
+from forgetaudit.models.silence_transformers import quiet_transformers
 
 __all__ = ["TokenReader"]
 

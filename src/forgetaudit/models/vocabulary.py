@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from forgetaudit.checkpoints.checkpoint import DTYPE_BITS, Checkpoint, TensorInfo
 from forgetaudit.errors import MismatchError
-from forgetaudit.models.landing import find_landing
-from forgetaudit.models.probing import Landing, Loader
+from forgetaudit.models.name_mapping import find_landing
+from forgetaudit.models.probing import Loader, NameMapping
 
 __all__ = ["Refitted", "SameRows", "refit", "vocabulary_slots"]
 
@@ -87,7 +87,7 @@ class Refitted:
     """
 
     checkpoint: Checkpoint
-    landing: Landing
+    landing: NameMapping
     n_rows: int
     n_base: int
     slots: tuple[str, ...]
@@ -122,7 +122,7 @@ class Refitted:
 
 def refit(
     checkpoint: Checkpoint,
-    landing: Landing,
+    landing: NameMapping,
     slots: Collection[str],
     load: Loader,
     *,

@@ -13,8 +13,8 @@ from forgetaudit.policy import (
     Rule,
     RuleKind,
     drop_limit,
+    integer_limit,
     plain_limit,
-    whole_limit,
 )
 
 __all__ = ["GateWords", "plan_policy", "with_confidence"]
@@ -43,7 +43,7 @@ def plan_policy(words: GateWords, config: Config) -> Policy:
     policy = replace(config.policy, rules=rules, waivers=waivers)
     policy = with_confidence(policy, words.confidence)
     if words.min_samples is not None:
-        fewest = whole_limit(words.min_samples, "--min-samples", low=2, high=MOST_EXAMPLES)
+        fewest = integer_limit(words.min_samples, "--min-samples", low=2, high=MOST_EXAMPLES)
         policy = replace(policy, min_samples=fewest)
     if words.fail_when is not None:
         policy = replace(policy, fail_when=FailWhen(words.fail_when))

@@ -8,8 +8,8 @@ import torch
 from forgetaudit.checkpoints.checkpoint import Checkpoint, TensorInfo
 from forgetaudit.checkpoints.write_safetensors import Values
 from forgetaudit.models.adapter_files import adapter_config
+from forgetaudit.models.adapter_targets import PREFIX
 from forgetaudit.models.loading import read_tensor
-from forgetaudit.models.touched import PREFIX
 from forgetaudit.remedies.remedy import Remedy, edited_tensor, mixed
 from forgetaudit.remedies.writing import Sources, bytes_of
 

@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-__all__ = ["Damped", "Edit", "Put"]
+__all__ = ["Damped", "Edit", "Replaced"]
 
 
 class Edit(Protocol):
@@ -22,7 +22,7 @@ class Edit(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Put:
+class Replaced:
     """The tensor itself, whatever was mixed."""
 
     tensor: Tensor

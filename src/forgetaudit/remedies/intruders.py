@@ -39,7 +39,7 @@ def find(base: Variant, tuned: Variant, moved: Collection[str], depths: Depths) 
     for slot, tensor in tuned.tensors.items():
         if slot in moved and depths.stage[slot] is Stage.BLOCK and _is_matrix(tensor):
             n_matrices += 1
-            for directions in _of_matrix(base.tensors[slot], tensor):
+            for directions in _intruders_of(base.tensors[slot], tensor):
                 found[slot] = directions
     return Intruders(found=found, n_matrices=n_matrices)
 
@@ -67,7 +67,7 @@ def _is_matrix(tensor: Tensor) -> bool:
     return side >= _LEAST_SIDE and tensor.numel() <= _MOST_ELEMENTS
 
 
-def _of_matrix(base: Tensor, tuned: Tensor) -> Iterator[Damped]:
+def _intruders_of(base: Tensor, tuned: Tensor) -> Iterator[Damped]:
     """One, or none where none intrudes or a value is not finite."""
     before, after = (part.detach().cpu().double().flatten(1) for part in (base, tuned))
     if not (before.isfinite().all() and after.isfinite().all() and before.any() and after.any()):

@@ -12,7 +12,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from forgetaudit.engine.bits import same_bits
+from forgetaudit.engine.bit_equality import same_bits
 from forgetaudit.engine.variants import Variant
 from forgetaudit.remedies.edits import Edit
 

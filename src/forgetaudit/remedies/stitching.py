@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from forgetaudit.engine.variants import Variant
-from forgetaudit.remedies.edits import Edit, Put
+from forgetaudit.remedies.edits import Edit, Replaced
 from forgetaudit.remedies.remedy import Remedy
 from forgetaudit.stats.ridge import RidgeFit, RidgeMeans, fit_ridge
 
@@ -41,7 +41,7 @@ def stitched(
             name=name if tuned else f"{mixture.name}, {name}",
             family="stitch",
             edits=_head(fit, variant, path),
-            said=_said(fit, path, source, target, share),
+            said=_sentence(fit, path, source, target, share),
         )
 
 
@@ -49,13 +49,13 @@ def _head(fit: RidgeFit, variant: Variant, path: str) -> dict[str, Edit]:
     """The head of `variant` and, added to it, what it lacks."""
     more = {f"{path}.weight": fit.weight, f"{path}.bias": fit.bias}
     return {
-        slot: Put(variant.tensors[slot].detach().cpu().double() + added)
+        slot: Replaced(variant.tensors[slot].detach().cpu().double() + added)
         for slot, added in more.items()
         if slot in variant.tensors
     }
 
 
-def _said(fit: RidgeFit, path: str, source: str, target: list[str], share: float) -> str:
+def _sentence(fit: RidgeFit, path: str, source: str, target: list[str], share: float) -> str:
     what = f"{path} was fitted by ridge regression (penalty {fit.penalty:g}, by folds) to base's scores on {source}"
     if not target:
         return f"{what}; no label was used"

@@ -21,7 +21,7 @@ from forgetaudit.models.loading import read_tensor
 from forgetaudit.models.quantised import quantisation_of
 from forgetaudit.remedies.remedy import Remedy, edited_tensor, mixed
 
-__all__ = ["Sources", "beside", "bytes_of", "refuse_unwritable", "repaired_values", "write_repaired"]
+__all__ = ["Sources", "bytes_of", "files_beside", "refuse_unwritable", "repaired_values", "write_repaired"]
 
 # Of a training that the repaired weights are not a state of.
 _OF_TRAINING = (
@@ -125,7 +125,7 @@ def write_repaired(pattern: Checkpoint, target: Path, values: Values, *, folder:
         _write_file(pattern.files[0], target, values, weights)
         return
     target.mkdir()
-    for source in beside(folder, pattern):
+    for source in files_beside(folder, pattern):
         made = target / source.relative_to(folder)
         made.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, made)
@@ -145,7 +145,7 @@ def _write_file(pattern: Path, target: Path, values: Values, weights: WeightSet 
             write_like_safetensors(pattern, target, values)
 
 
-def beside(folder: Path, pattern: Checkpoint) -> Iterator[Path]:
+def files_beside(folder: Path, pattern: Checkpoint) -> Iterator[Path]:
     """The files that go with the weights, as configs and tokenizers do; no other weights, nor a training's state."""
     weights = {file.resolve() for file in pattern.files}
     for root, folders, names in os.walk(folder, followlinks=True):

@@ -30,7 +30,7 @@ def junit(report: AuditReport) -> str:
     for name, rules in _suites(report).items():
         root.append(_suite(report, name, rules))
     if report.repair is not None:
-        root.append(_asked(report.repair))
+        root.append(_requirement_cases(report.repair))
     _count(root, root.iter("testcase"), with_skipped=False)
     ElementTree.indent(root)
     text = ElementTree.tostring(root, encoding="unicode")
@@ -76,7 +76,7 @@ def _suite(report: AuditReport, name: str, rules: list[RuleResult]) -> Element:
     return suite
 
 
-def _asked(repair: RepairSection) -> Element:
+def _requirement_cases(repair: RepairSection) -> Element:
     """A case for everything that was asked of a repair."""
     suite = Element("testsuite", name="what was asked")
     for demand in repair.demands:

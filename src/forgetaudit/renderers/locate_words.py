@@ -3,7 +3,7 @@
 from forgetaudit.renderers import numbers
 from forgetaudit.renderers.lines import Line
 from forgetaudit.renderers.preview_words import preview_verdict
-from forgetaudit.report.locate import LocateSection, PlayerRow
+from forgetaudit.report.locate import LocateSection, PartRow
 from forgetaudit.report.parts import Absent, Estimate, Measured
 from forgetaudit.report.report import AuditReport
 
@@ -60,11 +60,11 @@ def _why_not(section: LocateSection) -> str:
     return f"{_largest(section)}no single part is sure to carry a share"
 
 
-def share_of(row: PlayerRow) -> Measured:
+def share_of(row: PartRow) -> Measured:
     """The Shapley value; without one, what a rollback wins back."""
     return row.rolled_back.change if isinstance(row.shapley, Absent) else row.shapley
 
 
-def _lost(row: PlayerRow) -> float:
+def _lost(row: PartRow) -> float:
     share = row.shapley if _has_limits(row.shapley) else row.rolled_back.change
     return 0.0 if isinstance(share, Absent) else share.estimate

@@ -14,7 +14,6 @@ from forgetaudit.wording import counted
 
 __all__ = [
     "SAID_ELSEWHERE",
-    "asked",
     "best_advice",
     "family_words",
     "files_compared",
@@ -25,6 +24,7 @@ __all__ = [
     "nats",
     "perplexity",
     "rival_words",
+    "sample_text",
     "soft_name",
 ]
 
@@ -74,7 +74,7 @@ def _last_two(path: str) -> str:
     return f"{_tail(folder)}/{name}" if folder else name
 
 
-def asked(measured: SourceSection | ScoreSection) -> str:
+def sample_text(measured: SourceSection | ScoreSection) -> str:
     """What was asked: `797 examples`, `16,097 tokens of 200 texts`."""
     if isinstance(measured, ScoreSection):
         return counted(measured.n, "example")

@@ -11,9 +11,9 @@ __all__ = [
     "UNTRUSTED",
     "error_words",
     "interval_words",
-    "of_rise",
     "preview_verdict",
     "share_nats",
+    "share_of_rise",
     "span_nats",
     "span_nats_to",
 ]
@@ -36,7 +36,7 @@ def preview_verdict(preview: PreviewSection) -> Line:
     if rise.low is not None and rise.low <= 0:
         return [(PREVIEW, "warn"), (f"  {moved}; no loss is proved; error {_missed(preview)}", "")]
     leading = sorted(preview.rows, key=_share, reverse=True)[:3]
-    parts = ", ".join(f"{row.name} {of_rise(row)}" for row in leading if _share(row) > 0)
+    parts = ", ".join(f"{row.name} {share_of_rise(row)}" for row in leading if _share(row) > 0)
     return [
         (PREVIEW, "warn"),
         (f"  {moved}{'; by gradients: ' + parts if parts else ''}; error {_missed(preview)}", ""),
@@ -81,7 +81,7 @@ def _share(row: PreviewRow) -> float:
     return 0.0 if isinstance(row.share, Absent) else row.share
 
 
-def of_rise(row: PreviewRow) -> str:
+def share_of_rise(row: PreviewRow) -> str:
     """The share over the rise, in per cent."""
     if isinstance(row.fraction, Absent):
         return "·"

@@ -43,7 +43,7 @@ def repair_chart(repair: RepairSection, data: str, shown: Sequence[RepairCandida
             *(Series(points=(end,), path=(), look=end.look, legend=((end.look, end.name),)) for end in ends),
         ),
         levels=(),
-        told=_told(repair, shown),
+        told=_description(repair, shown),
         note=f"The half that is searched, {counted(repair.n_search, 'example')}; chosen by these numbers, so that "
         f"they flatter. Pareto front: {front_words(repair)}.{_left_off(beyond)}",
     )
@@ -92,7 +92,7 @@ def _ticks(values: Sequence[float]) -> Iterator[tuple[float, str]]:
     )
 
 
-def _told(repair: RepairSection, shown: Sequence[RepairCandidate]) -> str:
+def _description(repair: RepairSection, shown: Sequence[RepairCandidate]) -> str:
     """What a reader who does not see the chart should know of it."""
     said = f"Scatter plot of {counted(len(shown), 'remedy')}"
     best = max(shown, key=lambda one: one.accuracy)

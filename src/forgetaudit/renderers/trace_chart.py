@@ -32,7 +32,7 @@ def trace_chart(report: AuditReport, trace: TraceSection, data: str, most: int) 
             *((_target(trace, target, kept),) if target else ()),
         ),
         levels=tuple(_levels(report, trace, data)),
-        told=". ".join(_told(trace, data, target)) + ".",
+        told=". ".join(_description(trace, data, target)) + ".",
         note=_note(trace, kept),
     )
 
@@ -119,7 +119,7 @@ def _levels(report: AuditReport, trace: TraceSection, data: str) -> Iterator[Lev
         yield Level(y=base - limit, words=f"limit, {100 * limit:.4g} pt below base")
 
 
-def _told(trace: TraceSection, data: str, target: str | None) -> Iterator[str]:
+def _description(trace: TraceSection, data: str, target: str | None) -> Iterator[str]:
     """What a reader who does not see the chart should know of it."""
     yield f"Line plot of accuracy at base and {counted(len(trace.points), 'checkpoint')}"
     for name in (data, *((target,) if target else ())):

@@ -12,9 +12,9 @@ from pydantic import Field, ValidationError
 
 from forgetaudit.errors import UsageError
 from forgetaudit.inference.intervals import drop_interval
-from forgetaudit.paths import whole_text
+from forgetaudit.paths import read_text
 from forgetaudit.report.behaviour import FlipTable, Groups, SourceSection
-from forgetaudit.report.facts import Facts, finding
+from forgetaudit.report.finding_context import FindingContext, finding
 from forgetaudit.report.findings import worst_first
 from forgetaudit.report.inputs import DataInput, Digest
 from forgetaudit.report.parts import Absent, Measured, Part
@@ -22,7 +22,7 @@ from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import Finding, Outcome, Severity
 from forgetaudit.wording import points
 
-__all__ = ["ACCEPTED_SCHEMA", "AcceptedState", "accept", "beside_accepted", "read_accepted"]
+__all__ = ["ACCEPTED_SCHEMA", "AcceptedState", "accept", "compare_with_accepted", "read_accepted"]
 
 ACCEPTED_SCHEMA = "forgetaudit.accepted/1"
 _CONFIDENCE = 0.95
@@ -108,7 +108,7 @@ def accept(
 def read_accepted(path: Path) -> AcceptedState:
     """The state that `bless` wrote. UsageError for anything else, and for counts that do not add up."""
     try:
-        state = AcceptedState.model_validate_json(whole_text(path, "the accepted state"))
+        state = AcceptedState.model_validate_json(read_text(path, "the accepted state"))
     except ValidationError as error:
         raise UsageError(
             f"{path} is not an accepted state of the schema {ACCEPTED_SCHEMA}",
@@ -125,7 +125,7 @@ def read_accepted(path: Path) -> AcceptedState:
     return state
 
 
-def beside_accepted(report: AuditReport, state: AcceptedState | None) -> AuditReport:
+def compare_with_accepted(report: AuditReport, state: AcceptedState | None) -> AuditReport:
     """The report with findings on how it compares with the accepted state, if there is one; its verdict stays."""
     if state is None:
         return report
@@ -141,7 +141,7 @@ def beside_accepted(report: AuditReport, state: AcceptedState | None) -> AuditRe
 def _compared(report: AuditReport, section: SourceSection, state: AcceptedState) -> Iterator[Finding]:
     accepted = next((one for one in state.source if one.data == section.data), None)
     data = next((data for data in report.inputs.data if data.data == section.data), None)
-    facts = Facts(
+    facts = FindingContext(
         variant=next(variant for variant in report.variants if variant.name == section.variant),
         weights=None,
         source=(),
@@ -176,7 +176,7 @@ def _same_question(
 
 
 def _difference(
-    facts: Facts, section: SourceSection, accepted: AcceptedSource, state: AcceptedState
+    facts: FindingContext, section: SourceSection, accepted: AcceptedSource, state: AcceptedState
 ) -> Finding:
     """More is lost for sure where the lower limit of the drop lies above the upper limit of the accepted one.
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from forgetaudit.inference.clusters import FEWEST_EFFECTIVE
 from forgetaudit.report.behaviour import FeatureSection, SourceSection
-from forgetaudit.report.facts import Facts, finding
+from forgetaudit.report.finding_context import FindingContext, finding
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.verdict import Finding, Severity
 from forgetaudit.wording import counted, points, some
@@ -21,7 +21,7 @@ _MITIGATION = (
 _MEND = "mask the padding and keep layers in eval mode, or pass --batch-size 1"
 
 
-def unusable_data(facts: Facts) -> Iterator[Finding]:
+def unusable_data(facts: FindingContext) -> Iterator[Finding]:
     for section in facts.source:
         if section.unusable:
             yield finding(
@@ -37,13 +37,13 @@ def unusable_data(facts: Facts) -> Iterator[Finding]:
             )
 
 
-def _what_can_be_wrong(facts: Facts) -> str:
+def _what_can_be_wrong(facts: FindingContext) -> str:
     if facts.weights is None:
         return "that the right logs were passed, the task, the prompts and the chat template"
     return "the data, the order of its classes, the preprocessing and --model"
 
 
-def nonfinite_outputs(facts: Facts) -> Iterator[Finding]:
+def nonfinite_outputs(facts: FindingContext) -> Iterator[Finding]:
     for section in facts.source:
         if sum(section.nonfinite.values()):
             said = ", ".join(f"{count} in {name}" for name, count in section.nonfinite.items() if count)
@@ -58,11 +58,11 @@ def nonfinite_outputs(facts: Facts) -> Iterator[Finding]:
             )
 
 
-def _what_they_count_as(facts: Facts) -> str:
+def _what_they_count_as(facts: FindingContext) -> str:
     return "they count as wrong" if facts.weights is not None else "how they were scored means nothing"
 
 
-def drop(facts: Facts) -> Iterator[Finding]:
+def drop(facts: FindingContext) -> Iterator[Finding]:
     """Is the loss real? Said from the two-sided interval; the gate's own rules are judged elsewhere."""
     for section in facts.source:
         drop = section.accuracy.drop
@@ -99,7 +99,7 @@ def drop(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def needs_more(facts: Facts) -> Iterator[Finding]:
+def needs_more(facts: FindingContext) -> Iterator[Finding]:
     for rule in facts.verdict.rules:
         if rule.variant != facts.variant.name or not rule.further_examples:
             continue
@@ -115,7 +115,7 @@ def needs_more(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def few_groups(facts: Facts) -> Iterator[Finding]:
+def few_groups(facts: FindingContext) -> Iterator[Finding]:
     """Questions in groups of which one, or a few, decide: the limits allow for it, and a reader should know why."""
     for section in facts.source:
         groups = section.groups
@@ -139,7 +139,7 @@ def few_groups(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def where_it_sits(facts: Facts) -> Iterator[Finding]:
+def where_it_sits(facts: FindingContext) -> Iterator[Finding]:
     """If nothing before the head can have changed, a loss is the head's; else the layer that drifts most."""
     for source, features in _with_features(facts):
         drop = source.accuracy.drop
@@ -175,7 +175,7 @@ def where_it_sits(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _only_the_head_changed(facts: Facts) -> bool:
+def _only_the_head_changed(facts: FindingContext) -> bool:
     """Proved by the bytes of all tensors, watched or not: features agree also where a layer between was not seen."""
     if facts.weights is None:
         return False
@@ -184,13 +184,13 @@ def _only_the_head_changed(facts: Facts) -> bool:
     return has_head and all(layer.is_still and not layer.n_cast for layer in body)
 
 
-def _with_features(facts: Facts) -> Iterator[tuple[SourceSection, FeatureSection]]:
+def _with_features(facts: FindingContext) -> Iterator[tuple[SourceSection, FeatureSection]]:
     """Each data set's behaviour beside its features, where features were read."""
     features = {section.data: section for section in facts.features}
     return ((section, features[section.data]) for section in facts.source if section.data in features)
 
 
-def classes_that_fell(facts: Facts) -> Iterator[Finding]:
+def classes_that_fell(facts: FindingContext) -> Iterator[Finding]:
     for section in facts.source:
         fell = [c for c in section.per_class if c.adjusted_p < 0.05 and c.base > c.tuned]
         if fell and not section.unusable:
@@ -208,7 +208,7 @@ def classes_that_fell(facts: Facts) -> Iterator[Finding]:
             )
 
 
-def cka_is_blind(facts: Facts) -> Iterator[Finding]:
+def cka_is_blind(facts: FindingContext) -> Iterator[Finding]:
     """Accuracy fell where CKA saw nothing (Davari et al. 2022, arXiv 2210.16156)."""
     for source, features in _with_features(facts):
         drop = source.accuracy.drop
@@ -231,7 +231,7 @@ def cka_is_blind(facts: Facts) -> Iterator[Finding]:
             )
 
 
-def head_replaced(facts: Facts) -> Iterator[Finding]:
+def head_replaced(facts: FindingContext) -> Iterator[Finding]:
     if facts.variant.grafted:
         asked = "base's head was put on tuned, as asked (--head base)"
         has_none = any(gap.id == "slots-not-filled" for gap in facts.gaps)
@@ -247,7 +247,7 @@ def head_replaced(facts: Facts) -> Iterator[Finding]:
         )
 
 
-BEHAVIOUR_DETECTORS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
+BEHAVIOUR_DETECTORS: tuple[Callable[[FindingContext], Iterator[Finding]], ...] = (
     unusable_data,
     nonfinite_outputs,
     drop,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from forgetaudit.report.budget import BudgetSection
-from forgetaudit.report.facts import Facts, finding
+from forgetaudit.report.finding_context import FindingContext, finding
 from forgetaudit.report.verdict import Finding
 from forgetaudit.wording import counted, some
 
@@ -24,7 +24,7 @@ def share_words(share: float) -> str:
     )
 
 
-def over_budget(facts: Facts, budget: BudgetSection) -> Iterator[Finding]:
+def over_budget(facts: FindingContext, budget: BudgetSection) -> Iterator[Finding]:
     if not budget.refuted:
         return
     evidence = {
@@ -68,4 +68,4 @@ def _how_far(budget: BudgetSection) -> str:
     return f"{first} moved {share_words(known[furthest])} what {budget.optimizer} can in {steps}"
 
 
-BUDGET_DETECTORS: tuple[Callable[[Facts, BudgetSection], Iterator[Finding]], ...] = (over_budget,)
+BUDGET_DETECTORS: tuple[Callable[[FindingContext, BudgetSection], Iterator[Finding]], ...] = (over_budget,)

@@ -24,7 +24,9 @@ def judge_family(policy: Policy, judge_all: Callable[[Policy], Sequence[Waived]]
     if not policy.family_wise or n < 2 or not broken:
         return alone
     strict, standing = _step_down(policy, judge_all, n, broken)
-    return [_held(one, strict[at], n) if at in broken - standing else one for at, one in enumerate(alone)]
+    return [
+        _holm_result(one, strict[at], n) if at in broken - standing else one for at, one in enumerate(alone)
+    ]
 
 
 def family_of(policy: Policy, judged: Sequence[Waived]) -> Family | None:
@@ -54,7 +56,7 @@ def _step_down(
         standing |= found
 
 
-def _held(alone: Waived, strict: Waived, n: int) -> Waived:
+def _holm_result(alone: Waived, strict: Waived, n: int) -> Waived:
     """With its numbers as they are alone, and the examples that it takes to break with the others."""
     why = f"would fail alone; not after Holm's correction for {n} rules"
     update = {

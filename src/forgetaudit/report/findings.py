@@ -7,18 +7,18 @@ from collections.abc import Iterable
 
 from forgetaudit.report.behaviour_findings import BEHAVIOUR_DETECTORS
 from forgetaudit.report.budget_findings import BUDGET_DETECTORS
-from forgetaudit.report.facts import Facts
+from forgetaudit.report.finding_context import FindingContext
 from forgetaudit.report.forensic_findings import FORENSIC_DETECTORS
 from forgetaudit.report.gate_findings import GATE_DETECTORS
 from forgetaudit.report.verdict import Finding, Severity
 from forgetaudit.report.weight_findings import WEIGHT_DETECTORS
 
-__all__ = ["IDENTS", "Facts", "find", "worst_first"]
+__all__ = ["IDENTS", "FindingContext", "find", "worst_first"]
 
 _ORDER: tuple[Severity, ...] = ("high", "medium", "low", "info")
 
 
-def find(facts: Facts) -> tuple[Finding, ...]:
+def find(facts: FindingContext) -> tuple[Finding, ...]:
     """All findings on one variant, the worst first."""
     found = [*facts.gaps]
     found += [finding for detect in (*BEHAVIOUR_DETECTORS, *GATE_DETECTORS) for finding in detect(facts)]

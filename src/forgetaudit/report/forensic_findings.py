@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from forgetaudit.report.facts import Facts, finding
+from forgetaudit.report.finding_context import FindingContext, finding
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.verdict import Finding
 from forgetaudit.report.weights import WeightSection
@@ -17,7 +17,7 @@ _RECIPES = {
 }
 
 
-def recipe(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+def recipe(facts: FindingContext, weights: WeightSection) -> Iterator[Finding]:
     found = weights.forensics.recipe if weights.forensics else None
     if found is None:
         return
@@ -35,7 +35,7 @@ def recipe(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
     )
 
 
-def low_rank(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+def low_rank(facts: FindingContext, weights: WeightSection) -> Iterator[Finding]:
     found = weights.forensics
     if found is None or not found.is_low_rank:
         return
@@ -56,7 +56,7 @@ def low_rank(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
     )
 
 
-def layer_rates(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+def layer_rates(facts: FindingContext, weights: WeightSection) -> Iterator[Finding]:
     found = weights.forensics.layer_rates if weights.forensics else None
     if found is None or isinstance(found, Absent):
         return
@@ -72,7 +72,7 @@ def layer_rates(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
     )
 
 
-def fossil(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+def fossil(facts: FindingContext, weights: WeightSection) -> Iterator[Finding]:
     found = weights.forensics.fossil if weights.forensics else None
     if found is None or isinstance(found, Absent):
         return
@@ -88,7 +88,7 @@ def fossil(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
     )
 
 
-def mixed_steps(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+def mixed_steps(facts: FindingContext, weights: WeightSection) -> Iterator[Finding]:
     found = weights.forensics.steps if weights.forensics else None
     if found is None or isinstance(found, Absent):
         return
@@ -113,7 +113,7 @@ def mixed_steps(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
         )
 
 
-def intruders(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+def intruders(facts: FindingContext, weights: WeightSection) -> Iterator[Finding]:
     spectra = weights.forensics.spectra if weights.forensics else ()
     if isinstance(spectra, Absent):
         return
@@ -134,7 +134,7 @@ def intruders(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
         )
 
 
-FORENSIC_DETECTORS: tuple[Callable[[Facts, WeightSection], Iterator[Finding]], ...] = (
+FORENSIC_DETECTORS: tuple[Callable[[FindingContext, WeightSection], Iterator[Finding]], ...] = (
     recipe,
     low_rank,
     layer_rates,

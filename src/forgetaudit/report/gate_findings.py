@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator
 
-from forgetaudit.report.facts import Facts, finding
+from forgetaudit.report.finding_context import FindingContext, finding
 from forgetaudit.report.verdict import Finding
 
 __all__ = ["GATE_DETECTORS", "waiver_expired"]
 
 
-def waiver_expired(facts: Facts) -> Iterator[Finding]:
+def waiver_expired(facts: FindingContext) -> Iterator[Finding]:
     """A waiver that no longer holds, whatever its rule now says."""
     for waiver in facts.verdict.waivers:
         if waiver.state == "expired":
@@ -23,4 +23,4 @@ def waiver_expired(facts: Facts) -> Iterator[Finding]:
             )
 
 
-GATE_DETECTORS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (waiver_expired,)
+GATE_DETECTORS: tuple[Callable[[FindingContext], Iterator[Finding]], ...] = (waiver_expired,)

@@ -37,7 +37,7 @@ def inconsistencies(report: AuditReport) -> Iterator[str]:
         yield from (f"{rival.first} and {rival.second} on {rival.data}: {said}" for said in _rivals(rival))
     for weights in () if isinstance(report.weights, Absent) else report.weights:
         yield from (f"weights of {weights.variant}: {said}" for said in _weights(weights))
-    yield from _known(report)
+    yield from _known_absences(report)
     if report.inputs.versions.get("forgetaudit") == __version__:
         yield from _trace(report)
     yield from _verdict(report)
@@ -195,7 +195,7 @@ def _weights(weights: WeightSection) -> Iterator[str]:
         yield "whether every tensor is bit-identical does not follow from the tensors"
 
 
-def _known(report: AuditReport) -> Iterator[str]:
+def _known_absences(report: AuditReport) -> Iterator[str]:
     """Only bytes prove that nothing can have changed."""
     sections = () if isinstance(report.weights, Absent) else report.weights
     identical = {section.variant for section in sections if section.identical}
@@ -235,7 +235,7 @@ def _verdict(report: AuditReport) -> Iterator[str]:
     again = judge_report(report, policy, today=day)
     if (again.outcome, again.exit_code) != (verdict.outcome, verdict.exit_code):
         yield f"the verdict is {verdict.outcome} ({verdict.exit_code}), and its rules make it {again.outcome}"
-    elif _told(verdict) != _told(again):
+    elif _verdict_values(verdict) != _verdict_values(again):
         said = [
             one.rule
             for one, other in zip(verdict.rules, again.rules, strict=False)
@@ -246,7 +246,7 @@ def _verdict(report: AuditReport) -> Iterator[str]:
         yield "how often all rules together err does not follow from the rules"
 
 
-def _told(verdict: Verdict) -> list[tuple[object, ...]]:
+def _verdict_values(verdict: Verdict) -> list[tuple[object, ...]]:
     return [_key(rule) for rule in verdict.rules]
 
 

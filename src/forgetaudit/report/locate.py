@@ -8,8 +8,8 @@ __all__ = [
     "Effect",
     "End",
     "LocateSection",
+    "PartRow",
     "PlayerKind",
-    "PlayerRow",
     "PreviewRow",
     "PreviewSection",
     "ResetRow",
@@ -33,7 +33,7 @@ class Effect(Part):
     sure: bool
 
 
-class PlayerRow(Part):
+class PartRow(Part):
     """One part of the network that moved: a block, the head, the running statistics of all layers, or the rest.
 
     `rolled_back` is tuned with base's tensors here, `kept_alone` base with tuned's. `shapley` is its share of the
@@ -116,7 +116,7 @@ class LocateSection(Part):
     base: float
     tuned: float
     drop: Measured
-    players: tuple[PlayerRow, ...]
+    players: tuple[PartRow, ...]
     unmoved: tuple[str, ...]
     resets: tuple[ResetRow, ...]
     sums: Sums | Absent

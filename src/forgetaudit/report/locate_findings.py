@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from forgetaudit.report.locate import LocateSection, PlayerRow, PreviewRow, PreviewSection, Sums
+from forgetaudit.report.locate import LocateSection, PartRow, PreviewRow, PreviewSection, Sums
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.verdict import Confidence, Finding, Severity
 from forgetaudit.wording import honest, points, some
@@ -121,7 +121,7 @@ def _not_additive(section: LocateSection, sums: Sums) -> Iterator[Finding]:
     )
 
 
-def _share(row: PlayerRow) -> float:
+def _share(row: PartRow) -> float:
     """The Shapley value; without one, what a rollback wins back."""
     known = row.rolled_back.change if isinstance(row.shapley, Absent) else row.shapley
     return 0.0 if isinstance(known, Absent) else known.estimate

@@ -4,7 +4,7 @@ from datetime import date
 
 from forgetaudit.policy import Policy
 from forgetaudit.report.behaviour_findings import needs_more
-from forgetaudit.report.facts import Facts
+from forgetaudit.report.finding_context import FindingContext
 from forgetaudit.report.findings import worst_first
 from forgetaudit.report.gate import judge
 from forgetaudit.report.gate_findings import waiver_expired
@@ -36,7 +36,7 @@ def rejudged(report: AuditReport, policy: Policy, *, today: date) -> AuditReport
     settings = report.inputs.settings | {"gate": record(policy)}
     kept = tuple(found for found in report.findings if found.id not in _OF_THE_VERDICT)
     of_each = [
-        Facts(variant=variant, weights=None, source=(), features=(), verdict=verdict)
+        FindingContext(variant=variant, weights=None, source=(), features=(), verdict=verdict)
         for variant in report.variants[1:]
     ]
     asked = tuple(found for facts in of_each for found in (*needs_more(facts), *waiver_expired(facts)))

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from forgetaudit.errors import UsageError
-from forgetaudit.paths import whole_text
+from forgetaudit.paths import read_text
 from forgetaudit.report.embedding import extracted
 from forgetaudit.report.integrity import inconsistencies
 from forgetaudit.report.report import SCHEMA, AuditReport
@@ -24,7 +24,7 @@ def read_report(path: str | Path) -> AuditReport:
     UsageError for a file that is none, a report of another version of the schema, and one whose numbers do not
     follow from each other, as after an edit by hand.
     """
-    text = whole_text(Path(path), "the report")
+    text = read_text(Path(path), "the report")
     if text[:200].lstrip().lower().startswith("<!doctype html"):
         text = _inside_page(path, text)
     _refuse_other_schema(path, text)
@@ -38,7 +38,7 @@ def read_report(path: str | Path) -> AuditReport:
             details=[f"{where or 'the file'}: {first['msg']}"],
             hint="pass what --output json=PATH wrote, with this version",
         ) from error
-    if found := _found(report):
+    if found := _faults(report):
         raise UsageError(
             f"the report {path} does not add up: it was edited by hand, or damaged",
             details=found,
@@ -47,7 +47,7 @@ def read_report(path: str | Path) -> AuditReport:
     return report
 
 
-def _found(report: AuditReport) -> list[str]:
+def _faults(report: AuditReport) -> list[str]:
     """What does not fit. Numbers that nothing can be computed from, as a confidence of 2, do not either."""
     try:
         return list(islice(inconsistencies(report), _SHOWN))

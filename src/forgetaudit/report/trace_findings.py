@@ -25,7 +25,7 @@ def _began(trace: TraceSection) -> Iterator[Finding]:
         at = next((at for at, point in enumerate(trace.points) if point.variant == summary.first_sure), None)
         if at is None:
             continue
-        answer = _on(trace.points[at], summary.data)
+        answer = _answers_on(trace.points[at], summary.data)
         before = "the first passed" if at == 0 else f"not yet at {trace.points[at - 1].variant}"
         fell = points(answer.base - answer.accuracy)
         yield _finding(
@@ -83,7 +83,7 @@ def _finding(
     )
 
 
-def _on(point: TracePoint, data: str) -> TraceAnswers:
+def _answers_on(point: TracePoint, data: str) -> TraceAnswers:
     return next(answer for answer in point.answers if answer.data == data)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from forgetaudit.report.facts import Facts, finding
+from forgetaudit.report.finding_context import FindingContext, finding
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.verdict import Finding
 from forgetaudit.report.weights import TensorRow, WeightSection
@@ -15,7 +15,7 @@ __all__ = ["WEIGHT_DETECTORS"]
 _CHOICES = ("other-weights-beside", "raw-or-averaged", "other-sets-of-weights", "module-not-read")
 
 
-def identical(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+def identical(facts: FindingContext, weights: WeightSection) -> Iterator[Finding]:
     if weights.identical:
         # What was trained may lie in what was not read.
         unread = [gap for gap in facts.gaps if gap.id in _CHOICES]
@@ -31,7 +31,7 @@ def identical(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
         )
 
 
-def only_a_cast(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+def only_a_cast(facts: FindingContext, weights: WeightSection) -> Iterator[Finding]:
     rows = weights.tensors
     if weights.identical or not rows:
         return
@@ -47,7 +47,7 @@ def only_a_cast(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
         )
 
 
-def frozen_part(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+def frozen_part(facts: FindingContext, weights: WeightSection) -> Iterator[Finding]:
     """Layers that are still: what they compute cannot have changed, where the features bear it out.
 
     Only features tell which layers come first; without them it is said that the bytes are the same, and no more.
@@ -78,7 +78,7 @@ def frozen_part(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
     )
 
 
-def frozen_but_moved(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+def frozen_but_moved(facts: FindingContext, weights: WeightSection) -> Iterator[Finding]:
     lying = [
         layer
         for layer in weights.layers
@@ -101,7 +101,7 @@ def frozen_but_moved(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
     )
 
 
-def nonfinite_weights(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+def nonfinite_weights(facts: FindingContext, weights: WeightSection) -> Iterator[Finding]:
     for side in ("base", "tuned"):
         counts = {
             row.name: row.n_nonfinite_base if side == "base" else row.n_nonfinite for row in weights.tensors
@@ -118,7 +118,7 @@ def nonfinite_weights(facts: Facts, weights: WeightSection) -> Iterator[Finding]
             )
 
 
-def zeroed(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+def zeroed(facts: FindingContext, weights: WeightSection) -> Iterator[Finding]:
     zeroed = [row.name for row in weights.tensors if row.is_zeroed]
     if zeroed:
         yield finding(
@@ -131,7 +131,7 @@ def zeroed(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
         )
 
 
-def exploded(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+def exploded(facts: FindingContext, weights: WeightSection) -> Iterator[Finding]:
     far = [
         (row.relative, row.name)
         for row in weights.tensors
@@ -148,7 +148,7 @@ def exploded(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
         )
 
 
-def below_resolution(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+def below_resolution(facts: FindingContext, weights: WeightSection) -> Iterator[Finding]:
     if weights.resolution:
         yield finding(
             facts,
@@ -160,7 +160,7 @@ def below_resolution(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
         )
 
 
-def resized_vocabulary(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+def resized_vocabulary(facts: FindingContext, weights: WeightSection) -> Iterator[Finding]:
     resized = [
         (row, row.tuned_shape[0])
         for row in weights.tensors
@@ -187,7 +187,7 @@ def resized_vocabulary(facts: Facts, weights: WeightSection) -> Iterator[Finding
     )
 
 
-def not_one_lineage(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+def not_one_lineage(facts: FindingContext, weights: WeightSection) -> Iterator[Finding]:
     cosine = weights.median_cosine
     if isinstance(cosine, float) and weights.looks_unrelated:
         yield finding(
@@ -201,7 +201,7 @@ def not_one_lineage(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
         )
 
 
-def not_compared(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+def not_compared(facts: FindingContext, weights: WeightSection) -> Iterator[Finding]:
     """What the distances do not speak of, with the reasons."""
     rows = weights.not_compared
     if not rows:
@@ -222,7 +222,7 @@ def not_compared(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
     )
 
 
-def dequantised(facts: Facts, weights: WeightSection) -> Iterator[Finding]:
+def dequantised(facts: FindingContext, weights: WeightSection) -> Iterator[Finding]:
     """Codes that were read as the values that they stand for."""
     for side in ("base", "tuned"):
         dtypes = {row.name: row.dtype if side == "base" else row.tuned_dtype for row in weights.tensors}
@@ -251,7 +251,7 @@ def _why_not(row: TensorRow) -> str:
     return row.distance.not_measured if isinstance(row.distance, Absent) else row.change
 
 
-WEIGHT_DETECTORS: tuple[Callable[[Facts, WeightSection], Iterator[Finding]], ...] = (
+WEIGHT_DETECTORS: tuple[Callable[[FindingContext, WeightSection], Iterator[Finding]], ...] = (
     identical,
     only_a_cast,
     frozen_part,

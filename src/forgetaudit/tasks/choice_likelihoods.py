@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from forgetaudit.data.parts import beside_the_batch, part_of_batch
+from forgetaudit.data.batch_parts import outside_the_batch, part_of_batch
 from forgetaudit.errors import ModelError
 from forgetaudit.tasks.even_groups import even_groups
 from forgetaudit.tasks.task import Tokens
@@ -159,7 +159,7 @@ class _Run:
         ids = self._endings[of_row, of_choice, :width]
         read = ids[:, :-1]
         positions = mask[number].sum(dim=1, keepdim=True) + torch.arange(width - 1, device=ids.device)
-        with beside_the_batch():
+        with outside_the_batch():
             outputs = self._call(
                 read.clamp(min=0),
                 torch.cat([mask[number], (read != ABSENT).to(mask.dtype)], dim=1),
@@ -192,7 +192,7 @@ class _Run:
         mask = (places[:-1] < _column(n_read, ids)).to(self._mask.dtype)
         keep = ids.shape[1] - min(n_before)
         of_context = (places[:-1] < _column(n_before, ids)).to(mask.dtype)
-        with part_of_batch([row for row, _ in pairs], of_context) if first else beside_the_batch():
+        with part_of_batch([row for row, _ in pairs], of_context) if first else outside_the_batch():
             outputs = self._call(ids[:, :-1].clamp(min=0), mask, logits_to_keep=keep)
         scores = _scores(outputs)
         of_row, of_choice = _columns(pairs, ids)
@@ -214,7 +214,7 @@ class _Run:
 
 def _disagreement(run: _Run) -> str | None:
     """Why keys and values cannot be used again, tried on two questions against running them whole."""
-    with beside_the_batch():
+    with outside_the_batch():
         whole = run.some().by_whole_rows()
         try:
             continued = run.some().by_continuing()

@@ -19,7 +19,7 @@ from forgetaudit.errors import AuditError, DataError, ModelError
 from forgetaudit.gaps import Notes
 from forgetaudit.tasks.input_range import InputRange
 from forgetaudit.tasks.pixels import conversion, pixels
-from forgetaudit.tasks.scoring import class_loss, labels_of, score_classes, told_shape
+from forgetaudit.tasks.scoring import class_loss, labels_of, score_classes, shape_text
 from forgetaudit.tasks.task import Outcomes
 
 __all__ = ["Classification"]
@@ -137,7 +137,7 @@ def _refuse_ragged(examples: Sequence[Example], inputs: Sequence[Tensor]) -> Non
     other = next((row for row, values in enumerate(inputs) if values.shape != first), None)
     if other is not None:
         raise DataError(
-            f"the examples differ in shape: {told_shape(first)} and {told_shape(inputs[other].shape)}",
+            f"the examples differ in shape: {shape_text(first)} and {shape_text(inputs[other].shape)}",
             details=[f"examples {examples[0].id} and {examples[other].id}"],
             hint="bring all to one size and one number of channels, or pass a preprocess that does",
         )

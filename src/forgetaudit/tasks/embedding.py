@@ -17,7 +17,7 @@ from forgetaudit.data.examples import Example
 from forgetaudit.gaps import Notes
 from forgetaudit.stats.neighbours import Ranking, overlap, rank_documents
 from forgetaudit.tasks.embedding_outputs import MASK, MeanOfTokens, embeddings_in
-from forgetaudit.tasks.task import Encode, Outcomes, Sentences, Settled
+from forgetaudit.tasks.task import Encode, FinalAnswers, Outcomes, Sentences
 from forgetaudit.tasks.text_pairs import TextPairs
 from forgetaudit.tasks.unread import texts_cut
 
@@ -91,7 +91,7 @@ class Embedding:
             rows = embeddings_in(found, batch, self._sentences).cpu()
             self._kept.setdefault(variant, {}).update(zip(batch.ids, rows, strict=True))
 
-    def settle(self) -> Settled:
+    def settle(self) -> FinalAnswers:
         """Every query against all documents; what was kept is let go. DataError for one query, or one document."""
         pairs, asked = self._pairs.together(), tuple(self._pairs.asked)
         n_documents = self._pairs.n_documents
@@ -105,7 +105,7 @@ class Embedding:
         }
         self._told = self._tell()
         self._pairs, self._kept, self._n_cut = TextPairs(), {}, 0
-        return Settled(asked=asked, outcomes=outcomes, soft=soft)
+        return FinalAnswers(asked=asked, outcomes=outcomes, soft=soft)
 
     def decisions(self) -> Notes:
         """What was `said` beforehand, what was searched, how it is scored, and how many texts were cut."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from forgetaudit.data.batches import Batch
 from forgetaudit.errors import ModelError
-from forgetaudit.tasks.scoring import told_shape
+from forgetaudit.tasks.scoring import shape_text
 from forgetaudit.tasks.task import Sentences
 
 __all__ = ["MASK", "MeanOfTokens", "embeddings_in"]
@@ -38,7 +38,7 @@ def embeddings_in(outputs: Any, batch: Batch, sentences: Sentences) -> Tensor:
     found = _tensor_in(outputs)
     n = len(batch)
     if found is None or not found.is_floating_point() or found.ndim not in (2, 3) or found.shape[0] != n:
-        told = type(outputs).__name__ if found is None else told_shape(found.shape)
+        told = type(outputs).__name__ if found is None else shape_text(found.shape)
         raise ModelError(
             f"the model returned no hidden states but {told}, for {n} texts",
             hint=f"an encoder returns hidden states ({n}, t, d) as .last_hidden_state, or embeddings ({n}, d)",

@@ -22,7 +22,7 @@ BYTE, FEW = 255, 16
 
 
 @dataclass
-class _Seen:
+class _Range:
     """The least and largest number of all inputs of one kind, as stored and as given to the network."""
 
     n: int = 0
@@ -36,14 +36,14 @@ class InputRange:
     """Collects the range of inputs that may be stored otherwise than the network was trained on. Mutable."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, _Seen] = {}
+        self._seen: dict[str, _Range] = {}
 
     def look(self, content: Any, given: Tensor) -> None:
         """Adds one input and what was made of it; 8-bit images and plain floats are passed over."""
         kind, values = _kind(content)
         if kind is None or not values.size or not given.numel():
             return
-        seen = self._seen.setdefault(kind, _Seen())
+        seen = self._seen.setdefault(kind, _Range())
         seen.n += 1
         seen.low, seen.high = min(seen.low, float(values.min())), max(seen.high, float(values.max()))
         seen.given_low = min(seen.given_low, float(given.min()))
@@ -72,7 +72,7 @@ def _is_bytes(values: np.ndarray[Any, Any]) -> bool:
     return bool((values == np.rint(values)).all())
 
 
-def _is_odd(seen: _Seen) -> bool:
+def _is_odd(seen: _Range) -> bool:
     unscaled = max(abs(seen.given_low), abs(seen.given_high)) > SCALED
     varied = seen.high > seen.low
     flat = varied and seen.given_high == seen.given_low
@@ -80,7 +80,7 @@ def _is_odd(seen: _Seen) -> bool:
     return unscaled or flat or black
 
 
-def _gap(kind: str, seen: _Seen) -> Gap:
+def _gap(kind: str, seen: _Range) -> Gap:
     return Gap(
         ident="input-range",
         what=f"{counted(seen.n, 'input')} ({kind}) hold {seen.low:g} to {seen.high:g} and were given to the network as"

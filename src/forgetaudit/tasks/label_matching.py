@@ -58,7 +58,7 @@ def match_labels(
         return LabelMatch(class_names=model, label_map=None, decision=said)
     if lost:
         raise _unmatched([data[number] for number in lost], data, model, label_map, name)
-    return LabelMatch(class_names=model, label_map=label_map, decision=_said(data, model, label_map))
+    return LabelMatch(class_names=model, label_map=label_map, decision=_mapping_text(data, model, label_map))
 
 
 def _are_placeholders(names: Sequence[str]) -> bool:
@@ -114,7 +114,7 @@ def _first_synonym(name: str) -> str:
     return _plain(name.split(",")[0])
 
 
-def _said(data: Sequence[str], model: Sequence[str], label_map: Sequence[int]) -> str:
+def _mapping_text(data: Sequence[str], model: Sequence[str], label_map: Sequence[int]) -> str:
     matched = [(number, place) for number, place in enumerate(label_map) if place != UNMATCHED]
     moved = [(number, place) for number, place in matched if number != place]
     shown = ", ".join(f"{data[number]} {number} → {place}" for number, place in moved[:3])

@@ -54,7 +54,7 @@ class MaskedLM:
         whole = self._tokens.read(texts, special_tokens=True)
         plain = self._tokens.read(texts, special_tokens=False)
         for example, around, ids in zip(examples, whole, plain, strict=True):
-            before, after = _around(around, ids)
+            before, after = _special_tokens(around, ids)
             pieces = list(cut(len(ids), max(1, self._tokens.longest - len(before) - len(after))))
             made = [self._row(example.id, n, ids, piece, before, after) for n, piece in enumerate(pieces)]
             asking = [row for row in made if row.asked]
@@ -112,7 +112,7 @@ def masked_lm(setting: Setting) -> Task:
     return MaskedLM(tokens, said=said)
 
 
-def _around(whole: list[int], plain: list[int]) -> tuple[list[int], list[int]]:
+def _special_tokens(whole: list[int], plain: list[int]) -> tuple[list[int], list[int]]:
     """What the tokenizer put before and after a text."""
     for n_before in range(len(whole) - len(plain) + 1):
         if whole[n_before : n_before + len(plain)] == plain:

@@ -12,7 +12,7 @@ from forgetaudit.tasks.other_kinds import refused_kind
 if TYPE_CHECKING:
     from forgetaudit.tasks.task import Setting, Task
 
-__all__ = ["ENTRY_POINTS", "TASKS", "ChosenTask", "find_task", "make_task"]
+__all__ = ["ENTRY_POINTS", "TASKS", "SelectedTask", "find_task", "make_task"]
 
 # Each takes a Setting and returns a Task.
 TASKS = {
@@ -28,7 +28,7 @@ METHODS = ("collate", "score", "decisions")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChosenTask:
+class SelectedTask:
     """A task, its name in the report, and why it was chosen."""
 
     name: str
@@ -41,7 +41,7 @@ def find_task(name: str) -> Part:
     return find_part(name, TASKS, group=ENTRY_POINTS, option="--task")
 
 
-def make_task(name: str | None, setting: Setting) -> ChosenTask:
+def make_task(name: str | None, setting: Setting) -> SelectedTask:
     """The task called `name`, else the one that data and model are made for.
 
     DataError where data and model do not fit each other; UsageError where what was pointed at makes no task.
@@ -52,7 +52,7 @@ def make_task(name: str | None, setting: Setting) -> ChosenTask:
     part = find_task(name or seen)
     task = _made(part, setting)
     decision = f"task {part.name}: {why if name is None else f'asked for, {part.origin}'}"
-    return ChosenTask(name=part.name, task=task, decision=decision)
+    return SelectedTask(name=part.name, task=task, decision=decision)
 
 
 def _seen(setting: Setting) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from forgetaudit.errors import DataError, ModelError, listing
 from forgetaudit.tasks.other_kinds import WAY_OUT
 from forgetaudit.tasks.task import Outcomes
 
-__all__ = ["NO_ANSWER", "class_loss", "labels_of", "score_classes", "summed_nats", "tensor_in", "told_shape"]
+__all__ = ["NO_ANSWER", "class_loss", "labels_of", "score_classes", "shape_text", "summed_nats", "tensor_in"]
 
 NO_ANSWER = -1
 
@@ -110,7 +110,7 @@ def _answers(scores: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np
     return answered, np.where(answered, scores.argmax(axis=1), NO_ANSWER)
 
 
-def told_shape(shape: Sequence[int]) -> str:
+def shape_text(shape: Sequence[int]) -> str:
     """(2, 3), as a person writes it."""
     return f"({', '.join(str(side) for side in shape)})"
 
@@ -133,7 +133,7 @@ def _checked_scores(outputs: Any, n: int) -> Tensor:
     if found.ndim != 2 or found.shape[0] != n or found.shape[1] < 2 or found.is_complex():
         kind, hint = _other_kind(found, n)
         raise ModelError(
-            f"the model returned {told_shape(found.shape)} for {n} examples{kind}",
+            f"the model returned {shape_text(found.shape)} for {n} examples{kind}",
             details=[f"a classifier returns scores ({n}, k), one for each of k ≥ 2 classes"],
             hint=hint,
         )

@@ -12,7 +12,7 @@ from forgetaudit.data.batches import Batch
 from forgetaudit.data.examples import Example
 from forgetaudit.gaps import Notes
 
-__all__ = ["Encode", "Outcomes", "Sentences", "Setting", "Settled", "Task", "Tokens"]
+__all__ = ["Encode", "FinalAnswers", "Outcomes", "Sentences", "Setting", "Task", "Tokens"]
 
 # n texts, or n pairs of texts -> the model's arguments by name, each (n, t), attention_mask among them.
 Encode = Callable[[Sequence[str] | Sequence[tuple[str, str]]], Mapping[str, Tensor]]
@@ -83,7 +83,7 @@ class Outcomes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class FinalAnswers:
     """What every variant answered to all n questions, for a task that can only tell at the end.
 
     `asked` are the examples that asked each of the n questions, `outcomes` by variant, `soft` by tuned variant: see

@@ -9,7 +9,7 @@ from forgetaudit.data.batches import Batch
 from forgetaudit.data.examples import Example
 from forgetaudit.errors import DataError, ModelError
 from forgetaudit.gaps import Notes
-from forgetaudit.tasks.scoring import class_loss, labels_of, score_classes, told_shape
+from forgetaudit.tasks.scoring import class_loss, labels_of, score_classes, shape_text
 from forgetaudit.tasks.task import Encode, Outcomes
 from forgetaudit.tasks.unread import ends_overlooked, texts_cut
 
@@ -99,7 +99,7 @@ def _texts(examples: Sequence[Example]) -> Sequence[str] | Sequence[tuple[str, s
 def _refuse_misshapen(encoded: dict[str, Tensor], n: int) -> None:
     shapes = {name: tuple(tensor.shape) for name, tensor in encoded.items()}
     if not shapes or any(len(shape) != 2 or shape[0] != n for shape in shapes.values()):
-        told = ", ".join(f"{name} {told_shape(shape)}" for name, shape in shapes.items())
+        told = ", ".join(f"{name} {shape_text(shape)}" for name, shape in shapes.items())
         raise ModelError(
             f"{n} texts were encoded as {told or 'nothing'}",
             hint=f"encode gives tensors of shape ({n}, t), one row for each text",

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from forgetaudit.data.batches import Batch
 from forgetaudit.errors import ModelError
-from forgetaudit.tasks.scoring import NO_ANSWER, summed_nats, tensor_in, told_shape
+from forgetaudit.tasks.scoring import NO_ANSWER, shape_text, summed_nats, tensor_in
 from forgetaudit.tasks.task import Outcomes
 
 __all__ = ["IGNORED", "Questions", "questions_of", "score_tokens", "token_kl", "token_loss"]
@@ -160,7 +160,7 @@ def _logits(outputs: Any, batch: Batch) -> Tensor:
         )
     if found.ndim != 3 or tuple(found.shape[:2]) != (n, t) or not found.is_floating_point():
         raise ModelError(
-            f"the model returned {told_shape(found.shape)} for {n} rows of {t} tokens",
+            f"the model returned {shape_text(found.shape)} for {n} rows of {t} tokens",
             hint=f"a language model returns scores ({n}, {t}, v), one for each of v tokens at every place",
         )
     return found

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from forgetaudit.budget.bounds import ARITHMETIC, Travel
+from forgetaudit.budget.bounds import ARITHMETIC, TravelBound
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.weights.changes import TensorChange
 from forgetaudit.weights.reading import read_rows, row_blocks
 
-__all__ = ["HALF_ULP", "Rounding", "Used", "coordinate_share", "fewer_bits", "norm_share", "rounding"]
+__all__ = ["HALF_ULP", "BudgetUsed", "Rounding", "coordinate_share", "fewer_bits", "norm_share", "rounding"]
 
 # e to a larger number is beyond float64.
 _MOST_POWERS = 700.0
@@ -67,7 +67,7 @@ class Rounding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Used:
+class BudgetUsed:
     """`share` of the bound, without regard to rounding; `refuted` where not even rounding explains it."""
 
     share: float
@@ -82,14 +82,14 @@ def rounding(row: TensorChange, declared: str | None, n_steps: int) -> Rounding:
 
 
 def coordinate_share(
-    row: TensorChange, base: Checkpoint, tuned: Checkpoint, bound: Travel, rounded: Rounding
-) -> Used:
+    row: TensorChange, base: Checkpoint, tuned: Checkpoint, bound: TravelBound, rounded: Rounding
+) -> BudgetUsed:
     """The largest |Δ|/B over the coordinates, exactly; the tensor is read again where decay makes B differ in them."""
     if row.sums is None or row.base is None or row.tuned is None or row.sums.max_abs_delta == 0.0:
-        return Used(share=0.0, refuted=False)
+        return BudgetUsed(share=0.0, refuted=False)
     largest = row.sums.max_abs_delta
     if bound.decay == 0.0 and largest <= bound.reach:
-        return Used(share=largest / bound.reach, refuted=False)
+        return BudgetUsed(share=largest / bound.reach, refuted=False)
     share, refuted = 0.0, False
     if (fewer := fewer_bits(row, tuned)) is not None:
         rounded = rounded.of_fewer_bits(fewer)
@@ -102,7 +102,7 @@ def coordinate_share(
             shares = np.where(moved > 0, moved / limit, 0.0)
         share = max(share, float(np.nanmax(shares)))
         refuted = refuted or bool(np.any(moved > limit + rounded.slack(size, limit)))
-    return Used(share=share, refuted=refuted)
+    return BudgetUsed(share=share, refuted=refuted)
 
 
 def fewer_bits(row: TensorChange, tuned: Checkpoint) -> str | None:
@@ -121,10 +121,10 @@ def fewer_bits(row: TensorChange, tuned: Checkpoint) -> str | None:
 
 def norm_share(
     distance: float, base_norm: float, limit: float, rounded: Rounding, n_elements: int, margin: float = 0.0
-) -> Used:
+) -> BudgetUsed:
     """‖Δ‖/B in the Euclidean norm, for one tensor or all of them; `margin` is what B itself may be wrong by."""
     if distance == 0.0:
-        return Used(share=0.0, refuted=False)
+        return BudgetUsed(share=0.0, refuted=False)
     slack = float(rounded.slack(np.asarray(base_norm), np.asarray(limit))) + margin * limit
     slack += HALF_ULP[rounded.saved][1] * (rounded.n_steps + 2) * math.sqrt(n_elements)
-    return Used(share=distance / limit if limit else math.inf, refuted=distance > limit + slack)
+    return BudgetUsed(share=distance / limit if limit else math.inf, refuted=distance > limit + slack)

@@ -48,7 +48,7 @@ class Codes:
 def find_codes(checkpoint: Checkpoint) -> tuple[Codes, ...]:
     """Every quantised weight of the file."""
     tensors = checkpoint.tensors
-    found = [code for name, info in tensors.items() if (code := _of(name, info, tensors)) is not None]
+    found = [code for name, info in tensors.items() if (code := _codes_for(name, info, tensors)) is not None]
     return tuple(found)
 
 
@@ -57,7 +57,7 @@ def is_activation_scale(name: str) -> bool:
     return name.endswith(_OF_ACTIVATIONS)
 
 
-def _of(name: str, info: TensorInfo, tensors: Mapping[str, TensorInfo]) -> Codes | None:
+def _codes_for(name: str, info: TensorInfo, tensors: Mapping[str, TensorInfo]) -> Codes | None:
     return _refused(name, tensors) or _bitsandbytes(name, tensors) or _scaled(name, info, tensors)
 
 

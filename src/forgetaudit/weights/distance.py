@@ -14,10 +14,10 @@ from forgetaudit.progress import SILENT, Progress
 from forgetaudit.weights.changes import Change, Role, TensorChange, WeightChanges, role_of
 from forgetaudit.weights.copies import find_copy
 from forgetaudit.weights.decode import COMPLEX, FLOATING, INTEGER
-from forgetaudit.weights.pair_sums import CHUNK_ELEMENTS, PairSums, Room
+from forgetaudit.weights.pair_sums import CHUNK_ELEMENTS, PairSums, Scratch
 from forgetaudit.weights.sums import Sums
 
-__all__ = ["alone", "differs_in_rows", "measure_weights"]
+__all__ = ["differs_in_rows", "measure_weights", "without_partner"]
 
 _Advance = Callable[[int], None]
 _Raw = NDArray[np.uint8]
@@ -79,7 +79,7 @@ def differs_in_rows(base: TensorInfo, tuned: TensorInfo) -> bool:
     return bool(base.shape and tuned.shape) and base.shape[1:] == tuned.shape[1:] != base.shape
 
 
-def alone(
+def without_partner(
     checkpoint: Checkpoint, names: Collection[str], progress: Progress = SILENT
 ) -> tuple[TensorChange, ...]:
     """The tensors `names` of one checkpoint as unchanged: each read once, for its norm."""
@@ -95,7 +95,7 @@ class _PairReader:
     def __init__(self, base: Checkpoint, tuned: Checkpoint) -> None:
         self._base, self._tuned = base, tuned
         self._names = base.tensors.keys() | tuned.tensors.keys()
-        self._room = Room()
+        self._room = Scratch()
         # Eight bytes hold an element of every type that has numbers, and a part of a complex one.
         self._base_buffer = np.empty(CHUNK_ELEMENTS * 8, dtype=np.uint8)
         self._tuned_buffer = np.empty(CHUNK_ELEMENTS * 8, dtype=np.uint8)

@@ -14,7 +14,7 @@ from forgetaudit.weights.casting import casts_to, differs_from_cast
 from forgetaudit.weights.decode import COMPLEX, Values, bits_of, decode, split_bfloat16
 from forgetaudit.weights.sums import Sums
 
-__all__ = ["CHUNK_ELEMENTS", "PairSums", "Room"]
+__all__ = ["CHUNK_ELEMENTS", "PairSums", "Scratch"]
 
 # Large enough that calling numpy costs little, small enough for a cache of a megabyte.
 CHUNK_ELEMENTS = 1 << 17
@@ -27,7 +27,7 @@ _TINY = 1e-30
 _CANCELLED = 1e-2
 
 
-class Room:
+class Scratch:
     """Reused arrays for one chunk, so that no chunk allocates."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class PairSums:
     part of the inner product.
     """
 
-    def __init__(self, base_dtype: str, tuned_dtype: str, room: Room) -> None:
+    def __init__(self, base_dtype: str, tuned_dtype: str, room: Scratch) -> None:
         self._n_parts = 2 if base_dtype in COMPLEX else 1
         self._base_dtype = COMPLEX.get(base_dtype, base_dtype)
         self._tuned_dtype = COMPLEX.get(tuned_dtype, tuned_dtype)

@@ -9,7 +9,7 @@ from typing import Literal
 from forgetaudit.values import NotMeasured
 from forgetaudit.weights.changes import Role, TensorChange, WeightChanges
 from forgetaudit.weights.groups import by_layer
-from forgetaudit.weights.places import BLOCK, HEAD, Places, places_by_name
+from forgetaudit.weights.layer_names import BLOCK, HEAD, LayerNames, layer_names
 
 __all__ = ["LayerRates", "Recipe", "find_layer_rates", "find_recipe"]
 
@@ -49,7 +49,7 @@ def find_recipe(changes: WeightChanges) -> Recipe | None:
     still = [row for row in rows if row.is_unchanged]
     if not moved or not still:
         return None
-    places = places_by_name(row.name for row in changes.tensors)
+    places = layer_names(row.name for row in changes.tensors)
     found = Recipe(kind="bias-only", n_changed=len(moved), n_parameters=len(rows))
     norms = _norms(changes)
     if all(row.name.endswith("bias") for row in moved) and any(
@@ -65,7 +65,7 @@ def find_recipe(changes: WeightChanges) -> Recipe | None:
 
 
 def _last_blocks(
-    moved: Sequence[TensorChange], places: Places, stages: dict[str, str], found: Recipe
+    moved: Sequence[TensorChange], places: LayerNames, stages: dict[str, str], found: Recipe
 ) -> Recipe | None:
     blocks = places.blocks
     touched = {block for block in blocks for row in moved if row.name.startswith(f"{block}.")}
@@ -96,7 +96,7 @@ def _is_vector(row: TensorChange) -> bool:
     return info is not None and len(info.shape) <= 1
 
 
-def _stage(row: TensorChange, places: Places) -> str:
+def _stage(row: TensorChange, places: LayerNames) -> str:
     layers = [layer for layer in places.stages if row.name.startswith(f"{layer}.") or not layer]
     return places.stages[max(layers, key=len)] if layers else "rest"
 
@@ -107,7 +107,7 @@ def find_layer_rates(changes: WeightChanges) -> LayerRates | NotMeasured:
     An optimizer like Adam moves weights in proportion to the rate, so layer-wise rates that fall by a factor for every
     block towards the input (Howard and Ruder, arXiv 1801.06146) show as a line. A diagnostic: other things grow, too.
     """
-    places = places_by_name(row.name for row in changes.tensors)
+    places = layer_names(row.name for row in changes.tensors)
     groups = by_layer(changes, list(places.stages))
     moves = [
         0.5 * math.log(group.parameters.delta_square / group.parameters.n_elements)

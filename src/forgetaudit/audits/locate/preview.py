@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from forgetaudit.audits.inputs import OpenedData
-from forgetaudit.audits.locate.players import Player
+from forgetaudit.audits.locate.parts import NetworkPart
 from forgetaudit.audits.network import Network
 from forgetaudit.data.batches import Batch
 from forgetaudit.engine.gradients import Gradients
-from forgetaudit.engine.passes import is_out_of_memory, plainly
+from forgetaudit.engine.passes import is_out_of_memory, run_plainly
 from forgetaudit.engine.variants import Variant
 from forgetaudit.errors import ModelError, UsageError
 from forgetaudit.inference.clusters import clustering_of, grouped_mean, variance_of_mean
@@ -29,7 +29,7 @@ from forgetaudit.report.parts import Absent, Measured, estimate_from
 from forgetaudit.tasks.task import Outcomes
 from forgetaudit.values import NotMeasured
 
-__all__ = ["NODES", "Walk", "preview_section", "refuse_unrepeatable", "refuse_without_loss"]
+__all__ = ["NODES", "GradientWalk", "preview_section", "refuse_unrepeatable", "refuse_without_loss"]
 
 NODES = 5
 """Over 14 fine-tunes (the sample's; small GPT-2, Llama, BERT, ViT, ConvNeXt) the shares' sum misses the rise by up to
@@ -75,19 +75,19 @@ def refuse_unrepeatable(data: OpenedData) -> None:
             )
 
 
-class Walk:
+class GradientWalk:
     """Told of every batch as a ledger's watcher, walks from base to tuned on it. Mutable.
 
     Memory: one mixture of base and tuned and its gradients at a time; for every batch a number a player.
     """
 
-    def __init__(self, network: Network, players: Sequence[Player], data: OpenedData) -> None:
+    def __init__(self, network: Network, players: Sequence[NetworkPart], data: OpenedData) -> None:
         self._base, self._tuned = network.variants[0], network.variants[1]
         self._loss = data.task.loss  # type: ignore[attr-defined]  # as `refuse_without_loss` made sure
         self._player_of = {slot: at for at, player in enumerate(players) for slot in player.slots}
         self._n_players = len(players)
         self._gradients = Gradients(
-            network.skeleton, self._player_of, call=getattr(data.task, "forward", plainly)
+            network.skeleton, self._player_of, call=getattr(data.task, "forward", run_plainly)
         )
         self.blocks: list[Block] = []
 
@@ -126,7 +126,7 @@ class Walk:
         """(p,) by player ⟨∇L, Δ⟩ at one point of the line."""
         made = self._nothing()
         for slot, gradient in self._gradients.of(self._point(at), batch, self._loss).items():
-            made[self._player_of[slot]] += _along(
+            made[self._player_of[slot]] += _inner_product(
                 gradient, self._base.tensors[slot], self._tuned.tensors[slot]
             )
         return made
@@ -158,7 +158,7 @@ def points(n: int) -> Iterator[tuple[float, float]]:
     yield from zip(((places + 1) / 2).tolist(), (weights / 2).tolist(), strict=True)
 
 
-def apart(blocks: Sequence[Block]) -> list[Block]:
+def merge_shared_groups(blocks: Sequence[Block]) -> list[Block]:
     """The blocks, those put together that share a group, so that each is a draw of its own."""
     made: dict[int, Block] = {}
     home: dict[str, int] = {}
@@ -175,10 +175,10 @@ def apart(blocks: Sequence[Block]) -> list[Block]:
 
 
 def preview_section(
-    walk: Walk, players: Sequence[Player], rise: Measured, relative: Mapping[str, float | Absent]
+    walk: GradientWalk, players: Sequence[NetworkPart], rise: Measured, relative: Mapping[str, float | Absent]
 ) -> PreviewSection:
     """What the walk found, beside the rise that base and tuned were measured for."""
-    blocks = apart(walk.blocks)
+    blocks = merge_shared_groups(walk.blocks)
     shares = np.stack([block.shares for block in blocks])
     total = float(shares.sum()) / sum(block.n for block in blocks)
     gap = _gap(rise, total)
@@ -197,7 +197,10 @@ def preview_section(
 
 
 def _rows(
-    blocks: Sequence[Block], players: Sequence[Player], rise: Measured, relative: Mapping[str, float | Absent]
+    blocks: Sequence[Block],
+    players: Sequence[NetworkPart],
+    rise: Measured,
+    relative: Mapping[str, float | Absent],
 ) -> Iterator[PreviewRow]:
     sizes = np.array([block.n for block in blocks], dtype=np.float64)
     for at, player in enumerate(players):
@@ -245,7 +248,7 @@ def _fraction(share: float, rise: Measured) -> float | Absent:
     return share / rise.estimate if rise.estimate > 0 else Absent(not_measured="the log loss did not rise")
 
 
-def _along(gradient: Tensor, base: Tensor, tuned: Tensor) -> float:
+def _inner_product(gradient: Tensor, base: Tensor, tuned: Tensor) -> float:
     """⟨gradient, tuned − base⟩ in float64."""
     flat = [tensor.detach().reshape(-1) for tensor in (gradient, base, tuned)]
     total = torch.zeros((), dtype=torch.float64, device=gradient.device)

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import torch
 
-from forgetaudit.audits.evaluating import make_stream, steps
+from forgetaudit.audits.batch_independence import refuse_dependence
+from forgetaudit.audits.evaluate import make_stream, steps
 from forgetaudit.audits.inputs import OpenedData
-from forgetaudit.audits.ledger import Ledger, Watcher
-from forgetaudit.audits.locate.scoreboard import Answered, Scoreboard
+from forgetaudit.audits.locate.example_scores import ExampleAnswers, ExampleScores
 from forgetaudit.audits.network import Network
-from forgetaudit.audits.standing_alone import refuse_dependence
+from forgetaudit.audits.paired_sums import EvaluationSums, Watcher
 from forgetaudit.engine.footprint import returned_bytes
-from forgetaudit.engine.passes import plainly
+from forgetaudit.engine.passes import run_plainly
 from forgetaudit.engine.stream import Step
 from forgetaudit.engine.variants import Variant
 from forgetaudit.errors import DataError
@@ -37,8 +37,8 @@ _SHARE_OF_MEMORY = 0.5
 class Mixtures:
     """What every mixture answered. `ledger` has base against tuned as an audit keeps it."""
 
-    answered: Answered
-    ledger: Ledger
+    answered: ExampleAnswers
+    ledger: EvaluationSums
     names: dict[Mixture, str]
 
     def name(self, mixture: Collection[str]) -> str:
@@ -53,7 +53,7 @@ def evaluate(
     data: OpenedData,
     settings: Settings,
     progress: Progress,
-    refuse: Callable[[Ledger], None],
+    refuse: Callable[[EvaluationSums], None],
     watchers: Sequence[Watcher] = (),
 ) -> Mixtures:
     """Base, tuned and every mixture once, as many beside each other as fit, those alike in the first layers together.
@@ -73,7 +73,7 @@ def evaluate(
     for start in range(size - 2, len(rest), size):
         chunk = list(_named(rest[start : start + size], names, base, tuned))
         answered.append(run.alone(chunk, base))
-    return Mixtures(answered=_together(answered), ledger=ledger, names=names)
+    return Mixtures(answered=_joined(answered), ledger=ledger, names=names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,12 +89,12 @@ class _Run:
         self,
         variants: Sequence[Variant],
         tuned: Sequence[str],
-        refuse: Callable[[Ledger], None],
+        refuse: Callable[[EvaluationSums], None],
         watchers: Sequence[Watcher] = (),
-    ) -> tuple[Answered, Ledger]:
+    ) -> tuple[ExampleAnswers, EvaluationSums]:
         """Into a ledger of base and `tuned`, and what all answered."""
-        board, looked = Scoreboard(), len(variants) == 2 and not watchers
-        ledger = Ledger(tuned, self.data.task, self.settings.seed, [board.take_in, *watchers])
+        board, looked = ExampleScores(), len(variants) == 2 and not watchers
+        ledger = EvaluationSums(tuned, self.data.task, self.settings.seed, [board.take_in, *watchers])
         look_alone = refuse_dependence(self.network, self.data, self.settings, tuple(variants[:2]))
         for number, step in enumerate(self._steps(variants)):
             if number == 0:
@@ -108,7 +108,11 @@ class _Run:
         return board.read(), ledger
 
     def _look(
-        self, ledger: Ledger, pair: Sequence[Variant], tuned: Sequence[str], refuse: Callable[[Ledger], None]
+        self,
+        ledger: EvaluationSums,
+        pair: Sequence[Variant],
+        tuned: Sequence[str],
+        refuse: Callable[[EvaluationSums], None],
     ) -> None:
         """What looks hopeless early is asked of all examples by base and tuned alone, and only then refused."""
         try:
@@ -116,11 +120,11 @@ class _Run:
         except DataError:
             self.with_base(pair, tuned, refuse)
 
-    def alone(self, variants: Sequence[Variant], base: Variant) -> Answered:
+    def alone(self, variants: Sequence[Variant], base: Variant) -> ExampleAnswers:
         """What the variants answered. A task that judges at the end is given base's answers beside theirs."""
-        board = Scoreboard()
+        board = ExampleScores()
         if hasattr(self.data.task, "keep"):
-            ledger = Ledger([], self.data.task, self.settings.seed, [board.take_in])
+            ledger = EvaluationSums([], self.data.task, self.settings.seed, [board.take_in])
             for step in self._steps([base, *variants]):
                 ledger.take_in(step)
             ledger.settle()
@@ -152,7 +156,7 @@ def fitting(network: Network, data: OpenedData, settings: Settings) -> int:
         return 2 * FEWEST_AT_ONCE
     own = data.for_network(network, settings.task)
     batch = own.collate([own.examples.at(0)]).with_floats(network.dtype).to(network.device)
-    call = getattr(own.task, "forward", plainly)
+    call = getattr(own.task, "forward", run_plainly)
     try:
         with network.limited_threads():
             returned = returned_bytes(network.skeleton, network.variants[0], batch, call)
@@ -186,9 +190,9 @@ def _named(
         yield combined(names[mixture], base, tuned, mixture)
 
 
-def _together(parts: Sequence[Answered]) -> Answered:
+def _joined(parts: Sequence[ExampleAnswers]) -> ExampleAnswers:
     first = parts[0]
-    return Answered(
+    return ExampleAnswers(
         grouped=first.grouped,
         sizes=first.sizes,
         right={name: values for part in parts for name, values in part.right.items()},

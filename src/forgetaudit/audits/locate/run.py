@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from forgetaudit.audits.gaps import gap_findings
 from forgetaudit.audits.inputs import OpenedData
-from forgetaudit.audits.locate.players import Player, find_players
+from forgetaudit.audits.locate.parts import NetworkPart, find_players
 from forgetaudit.audits.locate.preview import refuse_without_loss
 from forgetaudit.audits.locate.sections import Work, previewed, rolled_back
 from forgetaudit.audits.network import Network, build_network
 from forgetaudit.audits.pair import Pair, open_pair
 from forgetaudit.audits.provenance import Clock, versions
-from forgetaudit.audits.weighing import Weighed, weight_section
+from forgetaudit.audits.weight_diff import WeightDiff, weight_section
 from forgetaudit.errors import MismatchError, UsageError
 from forgetaudit.plan import AuditPlan
 from forgetaudit.progress import SILENT, Progress
@@ -92,7 +92,7 @@ def locate(plan: LocatePlan, *, progress: Progress = SILENT) -> AuditReport:
         return _report(plan, pair, work, data, found, clock)
 
 
-def _players(network: Network, plan: LocatePlan) -> tuple[Player, ...]:
+def _players(network: Network, plan: LocatePlan) -> tuple[NetworkPart, ...]:
     players = find_players(network, plan.audit.settings.layers)
     if not players:
         raise MismatchError(
@@ -133,7 +133,7 @@ def _report(
     )
 
 
-def _refuse_identical(weighed: Weighed) -> None:
+def _refuse_identical(weighed: WeightDiff) -> None:
     if weighed.identical:
         raise MismatchError(
             "tuned is base, bit for bit, so that there is no loss to locate",

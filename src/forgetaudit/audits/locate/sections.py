@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from forgetaudit.audits.answers import find_unusable, source_section
 from forgetaudit.audits.inputs import OpenedData
-from forgetaudit.audits.ledger import Ledger, Watcher
-from forgetaudit.audits.locate.blame import CONFIDENCE, Blame, design_for, wanted_mixtures
-from forgetaudit.audits.locate.players import Player, find_stretches
-from forgetaudit.audits.locate.preview import NODES, Walk, preview_section, refuse_unrepeatable
+from forgetaudit.audits.locate.attribution import CONFIDENCE, Blame, design_for, wanted_mixtures
+from forgetaudit.audits.locate.example_scores import paired_increase
+from forgetaudit.audits.locate.parts import NetworkPart, find_stretches
+from forgetaudit.audits.locate.preview import NODES, GradientWalk, preview_section, refuse_unrepeatable
 from forgetaudit.audits.locate.rollbacks import Mixture, Mixtures, evaluate
-from forgetaudit.audits.locate.scoreboard import paired_increase
 from forgetaudit.audits.network import Network
-from forgetaudit.audits.weighing import Weighed
+from forgetaudit.audits.paired_sums import EvaluationSums, Watcher
+from forgetaudit.audits.weight_diff import WeightDiff
 from forgetaudit.engine.variants import slots
 from forgetaudit.errors import DataError
 from forgetaudit.inference.shapley import ShapleyDesign
@@ -34,8 +34,8 @@ class Work:
     """What is the same for every data set."""
 
     network: Network
-    players: tuple[Player, ...]
-    weighed: Weighed
+    players: tuple[NetworkPart, ...]
+    weighed: WeightDiff
     settings: Settings
     progress: Progress
 
@@ -44,7 +44,7 @@ class Work:
     ) -> tuple[Mixtures, SourceSection]:
         """Base, tuned and the wanted mixtures on the data. DataError where base's answers say nothing."""
 
-        def refuse_unusable(ledger: Ledger) -> None:
+        def refuse_unusable(ledger: EvaluationSums) -> None:
             if unusable := find_unusable(ledger, data):
                 raise DataError(
                     f"nothing can be located on {data.plan.name}: {unusable.reason}",
@@ -62,7 +62,7 @@ class Work:
         """By player ‖Δ‖/‖θ₀‖ over its tensors, from the files."""
         return {player.name: self._relative(player) for player in self.players}
 
-    def _relative(self, player: Player) -> float | Absent:
+    def _relative(self, player: NetworkPart) -> float | Absent:
         names = self.network.base_names
         rows = tuple(
             row for row in self.weighed.changes.tensors if names.get(row.name, row.name) in player.slots
@@ -109,7 +109,7 @@ def rolled_back(data: OpenedData, work: Work, permutations: int) -> tuple[Locate
 
 def previewed(data: OpenedData, work: Work) -> tuple[LocateSection, SourceSection]:
     """Base and tuned, and gradients on the way from the one to the other."""
-    walk = Walk(work.network, work.players, data)
+    walk = GradientWalk(work.network, work.players, data)
     # Before the first gradient is taken, and once more for what showed later.
     found, source = work.evaluate(data, set(), [lambda *_: refuse_unrepeatable(data), walk.take_in])
     refuse_unrepeatable(data)

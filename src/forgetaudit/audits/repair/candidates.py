@@ -6,22 +6,22 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal
 
-from forgetaudit.audits.repair.search import Known, compared, limits_of
-from forgetaudit.audits.repair.trials import Tried
+from forgetaudit.audits.repair.search import BaselineAnswers, compared, limits_of
+from forgetaudit.audits.repair.trials import Trial
 from forgetaudit.inference.binomial import z_quantile
 from forgetaudit.inference.trajectory import pareto_front
 from forgetaudit.report.behaviour import SourceSection
 from forgetaudit.report.parts import Absent, estimate_from
 from forgetaudit.report.repair import RepairCandidate, RepairEnd
 
-__all__ = ["Asked", "Candidates"]
+__all__ = ["Candidates", "Requirements"]
 
 _GOOD_CHANCE = 0.8
 _ABSENT = Absent(not_measured="no target data were passed (--target)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Requirements:
     """What is asked of a remedy: at most `keep_target` of target accuracy lost, with `confidence` (one-sided).
 
     At least `win_back` of the lost points; None: as many as there are to be had, surely more than none.
@@ -36,12 +36,12 @@ class Asked:
 class Candidates:
     """All that was tried on the searching half, and what base and tuned answered there."""
 
-    tried: Sequence[Tried]
-    source: Known
-    target: Known | None
-    asked: Asked
+    tried: Sequence[Trial]
+    source: BaselineAnswers
+    target: BaselineAnswers | None
+    asked: Requirements
 
-    def choose(self) -> Tried | None:
+    def choose(self) -> Trial | None:
         """The best of those allowed: with a target what can be hoped to win back most, else what changes tuned least.
 
         What lies on the verge of what is asked is confirmed by the other half in one case of two. So a gain counts as
@@ -57,7 +57,7 @@ class Candidates:
             return max(allowed, key=self._chance)
         return min(hopeful, key=lambda one: (one.change, -one.source.accuracy.tuned))
 
-    def _chance(self, one: Tried) -> float:
+    def _chance(self, one: Trial) -> float:
         """That another half as large confirms what is asked; normal, and only good for a choice."""
         chance = 1.0
         if self.asked.win_back is not None:
@@ -77,7 +77,7 @@ class Candidates:
             margin -= z * error
         return NormalDist().cdf(margin / (math.sqrt(2) * error))
 
-    def allows(self, one: Tried) -> bool:
+    def allows(self, one: Trial) -> bool:
         """Whether the searching half bears out all that is asked."""
         share, asked = self.won_back(one), self.asked
         if share is None or (asked.win_back is not None and share < asked.win_back):
@@ -88,7 +88,7 @@ class Candidates:
             return True
         return limits_of(one.target, confidence=asked.confidence, sides=1).high <= asked.keep_target
 
-    def won_back(self, one: Tried) -> float | None:
+    def won_back(self, one: Trial) -> float | None:
         """The share of the lost points; None where none were lost."""
         base = one.source.accuracy.base
         tuned = _right(self.source, "tuned")
@@ -118,7 +118,7 @@ class Candidates:
             return -1.0 if name == "base" else 0.0
         return _right(self.target, name)
 
-    def _row(self, one: Tried, *, on_front: bool) -> RepairCandidate:
+    def _row(self, one: Trial, *, on_front: bool) -> RepairCandidate:
         share = self.won_back(one)
         return RepairCandidate(
             name=one.remedy.name,
@@ -135,10 +135,10 @@ class Candidates:
         )
 
 
-def _gain(one: Tried) -> float:
+def _gain(one: Trial) -> float:
     """Of tuned's accuracy on the source data."""
     return one.gain.accuracy.tuned - one.gain.accuracy.base
 
 
-def _right(known: Known, name: str) -> float:
+def _right(known: BaselineAnswers, name: str) -> float:
     return float(known.outcomes[name].correct.mean())

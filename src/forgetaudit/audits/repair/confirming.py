@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from forgetaudit.audits.behaviour import Behaviour
-from forgetaudit.audits.repair.candidates import Asked, Candidates
+from forgetaudit.audits.repair.candidates import Candidates, Requirements
 from forgetaudit.inference.paired import tango
 from forgetaudit.report.behaviour import RivalSection, SourceSection
 from forgetaudit.report.parts import Absent, Estimate, Measured
@@ -19,7 +19,7 @@ NO_TARGET = "no target data were passed (--target)"
 
 def confirmation(behaviours: list[Behaviour], target: str | None, *, from_files: bool) -> RepairConfirmation:
     """The numbers of the confirming half: source data first, target data after them."""
-    tuned, repaired = (_of(behaviours[0], name) for name in (TUNED, REPAIRED))
+    tuned, repaired = (_section_of(behaviours[0], name) for name in (TUNED, REPAIRED))
     absent = Absent(not_measured=NO_TARGET)
     there = behaviours[1] if target is not None else None
     return RepairConfirmation(
@@ -33,15 +33,15 @@ def confirmation(behaviours: list[Behaviour], target: str | None, *, from_files:
         won_back=_won_back(tuned, repaired),
         target=target or absent,
         n_target=0 if there is None else _pair(there).n,
-        target_tuned=absent if there is None else _of(there, TUNED).accuracy.tuned,
-        target_repaired=absent if there is None else _of(there, REPAIRED).accuracy.tuned,
+        target_tuned=absent if there is None else _section_of(there, TUNED).accuracy.tuned,
+        target_repaired=absent if there is None else _section_of(there, REPAIRED).accuracy.tuned,
         target_loss=absent if there is None else _pair(there).advantage_of_first,
         from_files=from_files,
     )
 
 
 def demands(
-    behaviours: list[Behaviour], asked: Asked, target: str | None, *, outcome: str
+    behaviours: list[Behaviour], asked: Requirements, target: str | None, *, outcome: str
 ) -> tuple[RepairDemand, ...]:
     """Each thing that was asked, with what the confirming half says of it. `outcome` is that of the rules."""
     return tuple(_demands(behaviours, asked, target, outcome))
@@ -83,7 +83,7 @@ def not_chosen(candidates: Candidates, lost: Measured) -> tuple[RepairDemand, ..
 
 
 def _demands(
-    behaviours: list[Behaviour], asked: Asked, target: str | None, outcome: str
+    behaviours: list[Behaviour], asked: Requirements, target: str | None, outcome: str
 ) -> Iterator[RepairDemand]:
     source = _pair(behaviours[0])
     _, most, sure = _loss(behaviours[0], asked.confidence)
@@ -95,7 +95,7 @@ def _demands(
         else f"the gain on {source.data} may be none ({sure})",
     )
     if asked.win_back is not None:
-        share = _won_back(_of(behaviours[0], TUNED), _of(behaviours[0], REPAIRED))
+        share = _won_back(_section_of(behaviours[0], TUNED), _section_of(behaviours[0], REPAIRED))
         won = not isinstance(share, Absent) and share >= asked.win_back
         told = "nothing was lost there" if isinstance(share, Absent) else f"{100 * share:.0f} % were"
         yield RepairDemand(
@@ -129,7 +129,7 @@ def _loss(behaviour: Behaviour, confidence: float) -> tuple[float, float, str]:
     return found.low, found.high, f"one-sided {100 * confidence:g} %"
 
 
-def _of(behaviour: Behaviour, name: str) -> SourceSection:
+def _section_of(behaviour: Behaviour, name: str) -> SourceSection:
     return next(section for section in behaviour.source if section.variant == name)
 
 

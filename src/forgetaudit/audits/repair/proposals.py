@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from forgetaudit.audits.inputs import CLASSIFICATION
-from forgetaudit.audits.repair.refitting import Examples, HeadFitting, restated, statistics_of
-from forgetaudit.audits.repair.trials import Trials, Tried
+from forgetaudit.audits.repair.refitting import Examples, HeadFitting, reestimate_batchnorm, statistics_of
+from forgetaudit.audits.repair.trials import Trial, Trials
 from forgetaudit.models.heads import find_linear_head
 from forgetaudit.models.layers import Stage
 from forgetaudit.remedies import families, intruders
-from forgetaudit.remedies.edits import Put
+from forgetaudit.remedies.edits import Replaced
 from forgetaudit.remedies.remedy import Remedy
 from forgetaudit.remedies.stitching import stitched
 from forgetaudit.values import NotMeasured
@@ -88,7 +88,7 @@ class Proposals:
             rolled = next(one for one in options if families.rollback(one, depths).name == best.remedy.name)
         return "only one part changed" if len(parts) < 2 else None
 
-    def _best(self, remedies: Sequence[Remedy]) -> Tried | None:
+    def _best(self, remedies: Sequence[Remedy]) -> Trial | None:
         """Of those that are new, the one with the most source accuracy that loses little of the target."""
         kept = [
             one
@@ -123,11 +123,11 @@ class Proposals:
             return f"{missing[0]} is not a tensor of tuned's file"
         sources = self._sources()
         for mixture in _mixtures(trials, families.ALPHAS[:0:-1]):
-            taken = restated(trials.mixture(mixture), sources)
+            taken = reestimate_batchnorm(trials.mixture(mixture), sources)
             name = f"{mixture.name}, re-estimated" if mixture.strengths else "re-estimated statistics"
             on = " and ".join(one.data.plan.name for one in sources)
             said = f"BatchNorm's running statistics were estimated again on the searched half of {on}"
-            edits = {slot: Put(value) for slot, value in taken.items()}
+            edits = {slot: Replaced(value) for slot, value in taken.items()}
             trials.attempt([replace(mixture, name=name, family="buffers", edits=edits, said=said)])
         return None
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from forgetaudit.audits.evaluating import make_stream, steps
+from forgetaudit.audits.evaluate import make_stream, steps
 from forgetaudit.audits.inputs import OpenedData
 from forgetaudit.audits.network import Network
-from forgetaudit.engine.measured_calls import Heard, Spread, SpreadCall, listening, tracked_norms
+from forgetaudit.engine.measured_calls import ObservedCall, Spread, SpreadCall, observing, tracked_norms
 from forgetaudit.engine.passes import Call
 from forgetaudit.engine.stream import Step
 from forgetaudit.engine.variants import Variant
@@ -21,7 +21,7 @@ from forgetaudit.stats.ridge import FOLDS, RidgeMeans, RidgeSums
 from forgetaudit.tasks.scoring import tensor_in
 from forgetaudit.values import NotMeasured
 
-__all__ = ["WIDEST", "Examples", "HeadFitting", "restated", "statistics_of"]
+__all__ = ["WIDEST", "Examples", "HeadFitting", "reestimate_batchnorm", "statistics_of"]
 
 WIDEST = 4096
 """Of features into a head that is fitted anew: its sums hold five float64 matrices of that side."""
@@ -56,7 +56,7 @@ def statistics_of(model: nn.Module) -> list[str]:
     return [f"{path}.{name}" for path in tracked_norms(model) for name in ("running_mean", "running_var")]
 
 
-def restated(variant: Variant, sources: Sequence[Examples]) -> dict[str, Tensor]:
+def reestimate_batchnorm(variant: Variant, sources: Sequence[Examples]) -> dict[str, Tensor]:
     """By slot the running statistics that `variant` would have had from training on `sources`, float64.
 
     Every set of examples counts the same; norms that are not called with all of them have none. As in re-estimation
@@ -116,9 +116,9 @@ class HeadFitting:
         sums, row = None, 0
         linear = examples.network.skeleton.get_submodule(self.path)
         for step in examples.run(
-            variant, f"features of {variant.name}", lambda call: listening(call, self.path)
+            variant, f"features of {variant.name}", lambda call: observing(call, self.path)
         ):
-            heard: Heard = step.outputs[variant.name]
+            heard: ObservedCall = step.outputs[variant.name]
             scores = tensor_in(heard.outputs)
             if (why := _why_not(heard, scores, variant, self.path, linear)) is not None:
                 return why
@@ -133,7 +133,7 @@ class HeadFitting:
 
 
 def _why_not(
-    heard: Heard, scores: Tensor | None, variant: Variant, path: str, linear: nn.Module
+    heard: ObservedCall, scores: Tensor | None, variant: Variant, path: str, linear: nn.Module
 ) -> NotMeasured | None:
     """Why the module is not what makes the scores; None where it is."""
     if scores is None or scores.ndim != 2:

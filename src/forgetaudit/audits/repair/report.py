@@ -10,11 +10,11 @@ from forgetaudit.audits.inputs import OpenedData
 from forgetaudit.audits.network import Network
 from forgetaudit.audits.pair import Pair
 from forgetaudit.audits.provenance import Clock, gate_settings, versions
-from forgetaudit.audits.repair.candidates import Asked, Candidates
+from forgetaudit.audits.repair.candidates import Candidates, Requirements
 from forgetaudit.audits.repair.confirming import confirmation, demands, not_chosen, unanswered
 from forgetaudit.audits.repair.search import limits_of
-from forgetaudit.audits.repair.trials import Trials, Tried
-from forgetaudit.audits.weighing import Weighed, weight_section
+from forgetaudit.audits.repair.trials import Trial, Trials
+from forgetaudit.audits.weight_diff import WeightDiff, weight_section
 from forgetaudit.plan import AuditPlan, DataPlan
 from forgetaudit.remedies.remedy import Remedy
 from forgetaudit.report.gate import judge
@@ -24,7 +24,7 @@ from forgetaudit.report.repair import RepairConfirmation, RepairDemand, RepairSe
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import Finding
 
-__all__ = ["NO_TARGET", "REPAIRED", "Halved", "Opened", "RepairPlan", "Searched", "report_of"]
+__all__ = ["NO_TARGET", "REPAIRED", "Opened", "RepairPlan", "SearchResult", "SplitData", "report_of"]
 
 NO_TARGET = "no target data were passed (--target)"
 REPAIRED = "repaired"
@@ -49,15 +49,15 @@ class RepairPlan:
     win_back: float | None
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> Requirements:
         """What is asked of a remedy."""
-        return Asked(
+        return Requirements(
             keep_target=self.keep_target, win_back=self.win_back, confidence=self.audit.policy.confidence
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Halved:
+class SplitData:
     """One data set, its halves each with the task."""
 
     whole: OpenedData
@@ -71,13 +71,13 @@ class Opened:
 
     plan: RepairPlan
     pair: Pair
-    weighed: Weighed
+    weighed: WeightDiff
     network: Network
-    data: tuple[Halved, ...]
+    data: tuple[SplitData, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Searched:
+class SearchResult:
     """What was tried, and `said` of the families that had nothing to try."""
 
     trials: Trials
@@ -87,8 +87,8 @@ class Searched:
 
 def report_of(
     opened: Opened,
-    searched: Searched,
-    best: Tried | None,
+    searched: SearchResult,
+    best: Trial | None,
     behaviours: list[Behaviour] | None,
     clock: Clock,
     *,
@@ -155,8 +155,8 @@ def report_of(
 
 def _section(
     opened: Opened,
-    searched: Searched,
-    best: Tried | None,
+    searched: SearchResult,
+    best: Trial | None,
     behaviours: list[Behaviour] | None,
     gaps: Sequence[Finding],
     *,
@@ -209,7 +209,7 @@ def _strengths(trials: Trials, remedy: Remedy) -> dict[str, tuple[float, float]]
     return found
 
 
-def _notes(opened: Opened, searched: Searched, best: Tried | None) -> Iterator[str]:
+def _notes(opened: Opened, searched: SearchResult, best: Trial | None) -> Iterator[str]:
     if best is not None and best.remedy.said:
         yield best.remedy.said
     if opened.network.grafted["tuned"]:

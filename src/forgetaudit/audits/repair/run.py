@@ -7,18 +7,18 @@ from pathlib import Path
 
 import torch
 
+from forgetaudit.audits.align_by_model import align_through_model
 from forgetaudit.audits.behaviour import measure_behaviour
-from forgetaudit.audits.harness import is_of_harness
 from forgetaudit.audits.inputs import OpenedData
-from forgetaudit.audits.naming import align_through_model
+from forgetaudit.audits.lm_eval_tasks import is_of_harness
 from forgetaudit.audits.network import Network, build_network, load_variant
 from forgetaudit.audits.pair import Pair, open_pair
 from forgetaudit.audits.provenance import Clock
 from forgetaudit.audits.repair.candidates import Candidates
 from forgetaudit.audits.repair.proposals import Proposals
-from forgetaudit.audits.repair.report import REPAIRED, Halved, Opened, RepairPlan, Searched, report_of
-from forgetaudit.audits.repair.search import know
-from forgetaudit.audits.repair.trials import Trials, Tried
+from forgetaudit.audits.repair.report import REPAIRED, Opened, RepairPlan, SearchResult, SplitData, report_of
+from forgetaudit.audits.repair.search import evaluate_baselines
+from forgetaudit.audits.repair.trials import Trial, Trials
 from forgetaudit.audits.repair.writing import (
     Output,
     refuse_reshaped,
@@ -27,9 +27,9 @@ from forgetaudit.audits.repair.writing import (
     sources_of,
     stored_types,
 )
-from forgetaudit.audits.weighing import Weighed
+from forgetaudit.audits.weight_diff import WeightDiff
 from forgetaudit.checkpoints.checkpoint import Checkpoint
-from forgetaudit.data.halves import halves
+from forgetaudit.data.split_halves import split_halves
 from forgetaudit.engine.variants import Variant
 from forgetaudit.errors import UsageError
 from forgetaudit.models.evidence import is_adapter
@@ -93,7 +93,7 @@ def repair(plan: RepairPlan, *, progress: Progress = SILENT) -> AuditReport:
         )
 
 
-def _opened(plan: RepairPlan, pair: Pair, weighed: Weighed) -> tuple[Opened, Sources]:
+def _opened(plan: RepairPlan, pair: Pair, weighed: WeightDiff) -> tuple[Opened, Sources]:
     """All that a repair works with; MismatchError, OutputError, UsageError for weights that cannot be mixed."""
     names = pair.family.model_names
     alignment = align_through_model(pair.base, pair.tuned, names)
@@ -126,28 +126,30 @@ def _same_names(tuned: Checkpoint, network: Network) -> dict[str, str]:
     return {theirs: ours for ours, theirs in found.pairs}
 
 
-def _halved(data: OpenedData, network: Network, task: str | None) -> Halved:
-    search, confirm = halves(data.examples, data.plan.name)
-    return Halved(
+def _halved(data: OpenedData, network: Network, task: str | None) -> SplitData:
+    search, confirm = split_halves(data.examples, data.plan.name)
+    return SplitData(
         whole=data.for_network(network, task),
         search=replace(data, examples=search).for_network(network, task),
         confirm=replace(data, examples=confirm).for_network(network, task),
     )
 
 
-def _search(opened: Opened, stored: Mapping[str, torch.dtype]) -> Searched:
+def _search(opened: Opened, stored: Mapping[str, torch.dtype]) -> SearchResult:
     plan, settings = opened.plan, opened.plan.audit.settings
-    known = [know(opened.network, one.search, settings, opened.pair.progress) for one in opened.data]
+    known = [
+        evaluate_baselines(opened.network, one.search, settings, opened.pair.progress) for one in opened.data
+    ]
     source, target = known[0], known[1] if plan.target is not None else None
     trials = Trials(opened.network, source, target, settings, opened.pair.progress, stored=stored)
     adapter = is_adapter(plan.audit.tuned[0])
     proposals = Proposals(trials=trials, keep_target=plan.keep_target, adapter=adapter)
     said = tuple(proposals.propose(plan.families))
     candidates = Candidates(tried=tuple(trials.tried), source=source, target=target, asked=plan.asked)
-    return Searched(trials=trials, candidates=candidates, said=said)
+    return SearchResult(trials=trials, candidates=candidates, said=said)
 
 
-def _read_back(opened: Opened, searched: Searched, best: Tried, made: Path, clock: Clock) -> AuditReport:
+def _read_back(opened: Opened, searched: SearchResult, best: Trial, made: Path, clock: Clock) -> AuditReport:
     """The confirmation of what was written, by its own bytes."""
     clock.lap("write")
     with opened.pair.family.open_tuned(made) as written:
@@ -164,8 +166,8 @@ def _read_back(opened: Opened, searched: Searched, best: Tried, made: Path, cloc
 
 def _confirmed(
     opened: Opened,
-    searched: Searched,
-    best: Tried,
+    searched: SearchResult,
+    best: Trial,
     variant: Variant,
     written: Checkpoint | None,
     clock: Clock,

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forgetaudit.audits.answers import source_section
-from forgetaudit.audits.evaluating import make_stream, steps
+from forgetaudit.audits.batch_independence import refuse_dependence
+from forgetaudit.audits.evaluate import make_stream, steps
 from forgetaudit.audits.inputs import OpenedData
-from forgetaudit.audits.ledger import Tally
 from forgetaudit.audits.network import Network
-from forgetaudit.audits.standing_alone import refuse_dependence
+from forgetaudit.audits.paired_sums import VariantSums
 from forgetaudit.data.batches import Batch, placed
 from forgetaudit.engine.variants import Variant
 from forgetaudit.inference.intervals import drop_interval
@@ -21,11 +21,11 @@ from forgetaudit.report.behaviour import SourceSection
 from forgetaudit.tasks.task import Outcomes
 from forgetaudit.values import Interval, Sides
 
-__all__ = ["Known", "answers_of", "compared", "know", "limits_of"]
+__all__ = ["BaselineAnswers", "answers_of", "compared", "evaluate_baselines", "limits_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class BaselineAnswers:
     """What base and tuned answered to every question of some data, and how the questions go together."""
 
     data: OpenedData
@@ -33,25 +33,31 @@ class Known:
     outcomes: Mapping[str, Outcomes]
 
 
-def know(network: Network, data: OpenedData, settings: Settings, progress: Progress) -> Known:
+def evaluate_baselines(
+    network: Network, data: OpenedData, settings: Settings, progress: Progress
+) -> BaselineAnswers:
     """One pass of base and tuned."""
-    batch, outcomes = _asked(
+    batch, outcomes = _evaluate(
         network, network.variants[:2], data, settings, progress, title="base and tuned", first=True
     )
-    return Known(data=data, batch=batch, outcomes=outcomes)
+    return BaselineAnswers(data=data, batch=batch, outcomes=outcomes)
 
 
 def answers_of(
-    network: Network, variants: Sequence[Variant], known: Known, settings: Settings, progress: Progress
+    network: Network,
+    variants: Sequence[Variant],
+    known: BaselineAnswers,
+    settings: Settings,
+    progress: Progress,
 ) -> Mapping[str, Outcomes]:
     """One pass of `variants`, what they share run once."""
     title = variants[0].name if len(variants) == 1 else f"{len(variants)} variants"
-    return _asked(network, variants, known.data, settings, progress, title=title)[1]
+    return _evaluate(network, variants, known.data, settings, progress, title=title)[1]
 
 
-def compared(known: Known, first: Outcomes, second: Outcomes, name: str) -> SourceSection:
+def compared(known: BaselineAnswers, first: Outcomes, second: Outcomes, name: str) -> SourceSection:
     """`second` where tuned stands in a comparison, `first` in base's place: the drop is first − second."""
-    tally = Tally(0, 0)
+    tally = VariantSums(0, 0)
     # Further scores of the two are compared once it is known which remedy is meant.
     tally.update(replace(first, scores={}), replace(second, scores={}), known.batch, {})
     return source_section(name, tally, known.data, known=False, unusable=None)
@@ -74,7 +80,7 @@ def limits_of(section: SourceSection, *, confidence: float, sides: Sides) -> Int
     return found
 
 
-def _asked(
+def _evaluate(
     network: Network,
     variants: Sequence[Variant],
     data: OpenedData,

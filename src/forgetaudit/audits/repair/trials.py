@@ -8,7 +8,7 @@ from torch import Tensor
 
 from forgetaudit.audits.locate.rollbacks import fitting
 from forgetaudit.audits.network import Network
-from forgetaudit.audits.repair.search import Known, answers_of, compared
+from forgetaudit.audits.repair.search import BaselineAnswers, answers_of, compared
 from forgetaudit.engine.variants import Variant, slots
 from forgetaudit.models.layers import Layer, find_layers
 from forgetaudit.plan import Settings
@@ -19,13 +19,13 @@ from forgetaudit.remedies.remedy import Remedy, applied, change_of, edited, move
 from forgetaudit.remedies.rollback import moved_slots, tied_slots
 from forgetaudit.report.behaviour import SourceSection
 
-__all__ = ["Trials", "Tried"]
+__all__ = ["Trial", "Trials"]
 
 _ALL_LAYERS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
+class Trial:
     """One remedy on the searching half: `source` against base, `gain` against tuned on the same data.
 
     `target` is against tuned, where there are target data.
@@ -52,8 +52,8 @@ class Trials:
     def __init__(
         self,
         network: Network,
-        source: Known,
-        target: Known | None,
+        source: BaselineAnswers,
+        target: BaselineAnswers | None,
         settings: Settings,
         progress: Progress,
         *,
@@ -71,7 +71,7 @@ class Trials:
         self._norms = moved_norms(self.base, self.tuned)
         self._seen: set[tuple[tuple[float, ...], str]] = set()
         self._ours = {id(tensor) for end in (self.base, self.tuned) for tensor in end.tensors.values()}
-        self.tried: list[Tried] = []
+        self.tried: list[Trial] = []
 
     @property
     def editable(self) -> frozenset[str]:
@@ -90,10 +90,10 @@ class Trials:
         """The same without the edits."""
         return strengthened(remedy, self.base, self.tuned, stored=self.stored)
 
-    def attempt(self, remedies: Sequence[Remedy]) -> list[Tried]:
+    def attempt(self, remedies: Sequence[Remedy]) -> list[Trial]:
         """Those that make other weights than any before, and than base and tuned, in no certain order."""
         fresh = list(self._fresh(remedies))
-        found: list[Tried] = []
+        found: list[Trial] = []
         together: list[tuple[Remedy, Variant]] = []
         for alike in _by_strengths(fresh):
             mixture = self.mixture(alike[0])
@@ -141,7 +141,7 @@ class Trials:
             taken += more
         yield few
 
-    def _run(self, made: Sequence[tuple[Remedy, Variant]]) -> list[Tried]:
+    def _run(self, made: Sequence[tuple[Remedy, Variant]]) -> list[Trial]:
         """Beside each other: what they have in common runs once."""
         variants = [variant for _, variant in made]
         source = answers_of(self.network, variants, self.source, self.settings, self.progress)
@@ -152,7 +152,7 @@ class Trials:
         )
         base, tuned = (self.source.outcomes[name] for name in ("base", "tuned"))
         return [
-            Tried(
+            Trial(
                 remedy=remedy,
                 change=change_of(remedy, self._norms, self.base, self.tuned),
                 source=compared(self.source, base, source[remedy.name], remedy.name),

@@ -18,13 +18,13 @@ from forgetaudit.errors import MismatchError, OutputError, UsageError, listing
 from forgetaudit.models.adapter_files import open_adapter_weights
 from forgetaudit.models.adapters import AdaptedCheckpoint
 from forgetaudit.models.evidence import is_adapter
-from forgetaudit.models.opening import Family
+from forgetaudit.models.model_source import ModelSource
 from forgetaudit.models.sidecars import folder_of
 from forgetaudit.paths import looked_up_output
 from forgetaudit.progress import Progress
 from forgetaudit.remedies.adapting import adapter_values, merged_values, why_merged
 from forgetaudit.remedies.remedy import Remedy
-from forgetaudit.remedies.writing import Sources, beside, repaired_values, write_repaired
+from forgetaudit.remedies.writing import Sources, files_beside, repaired_values, write_repaired
 from forgetaudit.renderers.repair_card import CARD, repair_card
 from forgetaudit.report.inputs import Digest
 from forgetaudit.report.parts import Absent
@@ -37,7 +37,7 @@ OPTION = "-o"
 REPORT = "forgetaudit-repair.json"
 
 
-class _NotMet(Exception):
+class _RequirementsNotMet(Exception):
     def __init__(self, report: AuditReport) -> None:
         super().__init__()
         self.report = report
@@ -61,7 +61,7 @@ class Output:
         pattern = tuned.base if isinstance(tuned, AdaptedCheckpoint) else tuned
         n_bytes = sum(file.stat().st_size for file in pattern.files)
         if folder is not None:
-            n_bytes += sum(file.stat().st_size for file in beside(folder, tuned))
+            n_bytes += sum(file.stat().st_size for file in files_beside(folder, tuned))
         refuse_full(place, n_bytes)
         return cls(place=place, tuned=path, folder=folder)
 
@@ -79,14 +79,14 @@ class Output:
                 progress.note("written; now read back and confirmed")
                 report = confirm(made)
                 if report.repair is None or not report.repair.met:
-                    raise _NotMet(report)
+                    raise _RequirementsNotMet(report)
                 report = self._told(report, made, notes)
                 if self.folder is not None:
                     (made / CARD).write_text(repair_card(report), encoding="utf-8")
                     (made / REPORT).write_text(report.to_json(), encoding="utf-8")
                 else:
                     self._card_beside(report)
-        except _NotMet as told:
+        except _RequirementsNotMet as told:
             return told.report
         return report
 
@@ -157,7 +157,7 @@ def refuse_taken(out: Path | None, tuned: Path, *, force: bool) -> None:
         )
 
 
-def sources_of(family: Family, base: Checkpoint, tuned: Checkpoint, alignment: NameAlignment) -> Sources:
+def sources_of(family: ModelSource, base: Checkpoint, tuned: Checkpoint, alignment: NameAlignment) -> Sources:
     """Which tensors of the files go together. MismatchError where some have other shapes: they cannot be mixed."""
     names = family.model_names(tuned)
     slots = {name: names.get(name, name) for name in tuned.tensors} if names else {}
@@ -172,7 +172,7 @@ def sources_of(family: Family, base: Checkpoint, tuned: Checkpoint, alignment: N
     )
 
 
-def refuse_tied(family: Family, tuned: Checkpoint, network: Network) -> None:
+def refuse_tied(family: ModelSource, tuned: Checkpoint, network: Network) -> None:
     """MismatchError where tuned's file has one tensor for two of base's: no mixture of them can be written as it is."""
     base = network.variants[0].tensors
     first: dict[str, str] = {}

@@ -118,7 +118,7 @@ def for_looks(confidence: float, n_looks: int) -> float:
 
 def summary(data: str, points: Sequence[TracePoint]) -> TraceSummary:
     """The turning points of the curve on one data set."""
-    answers = [(point.variant, _on(point, data)) for point in points]
+    answers = [(point.variant, _answers_on(point, data)) for point in points]
     base = answers[0][1].base
     best = max(answers, key=lambda pair: pair[1].accuracy)
     return TraceSummary(
@@ -135,7 +135,7 @@ def forecast(data: str, points: Sequence[TracePoint]) -> Forecast | Absent:
     if any(step is None for step in steps):
         return Absent(not_measured="the steps of the checkpoints are not known")
     known = [step for step in steps if step is not None]
-    drops = [_on(point, data).drop for point in points]
+    drops = [_answers_on(point, data).drop for point in points]
     if any(isinstance(drop, Absent) or _error(drop) is None for drop in drops):
         return Absent(not_measured="a drop has no standard error")
     law = fit_power_law(
@@ -175,8 +175,8 @@ def continual_measures(
     known = {task: learned.get(task, "base") for task in tasks}
     found = continual_learning(
         [
-            [_on(points[0], task).base for task in tasks],
-            *([_on(point, task).accuracy for task in tasks] for point in points),
+            [_answers_on(points[0], task).base for task in tasks],
+            *([_answers_on(point, task).accuracy for task in tasks] for point in points),
         ],
         [stages.index(known[task]) for task in tasks],
     )
@@ -192,5 +192,5 @@ def continual_measures(
     )
 
 
-def _on(point: TracePoint, data: str) -> TraceAnswers:
+def _answers_on(point: TracePoint, data: str) -> TraceAnswers:
     return next(answer for answer in point.answers if answer.data == data)

@@ -13,7 +13,7 @@ from forgetaudit.audits.trace.curve import (
     summary,
     trace_answers,
 )
-from forgetaudit.audits.trace.way import measure_moves
+from forgetaudit.audits.trace.path_length import measure_moves
 from forgetaudit.checkpoints.run_order import RunOrder
 from forgetaudit.errors import UsageError
 from forgetaudit.inference.trajectory import pareto_front
@@ -59,7 +59,7 @@ def trace(plan: TracePlan, *, progress: Progress = SILENT) -> AuditReport:
     moves = measure_moves(plan.audit, compared, progress)
     whole = _without_target(compared, plan)
     section = _section(plan, compared, whole, moves)
-    last = _about(whole, plan.audit.names[-1])
+    last = _report_on(whole, plan.audit.names[-1])
     verdict = judge_report(last, plan.audit.policy, today=_day(compared))
     findings = (*last.findings, *trace_findings(section, last), *gaps_of_earlier(whole, plan.audit.names))
     return last.model_copy(
@@ -130,7 +130,7 @@ def _without_target(report: AuditReport, plan: TracePlan) -> AuditReport:
     )
 
 
-def _about(report: AuditReport, variant: str) -> AuditReport:
+def _report_on(report: AuditReport, variant: str) -> AuditReport:
     """The report as it would be on one of its variants."""
     source, features, weights = report.source, report.features, report.weights
     place = [one.name for one in report.variants[1:]].index(variant)
@@ -181,7 +181,7 @@ def _points(
     # Whoever keeps the last of many that pass looks at each: some pass by chance.
     at_looks = replace(policy, confidence=for_looks(policy.confidence, len(curve.names)))
     for place, (name, step, moved) in enumerate(zip(plan.audit.names, plan.order.steps, moves, strict=True)):
-        one = _about(whole, name)
+        one = _report_on(whole, name)
         weights = None if isinstance(one.weights, Absent) else one.weights[0]
         path += 0.0 if isinstance(moved, Absent) else moved
         lowest, layer = _lowest(() if isinstance(one.features, Absent) else one.features)

@@ -6,7 +6,7 @@ from forgetaudit.renderers import cells, numbers
 from forgetaudit.renderers.blocks import Block, Cell, Column, Scale, Table, Tone
 from forgetaudit.renderers.drop_words import drop_points
 from forgetaudit.renderers.headline import Subject, rules_of
-from forgetaudit.renderers.phrases import asked, is_too_small, nats, perplexity, soft_name
+from forgetaudit.renderers.phrases import is_too_small, nats, perplexity, sample_text, soft_name
 from forgetaudit.report.behaviour import (
     CalibrationPart,
     ClassResult,
@@ -67,7 +67,7 @@ def _side(source: SourceSection | None) -> str:
 
 def _before_and_after(source: SourceSection | None, rows: Sequence[tuple[Cell, ...]]) -> Table:
     """One line a measure."""
-    same = f", on the same {asked(source)}" if source else ""
+    same = f", on the same {sample_text(source)}" if source else ""
     notes = [f"Change = {_side(source)} − base{same}. Intervals are two-sided, 95 %."]
     if source and source.unlabelled:
         notes.append(

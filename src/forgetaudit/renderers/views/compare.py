@@ -7,7 +7,7 @@ from itertools import chain
 from forgetaudit.renderers.blocks import Block, Facts, Heading, Steps, Table, Verdict
 from forgetaudit.renderers.headline import Subject, subjects, verdict_line
 from forgetaudit.renderers.next_steps import next_steps
-from forgetaudit.renderers.phrases import asked, files_compared, rival_words
+from forgetaudit.renderers.phrases import files_compared, rival_words, sample_text
 from forgetaudit.renderers.views import shared
 from forgetaudit.renderers.views.behaviour import behaviour, drop_scale
 from forgetaudit.renderers.views.behaviour_facts import behaviour_facts
@@ -51,7 +51,7 @@ def _comparison(report: AuditReport, subject: Subject, verdict: Verdict) -> Iter
 def below(report: AuditReport, subject: Subject, verdict: Verdict, heading: str) -> Iterator[Block]:
     """The same of a report that is about something else: below it, on a page alone."""
     measured = subject.source or next(iter(subject.scores), None)
-    about = files_compared(report, subject.variant) + (f" · {asked(measured)}" if measured else "")
+    about = files_compared(report, subject.variant) + (f" · {sample_text(measured)}" if measured else "")
     yield Heading(text=heading + (f" on {measured.data}" if measured else ""), about=about)
     parts = (_comparison(report, subject, verdict), shared.rules(report, subject), examples(report, subject))
     for block in chain.from_iterable(parts):

@@ -8,9 +8,9 @@ from forgetaudit.renderers.drop_words import drop_points, gain_points
 from forgetaudit.renderers.headline import subjects
 from forgetaudit.renderers.lines import evenly
 from forgetaudit.renderers.locate_words import located_line, share_of
-from forgetaudit.renderers.preview_words import error_words, interval_words, of_rise, span_nats
+from forgetaudit.renderers.preview_words import error_words, interval_words, share_of_rise, span_nats
 from forgetaudit.renderers.views import compare, shared
-from forgetaudit.report.locate import LocateSection, PlayerRow, PreviewRow, PreviewSection, ResetRow, Sums
+from forgetaudit.report.locate import LocateSection, PartRow, PreviewRow, PreviewSection, ResetRow, Sums
 from forgetaudit.report.parts import Absent, Estimate, Measured
 from forgetaudit.report.report import AuditReport
 from forgetaudit.wording import counted, some
@@ -36,7 +36,7 @@ def blocks(report: AuditReport, exit_note: str = "") -> Iterator[Block]:
     yield from shared.closing(report, exit_note)
 
 
-def _lost(row: PlayerRow) -> float:
+def _lost(row: PartRow) -> float:
     share = share_of(row)
     return 0.0 if isinstance(share, Absent) else share.estimate
 
@@ -179,7 +179,7 @@ def _shares(section: LocateSection, preview: PreviewSection) -> Table:
             (
                 cells.name(row.name, code=row.kind not in ("buffers", "rest")),
                 cells.interval(_with_limits(row), numbers.plain),
-                cells.text(of_rise(row)),
+                cells.text(share_of_rise(row)),
                 cells.number(row.relative),
                 cells.count(row.n_tensors),
             )

@@ -21,12 +21,12 @@ from forgetaudit.renderers.headline import Subject, rule_words, rules_of
 from forgetaudit.renderers.lines import Line
 from forgetaudit.renderers.phrases import (
     SAID_ELSEWHERE,
-    asked,
     best_advice,
     family_words,
     files_compared,
     findings_of,
     gap_notes,
+    sample_text,
 )
 from forgetaudit.renderers.provenance import last_line
 from forgetaudit.renderers.provenance import provenance as facts_of
@@ -47,7 +47,7 @@ def verdict(report: AuditReport, subject: Subject, headline: Line, *, files: str
     """
     measured = subject.source or next(iter(subject.scores), None)
     data = subject.source.data if subject.source else None
-    on = f"   {measured.data} · {asked(measured)}" if measured else ""
+    on = f"   {measured.data} · {sample_text(measured)}" if measured else ""
     (word, tone), (sentence, _) = headline
     return Verdict(
         command=report.command,

@@ -14,7 +14,7 @@ from forgetaudit.report.rules.decision import (
     independent_share,
     is_proven,
     limits,
-    told_n,
+    sample_size_text,
 )
 from forgetaudit.report.verdict import RuleResult
 from forgetaudit.values import Interval
@@ -78,7 +78,7 @@ def _decided(rule: Rule, policy: Policy, section: SourceSection, bound: Interval
         bound,
         limit,
         n=section.n * share,
-        told=told_n(section, share),
+        told=sample_size_text(section, share),
         noun="the drop",
         further=lambda: _further(rule, policy, section, limit, share),
     )

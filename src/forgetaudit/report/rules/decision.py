@@ -18,12 +18,12 @@ from forgetaudit.wording import counted
 __all__ = [
     "Decision",
     "decide",
-    "groups_said",
+    "groups_text",
     "in_groups",
     "independent_share",
     "is_proven",
     "limits",
-    "told_n",
+    "sample_size_text",
     "undecided",
 ]
 
@@ -90,17 +90,17 @@ def in_groups(section: SourceSection, further: int | None, share: float) -> int 
     return math.ceil(further / share * section.groups.n / section.n)
 
 
-def told_n(section: SourceSection, share: float) -> str:
+def sample_size_text(section: SourceSection, share: float) -> str:
     """How many examples there are, ready for `fewer than`."""
     if section.groups is None:
         return f"{counted(section.n, section.unit)} are"
     return (
-        f"{counted(section.n, section.unit)} in {groups_said(section.groups)} tell as much as "
+        f"{counted(section.n, section.unit)} in {groups_text(section.groups)} tell as much as "
         f"{counted(int(section.n * share), 'example')},"
     )
 
 
-def groups_said(groups: Groups) -> str:
+def groups_text(groups: Groups) -> str:
     """How many groups there are, and as how many they count where sizes differ much."""
     said = counted(groups.n, "group")
     return f"{said} that count as {groups.effective:.2g}" if groups.effective < 0.8 * groups.n else said

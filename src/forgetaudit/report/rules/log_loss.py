@@ -41,11 +41,11 @@ def judge_log_loss(rule: Rule, policy: Policy, section: SourceSection) -> RuleRe
         n=section.n,
         limits=None if bound is None else limits(bound),
         further_examples=found.further,
-        reason=_said(increase.estimate, limit, section) + found.reason,
+        reason=_sentence(increase.estimate, limit, section) + found.reason,
     )
 
 
-def _said(increase: float, limit: float, section: SourceSection) -> str:
+def _sentence(increase: float, limit: float, section: SourceSection) -> str:
     if section.unusable or section.known:
         return ""
     moved = "fell" if increase < 0 else "rose"

@@ -14,7 +14,7 @@ from forgetaudit.report.rules.decision import (
     independent_share,
     is_proven,
     limits,
-    told_n,
+    sample_size_text,
     undecided,
 )
 from forgetaudit.report.verdict import RuleResult
@@ -127,7 +127,7 @@ def _decided(
         bound,
         limit,
         n=section.n * share,
-        told=told_n(section, share),
+        told=sample_size_text(section, share),
         noun=noun,
         further=further,
     )
