@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from forgetaudit.inference.clusters import clustering_of, grouped_mean, variance_of_mean
 from forgetaudit.inference.means import mean_difference
+from forgetaudit.judge.rules.log_loss import judge_log_loss
 from forgetaudit.policy import Policy, Rule, RuleKind
 from forgetaudit.report.behaviour import Accuracy, FlipTable, Groups, LogLoss, SourceSection
 from forgetaudit.report.parts import Absent, Estimate, estimate_from
-from forgetaudit.report.rules.log_loss import judge_log_loss
 
 CLAIM = 0.06
 COUNTS = (200, 500, 1000, 5000)

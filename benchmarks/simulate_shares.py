@@ -12,13 +12,13 @@ import argparse
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
-
-from forgetaudit.audits.ledger import Ledger
+from forgetaudit.audits.paired_sums import EvaluationSums
 from forgetaudit.audits.locate.blame import Blame
 from forgetaudit.audits.locate.players import Player
-from forgetaudit.audits.locate.rollbacks import Mixtures
 from forgetaudit.audits.locate.scoreboard import Answered
+from numpy.typing import NDArray
+
+from forgetaudit.audits.locate.rollbacks import Mixtures
 from forgetaudit.inference.shapley import ShapleyDesign, exact_design, sampled_design
 from forgetaudit.report.parts import Absent
 
@@ -109,7 +109,7 @@ def _blame(
     )
     # The ledger is for what base and tuned answered, of which no share is made.
     mixtures = Mixtures(
-        answered=answered, ledger=cast(Ledger, None), names={slots[mask]: names[mask] for mask in wanted}
+        answered=answered, ledger=cast(EvaluationSums, None), names={slots[mask]: names[mask] for mask in wanted}
     )
     blame = Blame(players=players, mixtures=mixtures, design=design)
     rows = blame.rows({player.name: 0.0 for player in players})

@@ -14,7 +14,7 @@ DOCS = Path(__file__).parent
 
 _HEAD = f"""# The JSON report
 
-What `--output json=PATH` writes, and what `show`, `check`, `bless` and `AuditReport.load` read, is of the schema
+What `--output json=PATH` writes, and what `show`, `check`, `bless` and `load_report` read, is of the schema
 `{SCHEMA}`. [report.schema.json](report.schema.json) is the same for programs (JSON Schema, draft 2020-12).
 Both are written by `docs/make_schema.py` from the models that read and write reports.
 

@@ -12,14 +12,14 @@ from typing import Any
 import forgetaudit
 from forgetaudit.config.file import CONFIG_NAME, find_config, read_config
 from forgetaudit.errors import AuditError
+from forgetaudit.judge.accepted import accept, read_accepted
+from forgetaudit.judge.policy_record import policy_of
+from forgetaudit.judge.saved import load_report
 from forgetaudit.models.adapter_files import adapter_config, adapter_settings_text
 from forgetaudit.models.declared_size import Weights, refuse_counts
 from forgetaudit.models.evidence import find_evidence
 from forgetaudit.renderers.formats import written
-from forgetaudit.report.accepted import accept, read_accepted
-from forgetaudit.report.policy_record import policy_of
 from forgetaudit.report.report import AuditReport
-from forgetaudit.report.saved import read_report
 
 __all__ = ["KINDS", "attacked", "prepared", "spoiled_bytes", "spoiled_value"]
 
@@ -70,7 +70,7 @@ def _adapter(folder: Path) -> None:
 
 
 def _report(folder: Path) -> None:
-    report = read_report(folder / "report.json")
+    report = load_report(folder / "report.json")
     policy_of(report.inputs.settings.get("gate") or {})
 
 
@@ -138,7 +138,7 @@ KINDS: dict[str, tuple[str, Callable[[Path], object], Callable[[], bytes]]] = {
     "sentences": ("modules.json", _network, lambda: _seed("sbert/base/modules.json")),
     "adapter": ("adapter_config.json", _adapter, lambda: _seed("llama/lora/adapter_config.json")),
     "report": ("report.json", _report, _saved),
-    "page": ("report.html", lambda folder: read_report(folder / "report.html"), _page),
+    "page": ("report.html", lambda folder: load_report(folder / "report.html"), _page),
     "accepted": ("accepted.json", lambda folder: read_accepted(folder / "accepted.json"), _blessed),
 }  # fmt: skip
 

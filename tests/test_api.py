@@ -30,7 +30,7 @@ def test_compare_gives_the_report_and_prints_nothing(
     assert capfd.readouterr() == ("", "")
     path = tmp_path / "report.json"
     path.write_text(report.to_json(), encoding="utf-8")
-    assert forgetaudit.AuditReport.load(path) == report
+    assert forgetaudit.load_report(path) == report
 
 
 def test_a_named_config_is_read_and_no_other(sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ def test_arguments_that_cannot_be_meant_are_refused(
 def test_what_is_no_report_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "r.json").write_text(text)
     with pytest.raises(UsageError, match="is not a report of the schema"):
-        forgetaudit.AuditReport.load(tmp_path / "r.json")
+        forgetaudit.load_report(tmp_path / "r.json")
 
 
 def test_every_public_name_is_there() -> None:

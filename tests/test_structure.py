@@ -14,8 +14,8 @@ ROWS = [
     {"errors", "gaps", "user_code", "values", "wording"},
     {"policy", "inference", "paths", "temporaries"},
     {"checkpoints", "data", "logs", "stats", "report", "plan", "plugins", "progress"},
-    {"models", "tasks", "renderers", "config", "budget"},
-    {"engine", "weights"},
+    {"models", "tasks", "judge", "config", "budget"},
+    {"engine", "weights", "renderers"},
     {"remedies"},
     {"audits"},
     {"planning"},
@@ -77,6 +77,45 @@ def upward_imports(sources: dict[str, str]) -> list[str]:
     return found
 
 
+def circles(sources: dict[str, str]) -> list[str]:
+    """Modules that import each other, also late, also through others; one line a circle. Tarjan's components."""
+    edges = {module: own_imports(source, set(sources)) - {module} for module, source in sources.items()}
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[str] = []
+
+    def visit(module: str) -> None:
+        number[module] = lowest[module] = len(number)
+        stack.append(module)
+        for target in sorted(edges[module]):
+            if target not in number:
+                visit(target)
+            if target in stack:
+                lowest[module] = min(lowest[module], lowest[target])
+        if lowest[module] == number[module]:
+            at = stack.index(module)
+            if len(stack) - at > 1:
+                found.append(", ".join(sorted(stack[at:])))
+            del stack[at:]
+
+    for module in sources:
+        if module not in number:
+            visit(module)
+    return found
+
+
+def own_imports(source: str, known: set[str]) -> set[str]:
+    """The modules of the package that a module imports, wherever in it; not the package itself, whose names are lazy."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("forgetaudit."):
+            home = (node.module or "").removeprefix("forgetaudit.")
+            inner = {f"{home}.{alias.name}" for alias in node.names} & known
+            found |= inner or {home}
+    return found & known
+
+
 def back_doors(sources: dict[str, str]) -> list[str]:
     return [
         f"{module} imports {name}"
@@ -89,6 +128,18 @@ def back_doors(sources: dict[str, str]) -> list[str]:
 
 def test_imports_go_down_or_stay_at_home() -> None:
     assert upward_imports(modules()) == []
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    assert circles(modules()) == []
+
+
+def test_the_circle_test_can_fail() -> None:
+    planted = modules() | {
+        "stats.one": "from forgetaudit.stats.other import x",
+        "stats.other": "def late():\n    from forgetaudit.stats import one",
+    }
+    assert circles(planted) == ["stats.one, stats.other"]
 
 
 def test_every_dependency_has_one_door() -> None:

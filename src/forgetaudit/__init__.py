@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from forgetaudit.api import compare, locate, repair, trace
     from forgetaudit.errors import AuditError
+    from forgetaudit.judge.saved import load_report
     from forgetaudit.plan import AuditPlan, Settings
     from forgetaudit.policy import Policy, Rule
     from forgetaudit.report.report import AuditReport
@@ -28,6 +29,7 @@ __all__ = [
     "Task",
     "__version__",
     "compare",
+    "load_report",
     "locate",
     "repair",
     "trace",
@@ -43,6 +45,7 @@ _HOMES = {
     "Settings": "plan",
     "Task": "tasks.task",
     "compare": "api",
+    "load_report": "judge.saved",
     "locate": "api",
     "repair": "api",
     "trace": "api",

@@ -17,6 +17,7 @@ from tests.reference import statistics as reference
 
 from forgetaudit.audits.lm_eval_logs import SamplesPlan, compare_samples
 from forgetaudit.errors import DataError
+from forgetaudit.judge.saved import load_report
 from forgetaudit.policy import Policy, Rule, RuleKind
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
@@ -104,7 +105,7 @@ def test_every_number_equals_its_reference(place: Path) -> None:
 
 def test_the_report_is_complete_and_can_be_read_back(run: Any, place: Path) -> None:
     run("--output", "json=r.json")
-    report = AuditReport.load(place / "r.json")
+    report = load_report(place / "r.json")
     assert isinstance(report.weights, Absent)
     assert isinstance(report.features, Absent)
     assert isinstance(report.inputs.model, Absent)

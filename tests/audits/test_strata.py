@@ -14,8 +14,8 @@ from forgetaudit.errors import DataError, UsageError
 from forgetaudit.inference.binomial import z_quantile
 from forgetaudit.inference.corrections import holm
 from forgetaudit.inference.paired import mcnemar
+from forgetaudit.judge.integrity import inconsistencies
 from forgetaudit.plan import Settings
-from forgetaudit.report.integrity import inconsistencies
 
 ROOT = Path(__file__).parent.parent.parent
 SAMPLES, FIXTURES = ROOT / "sample_data", ROOT / "tests" / "fixtures"

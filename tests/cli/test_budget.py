@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from tests.conftest import Run
 from tests.fixtures.training import Recipe
 
+from forgetaudit.judge.saved import load_report
 from forgetaudit.report.report import AuditReport
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +31,7 @@ def weights(forgetaudit: Callable[..., Run], tmp_path: Path) -> Weights:
         path = tmp_path / "report.json"
         path.unlink(missing_ok=True)
         done = forgetaudit("weights", *words, "--output", f"json={path}", cwd=tmp_path)
-        return done, AuditReport.load(path) if path.exists() else None
+        return done, load_report(path) if path.exists() else None
 
     return run
 
@@ -260,7 +261,7 @@ def test_compare_finds_the_state_beside_tuned_and_every_form_tells_it(
     assert "budget        81 % of what AdamW could move in 40 steps" in run.out
     assert "Drift budget" in (tmp_path / "report.md").read_text()
     assert "budget,,tuned,used,0.8" in (tmp_path / "report.csv").read_text()
-    assert AuditReport.load(tmp_path / "report.json").budget[0].used == pytest.approx(0.81, abs=0.01)
+    assert load_report(tmp_path / "report.json").budget[0].used == pytest.approx(0.81, abs=0.01)
 
 
 def test_a_damaged_state_beside_tuned_is_said_and_stops_nothing(weights: Weights, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.conftest import SAMPLE
 
-from forgetaudit.report.accepted import AcceptedState
+from forgetaudit.judge.accepted import AcceptedState
 
 REPORT = ("compare", "base.safetensors", "tuned.safetensors", "--data", "src_val", "--max-drop", "2pt", "-q")
 

@@ -13,7 +13,7 @@ import yaml
 import forgetaudit
 from forgetaudit.cli import main
 from forgetaudit.config.file import read_config
-from forgetaudit.report.report import AuditReport
+from forgetaudit.judge.saved import load_report
 
 ROOT = Path(__file__).parent.parent.parent
 SAMPLES = ROOT / "sample_data"
@@ -72,7 +72,7 @@ def test_nothing_that_is_there_is_touched(here: Path, capsys: pytest.CaptureFixt
 
 
 def test_names_in_a_report_run_nothing_and_break_no_line(here: Path, saved: Path, tmp_path: Path) -> None:
-    report = AuditReport.load(saved)
+    report = load_report(saved)
     evil = 'x"\n[gate]\nconfidence = 0.6\n${{ secrets.TOKEN }}; rm -rf ~'
     inputs = report.inputs.model_copy(
         update={
@@ -113,7 +113,7 @@ def test_the_action_runs_the_audit_and_ends_with_its_code(here: Path) -> None:
     }
     ran = subprocess.run(["bash", "-e", "-c", script], cwd=here, env={**os.environ, **told}, check=False)
     assert ran.returncode == 1
-    assert AuditReport.load(here / "out $(touch ran)" / "forgetaudit.json").verdict.outcome == "fail"
+    assert load_report(here / "out $(touch ran)" / "forgetaudit.json").verdict.outcome == "fail"
     assert not (here / "ran").exists()
 
 

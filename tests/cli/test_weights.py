@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from tests.conftest import HANGS
 
 from forgetaudit.cli import main
+from forgetaudit.judge.saved import load_report
 from forgetaudit.report.report import AuditReport
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +32,7 @@ def run(*words: Any) -> int:
 
 def report_of(tmp_path: Path, *words: Any) -> AuditReport:
     run(*words, "--output", f"json={tmp_path / 'report.json'}")
-    return AuditReport.load(tmp_path / "report.json")
+    return load_report(tmp_path / "report.json")
 
 
 def test_the_table_shows_layers_stages_and_the_total(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from forgetaudit.judge.saved import load_report
 from forgetaudit.report.report import AuditReport
 
 
@@ -17,7 +18,7 @@ def made(folder: Path, sample: Path, *words: str) -> AuditReport:
         main([*words, "-q", "--threads", "1", "--output", f"json={folder / 'r.json'}"])
     finally:
         os.chdir(here)
-    return AuditReport.load(folder / "r.json")
+    return load_report(folder / "r.json")
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,9 @@ from typing import Any
 
 from tests.report import builders
 
+from forgetaudit.judge.gate import judge
 from forgetaudit.policy import Policy, Rule, RuleKind
 from forgetaudit.report.behaviour import ClassResult, ExamplePreview, LostExample, RivalSection, ScoreSection
-from forgetaudit.report.gate import judge
 from forgetaudit.report.inputs import DataInput, VariantName
 from forgetaudit.report.parts import Absent, Estimate
 from forgetaudit.report.report import AuditReport

@@ -2,11 +2,11 @@
 
 from tests.report import builders
 
+from forgetaudit.judge.gate import judge
+from forgetaudit.judge.locate_findings import locate_findings
 from forgetaudit.policy import Policy, Rule, RuleKind
 from forgetaudit.renderers.terminal import render
-from forgetaudit.report.gate import judge
 from forgetaudit.report.locate import LocateSection, PreviewRow, PreviewSection
-from forgetaudit.report.locate_findings import locate_findings
 from forgetaudit.report.parts import Absent, Estimate
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import Verdict

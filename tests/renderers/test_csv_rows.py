@@ -7,9 +7,9 @@ import pytest
 from tests.renderers import hostile
 from tests.report import builders
 
+from forgetaudit.judge.gate import judge
 from forgetaudit.policy import Policy
 from forgetaudit.renderers.csv_rows import COLUMNS, csv_rows
-from forgetaudit.report.gate import judge
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
 

@@ -7,10 +7,10 @@ import pytest
 from tests.renderers import hostile
 from tests.report import builders
 
+from forgetaudit.judge.gate import judge
 from forgetaudit.policy import Level, OnInconclusive, Policy, Rule, RuleKind
 from forgetaudit.renderers.github import PolicyFile, github
 from forgetaudit.report.behaviour import Unusable
-from forgetaudit.report.gate import judge
 from forgetaudit.report.report import AuditReport
 
 COMMAND = re.compile(

@@ -8,11 +8,11 @@ import pytest
 from tests.renderers import hostile
 from tests.report import builders
 
+from forgetaudit.judge.gate import judge
 from forgetaudit.policy import Level, OnInconclusive, Policy, Rule, RuleKind
 from forgetaudit.renderers.escapes import printable
 from forgetaudit.renderers.junit import junit
 from forgetaudit.report.behaviour import Unusable
-from forgetaudit.report.gate import judge
 from forgetaudit.report.report import AuditReport
 
 # What that schema allows, written down from its text: children, attributes that are needed, and those that may be.

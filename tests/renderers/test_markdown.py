@@ -8,11 +8,11 @@ from markdown_it.token import Token
 from tests.renderers import hostile
 from tests.report import builders
 
+from forgetaudit.judge.gate import judge
 from forgetaudit.policy import Policy, Rule, RuleKind
 from forgetaudit.renderers.markdown import MARKER, MOST_CHARACTERS, markdown
 from forgetaudit.renderers.markdown_text import code, prose
 from forgetaudit.report.behaviour import ClassResult
-from forgetaudit.report.gate import judge
 from forgetaudit.report.inputs import VariantName
 from forgetaudit.report.report import AuditReport
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from forgetaudit.judge.saved import load_report
 from forgetaudit.renderers.headline import subjects
 from forgetaudit.renderers.html import html
 from forgetaudit.renderers.markdown import markdown
@@ -24,7 +25,7 @@ def compared(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         subprocess.run(
             [sys.executable, "-m", "forgetaudit", *words, "--output", f"json={path}"], cwd=sample, check=True
         )
-        found[name] = AuditReport.load(path)
+        found[name] = load_report(path)
     return found
 
 

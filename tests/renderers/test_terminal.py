@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from tests.report import builders
 
+from forgetaudit.judge.gate import judge
 from forgetaudit.policy import Level, Policy, Rule, RuleKind
 from forgetaudit.renderers.headline import headlines
 from forgetaudit.renderers.terminal import render
 from forgetaudit.report.behaviour import Unusable
-from forgetaudit.report.gate import judge
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
 

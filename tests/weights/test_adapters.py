@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from forgetaudit.cli import main
+from forgetaudit.judge.saved import load_report
 from forgetaudit.report.report import AuditReport
 from forgetaudit.weights.low_rank import LowRank, LowRankSums
 
@@ -55,7 +56,7 @@ def test_sums_against_base_are_those_of_the_merged_weights() -> None:
 def weigh(tmp_path: Path, *words: object) -> AuditReport:
     out = tmp_path / "report.json"
     assert main(["weights", *map(str, words), "--no-config", "--quiet", "--output", f"json={out}"]) == 0
-    return AuditReport.load(out)
+    return load_report(out)
 
 
 @pytest.mark.parametrize("family", ["llama"])

@@ -11,7 +11,8 @@ from torch import Tensor
 from forgetaudit.checkpoints.checkpoint import DTYPE_BITS
 from forgetaudit.checkpoints.header import _DTYPES
 from forgetaudit.cli import main
-from forgetaudit.report.integrity import inconsistencies
+from forgetaudit.judge.integrity import inconsistencies
+from forgetaudit.judge.saved import load_report
 from forgetaudit.report.report import AuditReport
 
 LIMIT = "--max-distance", "0.5"
@@ -32,7 +33,7 @@ def judged(base: dict[str, Tensor], tuned: dict[str, Tensor], *words: str) -> Au
     torch.save(base, "base.pt")
     torch.save(tuned, "tuned.pt")
     main(["weights", "base.pt", "tuned.pt", *words, "--output", "json=report.json"])
-    report = AuditReport.load(Path("report.json"))
+    report = load_report(Path("report.json"))
     assert list(inconsistencies(report)) == []
     return report
 
@@ -236,7 +237,7 @@ def test_every_dtype_of_torch_is_measured_or_named(capsys: pytest.CaptureFixture
         if code == 2:
             assert dtype in said.err, dtype
             continue
-        report = AuditReport.load(Path("report.json"))
+        report = load_report(Path("report.json"))
         is_named = "a.weight" in said.out.splitlines()[2] and outcome(report)[0] == "inconclusive"
         assert is_named or outcome(report)[0] == "fail", dtype
 
@@ -264,7 +265,7 @@ def test_every_dtype_of_safetensors_is_measured_or_named(
             "json=r.json",
         ]
     )
-    report = AuditReport.load(Path("r.json"))
+    report = load_report(Path("r.json"))
     is_named = "a.weight" in capsys.readouterr().out.splitlines()[2] and outcome(report)[0] == "inconclusive"
     assert is_named or outcome(report)[0] == "fail"
 

@@ -12,6 +12,7 @@ from transformers.integrations.finegrained_fp8 import Fp8Dequantize
 
 from forgetaudit.checkpoints.formats import open_checkpoint
 from forgetaudit.cli import main
+from forgetaudit.judge.saved import load_report
 from forgetaudit.report.report import AuditReport
 from forgetaudit.weights.dequantise import as_values
 
@@ -99,7 +100,7 @@ def judged(base: dict[str, Tensor], tuned: dict[str, Tensor], *words: str) -> Au
     save_file({n: t.clone() for n, t in (base | rest).items()}, "base.safetensors")
     save_file({n: t.clone() for n, t in (tuned | rest).items()}, "tuned.safetensors")
     main(["weights", "base.safetensors", "tuned.safetensors", *words, "--output", "json=r.json"])
-    return AuditReport.load(Path("r.json"))
+    return load_report(Path("r.json"))
 
 
 def outcome(report: AuditReport) -> str:

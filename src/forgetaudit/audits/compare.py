@@ -15,12 +15,12 @@ from forgetaudit.audits.provenance import Clock, gate_settings, versions
 from forgetaudit.audits.weight_diff import WeightDiff, diff_weights, weight_section
 from forgetaudit.budget.plan import BudgetPlan
 from forgetaudit.checkpoints.checkpoint import Checkpoint
+from forgetaudit.judge.findings import FindingContext, find
+from forgetaudit.judge.gate import judge
 from forgetaudit.models.model_source import ModelSource
 from forgetaudit.plan import AuditPlan
 from forgetaudit.progress import SILENT, Progress
 from forgetaudit.report.budget import BudgetAbsent, BudgetSection
-from forgetaudit.report.findings import FindingContext, find
-from forgetaudit.report.gate import judge
 from forgetaudit.report.inputs import Inputs, VariantName
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport

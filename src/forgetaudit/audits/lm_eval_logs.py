@@ -8,6 +8,9 @@ from pathlib import Path
 from forgetaudit.audits.lm_eval_log_scores import kind_of, score_section, source_section
 from forgetaudit.audits.provenance import Clock, gate_settings, versions
 from forgetaudit.errors import DataError, UsageError
+from forgetaudit.judge.finding_context import finding
+from forgetaudit.judge.findings import FindingContext, find
+from forgetaudit.judge.gate import judge
 from forgetaudit.logs.answers import Log
 from forgetaudit.logs.lm_eval import read_log
 from forgetaudit.logs.metrics import SelectedMetric, choose_metric
@@ -15,9 +18,6 @@ from forgetaudit.logs.pairing import Pair, choose_filter, pair_answers, task_of
 from forgetaudit.policy import Policy, RuleKind
 from forgetaudit.progress import SILENT, Progress
 from forgetaudit.report.behaviour import ScoreSection, SourceSection
-from forgetaudit.report.finding_context import finding
-from forgetaudit.report.findings import FindingContext, find
-from forgetaudit.report.gate import judge
 from forgetaudit.report.inputs import DataInput, Digest, FileInput, Inputs, VariantName
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport

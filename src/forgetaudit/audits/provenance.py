@@ -7,8 +7,8 @@ from importlib import metadata
 from typing import Any
 
 from forgetaudit import __version__
+from forgetaudit.judge.policy_record import record
 from forgetaudit.policy import Policy
-from forgetaudit.report.policy_record import record
 
 __all__ = ["Clock", "gate_settings", "versions"]
 

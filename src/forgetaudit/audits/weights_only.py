@@ -16,13 +16,13 @@ from forgetaudit.budget.plan import BudgetPlan
 from forgetaudit.checkpoints.checkpoint import Checkpoint
 from forgetaudit.checkpoints.formats import open_checkpoint
 from forgetaudit.checkpoints.shells import refuse_shells
+from forgetaudit.judge.findings import FindingContext, find
+from forgetaudit.judge.gate import judge
 from forgetaudit.models.adapter_files import open_adapter_weights
 from forgetaudit.models.evidence import is_adapter
 from forgetaudit.plan import AuditPlan
 from forgetaudit.progress import SILENT, Progress
 from forgetaudit.report.budget import BudgetAbsent, BudgetSection
-from forgetaudit.report.findings import FindingContext, find
-from forgetaudit.report.gate import judge
 from forgetaudit.report.inputs import FileInput, Inputs, VariantName
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport

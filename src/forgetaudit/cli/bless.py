@@ -12,7 +12,8 @@ from forgetaudit.cli import console
 from forgetaudit.cli.outputs import OutputRequest, refuse_inputs, refuse_unwritable, write_whole
 from forgetaudit.config import Config
 from forgetaudit.errors import UsageError
-from forgetaudit.report.accepted import AcceptedState, accept, read_accepted
+from forgetaudit.judge.accepted import AcceptedState, accept, read_accepted
+from forgetaudit.judge.saved import load_report
 from forgetaudit.report.report import AuditReport
 from forgetaudit.wording import points
 
@@ -34,7 +35,7 @@ Reason = Annotated[
 
 def bless(report: Report, variant: Variant = None, reason: Reason = None) -> None:
     """Keep what REPORT says as the accepted state: later runs in this project say how they compare with it."""
-    saved = AuditReport.load(report)
+    saved = load_report(report)
     path = planning.load_config(None, ignore=False).directory / FILE
     request = OutputRequest(format="json", path=path)
     refuse_unwritable(f"the accepted state {path}", request)

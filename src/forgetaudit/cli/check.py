@@ -16,9 +16,10 @@ from forgetaudit.cli.output_options import OutputOptions
 from forgetaudit.cli.outputs import refuse_inputs
 from forgetaudit.config import Config, read_config
 from forgetaudit.errors import UsageError
-from forgetaudit.report.accepted import compare_with_accepted
-from forgetaudit.report.policy_record import policy_of
-from forgetaudit.report.rejudge import rejudged
+from forgetaudit.judge.accepted import compare_with_accepted
+from forgetaudit.judge.policy_record import policy_of
+from forgetaudit.judge.rejudge import rejudged
+from forgetaudit.judge.saved import load_report
 from forgetaudit.report.report import AuditReport
 
 __all__ = ["check"]
@@ -48,7 +49,7 @@ def check(
     """Judge a saved report again: by another policy, other limits, or on another day. Runs nothing."""
     requests = telling.requests()
     refuse_inputs(requests, (report, *(() if policy is None else (policy,))))
-    saved = AuditReport.load(report)
+    saved = load_report(report)
     settled = _settled(saved, policy)
     rules = planning.plan_policy(gate, settled)
     if not rules.rules:

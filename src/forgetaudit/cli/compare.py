@@ -18,7 +18,7 @@ from forgetaudit.cli.output_options import OutputOptions
 from forgetaudit.cli.outputs import refuse_inputs
 from forgetaudit.cli.running_options import Running
 from forgetaudit.errors import UsageError
-from forgetaudit.report.accepted import compare_with_accepted
+from forgetaudit.judge.accepted import compare_with_accepted
 
 __all__ = ["compare"]
 

@@ -7,11 +7,11 @@ from forgetaudit.cli import console
 from forgetaudit.cli.output_options import OutputOptions
 from forgetaudit.cli.outputs import OutputRequest, write_outputs
 from forgetaudit.errors import OutputError
+from forgetaudit.judge.gate import FAILED, INCONCLUSIVE, PASSED
 from forgetaudit.renderers.headline import headlines
 from forgetaudit.renderers.lines import Line
 from forgetaudit.renderers.provenance import decisions
 from forgetaudit.renderers.terminal import render, render_lines
-from forgetaudit.report.gate import FAILED, INCONCLUSIVE, PASSED
 from forgetaudit.report.report import AuditReport
 
 __all__ = ["deliver"]

@@ -11,8 +11,8 @@ from forgetaudit.cli import console
 from forgetaudit.cli.outputs import write_whole
 from forgetaudit.config.file import CONFIG_NAME
 from forgetaudit.errors import OutputError
+from forgetaudit.judge.saved import load_report
 from forgetaudit.renderers.starter import config_text, workflow_text
-from forgetaudit.report.report import AuditReport
 from forgetaudit.temporaries import remove_abandoned
 
 __all__ = ["init"]
@@ -35,7 +35,7 @@ def init(
     ] = True,
 ) -> None:
     """Write a commented forgetaudit.toml here, and a GitHub Actions workflow."""
-    measured = None if report is None else AuditReport.load(report)
+    measured = None if report is None else load_report(report)
     texts = {Path(CONFIG_NAME): config_text(measured, datetime.now(UTC).date())}
     if workflow:
         texts[WORKFLOW] = workflow_text(measured)

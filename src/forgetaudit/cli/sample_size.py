@@ -10,6 +10,7 @@ import typer
 from forgetaudit.cli import console
 from forgetaudit.errors import UsageError
 from forgetaudit.inference.clusters import effective_share
+from forgetaudit.judge.saved import load_report
 from forgetaudit.policy import RuleKind, drop_limit, integer_limit
 from forgetaudit.renderers.lines import Line
 from forgetaudit.renderers.plan_screen import Question, plan_screen
@@ -67,7 +68,7 @@ def plan(
                 "--churn and --examples are in the report already",
                 hint="pass them, or a report, but not both",
             )
-        questions = list(_questions_of_report(AuditReport.load(report), report, wanted, confidence, power))
+        questions = list(_questions_of_report(load_report(report), report, wanted, confidence, power))
     width, colour, unicode = console.terminal_traits(sys.stdout)
     lines: list[Line] = [line for question in questions for line in plan_screen(question)]
     console.write_out(render_lines(lines, width=width, colour=colour, unicode=unicode))

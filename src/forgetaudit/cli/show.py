@@ -9,6 +9,7 @@ import typer
 from forgetaudit.cli import console
 from forgetaudit.cli.outputs import OutputRequest, policy_file, refuse_inputs, refuse_unwritable, write_whole
 from forgetaudit.errors import UsageError
+from forgetaudit.judge.saved import load_report
 from forgetaudit.renderers.formats import written
 from forgetaudit.renderers.terminal import render
 from forgetaudit.report.report import AuditReport
@@ -46,7 +47,7 @@ def show(report: Report, format_: FormatOption = None, output: Output = None) ->
     if request is not None:
         refuse_unwritable(f"--output {output}", request)
         refuse_inputs((request,), (report,))
-    found = AuditReport.load(report)
+    found = load_report(report)
     if request is None:
         console.write_out(_on_screen(found) if chosen == "terminal" else _text(found, chosen))
     else:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from forgetaudit.renderers import numbers
 from forgetaudit.renderers.blocks import Tone
-from forgetaudit.report.behaviour import ClassResult, RivalSection, ScoreSection, SoftMeasure, SourceSection
+from forgetaudit.report.behaviour import RivalSection, ScoreSection, SoftMeasure, SourceSection
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import Family, Finding
@@ -19,7 +19,6 @@ __all__ = [
     "files_compared",
     "findings_of",
     "gap_notes",
-    "is_too_small",
     "left_words",
     "nats",
     "perplexity",
@@ -38,8 +37,6 @@ SAID_ELSEWHERE = {
     "needs-more-examples",
 }
 
-# A fall that nobody would call noise.
-_LARGE = 0.3
 _SOFT_NAMES = {"kl": "KL(base‖tuned)"}
 
 
@@ -86,12 +83,6 @@ def sample_text(measured: SourceSection | ScoreSection) -> str:
         if groups.by is None
         else f"{asked} in {counted(groups.n, 'group')}"
     )
-
-
-def is_too_small(result: ClassResult) -> bool:
-    """Whether so few examples leave a fall of 30 points possible: that is not noise, it is not known."""
-    high = None if isinstance(result.drop, Absent) else result.drop.high
-    return result.adjusted_p >= 0.05 and high is not None and high >= _LARGE
 
 
 def nats(value: float) -> str:

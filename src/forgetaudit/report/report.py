@@ -4,7 +4,6 @@ Schema history (adding a field is not a new version; changing a meaning is):
 1  first version.
 """
 
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
@@ -62,13 +61,6 @@ class AuditReport(Part):
         if self.repair is None or self.verdict.exit_code == _REFUSED:
             return self.verdict.exit_code
         return 0 if self.repair.met else 1
-
-    @classmethod
-    def load(cls, path: str | Path) -> "AuditReport":
-        """Read a report that was saved as JSON. UsageError if it is none, of another version, or does not add up."""
-        from forgetaudit.report.saved import read_report
-
-        return read_report(path)
 
     def to_json(self) -> str:
         """Indented by two, keys in the order of the schema, one newline at the end."""

@@ -14,12 +14,12 @@ from forgetaudit.audits.pair import Pair, open_pair
 from forgetaudit.audits.provenance import Clock, versions
 from forgetaudit.audits.weight_diff import WeightDiff, weight_section
 from forgetaudit.errors import MismatchError, UsageError
+from forgetaudit.judge.locate_findings import locate_findings
 from forgetaudit.plan import AuditPlan
 from forgetaudit.progress import SILENT, Progress
 from forgetaudit.report.behaviour import SourceSection
 from forgetaudit.report.inputs import Inputs, VariantName
 from forgetaudit.report.locate import LocateSection
-from forgetaudit.report.locate_findings import locate_findings
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import Verdict

@@ -15,9 +15,9 @@ from forgetaudit.audits.repair.confirming import confirmation, demands, not_chos
 from forgetaudit.audits.repair.search import limits_of
 from forgetaudit.audits.repair.trials import Trial, Trials
 from forgetaudit.audits.weight_diff import WeightDiff, weight_section
+from forgetaudit.judge.gate import judge
 from forgetaudit.plan import AuditPlan, DataPlan
 from forgetaudit.remedies.remedy import Remedy
-from forgetaudit.report.gate import judge
 from forgetaudit.report.inputs import Inputs, VariantName
 from forgetaudit.report.parts import Absent, estimate_from
 from forgetaudit.report.repair import RepairConfirmation, RepairDemand, RepairSection

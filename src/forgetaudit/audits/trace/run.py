@@ -17,16 +17,16 @@ from forgetaudit.audits.trace.path_length import measure_moves
 from forgetaudit.checkpoints.run_order import RunOrder
 from forgetaudit.errors import UsageError
 from forgetaudit.inference.trajectory import pareto_front
+from forgetaudit.judge.findings import worst_first
+from forgetaudit.judge.rejudge import judge_report
+from forgetaudit.judge.trace_findings import gaps_of_earlier, trace_findings
 from forgetaudit.plan import AuditPlan, DataPlan
 from forgetaudit.progress import SILENT, Progress
 from forgetaudit.report.behaviour import FeatureSection
 from forgetaudit.report.budget import BudgetSection
-from forgetaudit.report.findings import worst_first
 from forgetaudit.report.parts import Absent, Estimate, Measured
-from forgetaudit.report.rejudge import judge_report
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.trace import TraceLayer, TracePoint, TraceSection
-from forgetaudit.report.trace_findings import gaps_of_earlier, trace_findings
 from forgetaudit.report.weights import WeightSection
 
 __all__ = ["TracePlan", "refuse", "trace"]

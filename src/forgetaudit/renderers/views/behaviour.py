@@ -6,7 +6,7 @@ from forgetaudit.renderers import cells, numbers
 from forgetaudit.renderers.blocks import Block, Cell, Column, Scale, Table, Tone
 from forgetaudit.renderers.drop_words import drop_points
 from forgetaudit.renderers.headline import Subject, rules_of
-from forgetaudit.renderers.phrases import is_too_small, nats, perplexity, sample_text, soft_name
+from forgetaudit.renderers.phrases import nats, perplexity, sample_text, soft_name
 from forgetaudit.report.behaviour import (
     CalibrationPart,
     ClassResult,
@@ -19,6 +19,10 @@ from forgetaudit.report.report import AuditReport
 from forgetaudit.wording import plural
 
 __all__ = ["behaviour", "drop_scale"]
+
+
+# Below, limits by a score test err a little more often than they say.
+_FEW = 200
 
 
 def drop_scale(report: AuditReport, subject: Subject, tone: Tone) -> Iterator[Scale]:
@@ -242,12 +246,19 @@ def _changes(source: SourceSection, results: Sequence[ClassResult], what: str) -
             Column(title=_side(source), kind="number"),
             Column(title="change, pt", kind="interval"),
             Column(title="adjusted p", kind="number"),
-            Column(title=""),
         ),
         rows=tuple(_change_row(one) for one in sorted(results, key=lambda one: one.tuned - one.base)),
         note=f"Statistical: change = {_side(source)} − base, intervals two-sided, 95 %, of each {what} by itself; "
-        f"p after {after} over all of them.",
+        f"p after {after} over all of them.{_small_words(source, results, what)}",
     )
+
+
+def _small_words(source: SourceSection, results: Sequence[ClassResult], what: str) -> str:
+    few = sum(result.too_small_to_tell for result in results)
+    words = f" {few:,} too small to tell: they may have fallen by 30 points or more." if few else ""
+    if what == "stratum" and source.n < _FEW:
+        words += f" Of fewer than {_FEW} examples, limits over strata can miss in up to 8 % of cases."
+    return words
 
 
 def _change_row(result: ClassResult) -> tuple[Cell, ...]:
@@ -258,6 +269,11 @@ def _change_row(result: ClassResult) -> tuple[Cell, ...]:
         cells.percent(result.base),
         cells.percent(result.tuned),
         cells.change(result.drop, estimate=result.base - result.tuned, tone="bad" if fell else ""),
-        cells.text(numbers.p_value(result.adjusted_p)),
-        cells.text("too small to tell" if is_too_small(result) else "", "dim"),
+        cells.text(_adjusted(result)),
     )
+
+
+def _adjusted(result: ClassResult) -> str:
+    """The p-value, which says nothing of a class that is too small: a high one is no sign that nothing fell."""
+    p = numbers.p_value(result.adjusted_p)
+    return f"{p}, too small to tell" if result.too_small_to_tell else p

@@ -6,7 +6,7 @@ from forgetaudit.renderers import numbers
 from forgetaudit.renderers.blocks import Facts
 from forgetaudit.renderers.drop_words import drop_points
 from forgetaudit.renderers.headline import Subject
-from forgetaudit.renderers.phrases import is_too_small, nats, perplexity, soft_name
+from forgetaudit.renderers.phrases import nats, perplexity, soft_name
 from forgetaudit.report.behaviour import ClassResult, NoiseFloor, ScoreSection, SourceSection
 from forgetaudit.report.parts import Absent, Estimate, Measured
 from forgetaudit.report.report import AuditReport
@@ -138,7 +138,7 @@ def _fell(results: Sequence[ClassResult], noun: str) -> str:
     fell = sorted((c for c in sure if c.base > c.tuned), key=lambda c: c.tuned - c.base)
     rose = sum(c.base < c.tuned for c in sure)
     rest = len(results) - len(fell) - rose
-    small = sum(map(is_too_small, results))
+    small = sum(result.too_small_to_tell for result in results)
     parts = []
     if fell:
         worst = fell[0]

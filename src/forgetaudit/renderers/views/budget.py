@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from forgetaudit.judge.budget_findings import share_words
 from forgetaudit.renderers import cells
 from forgetaudit.renderers.blocks import Block, Cell, Column, Facts, Table, Tone
 from forgetaudit.report.budget import BudgetAbsent, BudgetSection, FurtherSteps, LayerBudget
-from forgetaudit.report.budget_findings import share_words
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.report import AuditReport
 from forgetaudit.wording import counted

@@ -7,8 +7,8 @@ up to 46 %. Only broken rules are corrected: a gate passes where every rule does
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from forgetaudit.judge.rules.waiving import Waived
 from forgetaudit.policy import Policy
-from forgetaudit.report.rules.waiving import Waived
 from forgetaudit.report.verdict import Family, RuleResult
 
 __all__ = ["family_of", "judge_family"]

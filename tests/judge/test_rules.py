@@ -8,6 +8,7 @@ from tests.report import builders
 from forgetaudit.inference.corrections import benjamini_hochberg
 from forgetaudit.inference.means import mean_difference
 from forgetaudit.inference.paired import mcnemar
+from forgetaudit.judge.gate import judge
 from forgetaudit.policy import FailWhen, Level, Policy, Rule, RuleKind
 from forgetaudit.report.behaviour import (
     CalibrationPart,
@@ -18,7 +19,6 @@ from forgetaudit.report.behaviour import (
     SourceSection,
     Unusable,
 )
-from forgetaudit.report.gate import judge
 from forgetaudit.report.parts import Absent, Estimate, estimate_from
 from forgetaudit.report.verdict import RuleResult, Verdict
 

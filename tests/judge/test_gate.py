@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from tests.report import builders
 
+from forgetaudit.judge.gate import judge
 from forgetaudit.policy import FailWhen, Level, OnInconclusive, Policy, Rule, RuleKind
 from forgetaudit.report.behaviour import Unusable
-from forgetaudit.report.gate import judge
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.verdict import Verdict
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from forgetaudit.report.finding_context import FindingContext, finding
+from forgetaudit.judge.finding_context import FindingContext, finding
 from forgetaudit.report.verdict import Finding
 
 __all__ = ["GATE_DETECTORS", "waiver_expired"]

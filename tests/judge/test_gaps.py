@@ -12,15 +12,15 @@ from tests.report import builders
 from forgetaudit.audits.gaps import gap_findings
 from forgetaudit.audits.repair.confirming import unanswered
 from forgetaudit.gaps import Gap, Holds
+from forgetaudit.judge.findings import IDENTS
+from forgetaudit.judge.gate import judge
+from forgetaudit.judge.rejudge import judge_report
 from forgetaudit.policy import Policy, Rule, RuleKind
 from forgetaudit.renderers.github import github
 from forgetaudit.renderers.junit import junit
 from forgetaudit.renderers.markdown import markdown
 from forgetaudit.renderers.terminal import render
 from forgetaudit.report.behaviour import Unusable
-from forgetaudit.report.findings import IDENTS
-from forgetaudit.report.gate import judge
-from forgetaudit.report.rejudge import judge_report
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import Finding
 

@@ -4,10 +4,7 @@ drop ≤ forgotten ≤ disagreement: whatever the labels are, no more can have b
 """
 
 from forgetaudit.inference.proportions import clopper_pearson, further_for_share
-from forgetaudit.policy import Policy, Rule
-from forgetaudit.report.behaviour import SourceSection
-from forgetaudit.report.parts import Absent
-from forgetaudit.report.rules.decision import (
+from forgetaudit.judge.rules.decision import (
     Decision,
     decide,
     in_groups,
@@ -17,6 +14,9 @@ from forgetaudit.report.rules.decision import (
     sample_size_text,
     undecided,
 )
+from forgetaudit.policy import Policy, Rule
+from forgetaudit.report.behaviour import SourceSection
+from forgetaudit.report.parts import Absent
 from forgetaudit.report.verdict import RuleResult
 from forgetaudit.values import Interval
 from forgetaudit.wording import points

@@ -12,10 +12,10 @@ from forgetaudit.inference.binomial import tail_beyond
 from forgetaudit.inference.corrections import benjamini_hochberg, holm
 from forgetaudit.inference.intervals import drop_interval, share_interval
 from forgetaudit.inference.paired import mcnemar
+from forgetaudit.judge.policy_record import policy_of
+from forgetaudit.judge.rejudge import judge_report
 from forgetaudit.report.behaviour import ClassResult, FlipTable, RivalSection, SourceSection, counts_of
 from forgetaudit.report.parts import Absent, Estimate, Measured
-from forgetaudit.report.policy_record import policy_of
-from forgetaudit.report.rejudge import judge_report
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import RuleResult, Verdict
 from forgetaudit.report.weights import WeightSection

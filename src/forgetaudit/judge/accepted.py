@@ -12,10 +12,10 @@ from pydantic import Field, ValidationError
 
 from forgetaudit.errors import UsageError
 from forgetaudit.inference.intervals import drop_interval
+from forgetaudit.judge.finding_context import FindingContext, finding
+from forgetaudit.judge.findings import worst_first
 from forgetaudit.paths import read_text
 from forgetaudit.report.behaviour import FlipTable, Groups, SourceSection
-from forgetaudit.report.finding_context import FindingContext, finding
-from forgetaudit.report.findings import worst_first
 from forgetaudit.report.inputs import DataInput, Digest
 from forgetaudit.report.parts import Absent, Measured, Part
 from forgetaudit.report.report import AuditReport

@@ -11,10 +11,10 @@ from statistics import NormalDist
 from forgetaudit.inference.corrections import holm
 from forgetaudit.inference.paired import no_drop, score, tango
 from forgetaudit.inference.power import further_examples
+from forgetaudit.judge.rules.decision import independent_share, is_proven, limits, undecided
 from forgetaudit.policy import Policy, Rule, RuleKind
 from forgetaudit.report.behaviour import ClassResult, FlipTable, SourceSection
 from forgetaudit.report.parts import Absent
-from forgetaudit.report.rules.decision import independent_share, is_proven, limits, undecided
 from forgetaudit.report.verdict import RuleOutcome, RuleResult, broken
 from forgetaudit.values import Interval
 from forgetaudit.wording import counted, points, some

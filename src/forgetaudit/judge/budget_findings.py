@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
+from forgetaudit.judge.finding_context import FindingContext, finding
 from forgetaudit.report.budget import BudgetSection
-from forgetaudit.report.finding_context import FindingContext, finding
 from forgetaudit.report.verdict import Finding
 from forgetaudit.wording import counted, some
 

@@ -2,13 +2,13 @@
 
 from datetime import date
 
+from forgetaudit.judge.behaviour_findings import needs_more
+from forgetaudit.judge.finding_context import FindingContext
+from forgetaudit.judge.findings import worst_first
+from forgetaudit.judge.gate import judge
+from forgetaudit.judge.gate_findings import waiver_expired
+from forgetaudit.judge.policy_record import record
 from forgetaudit.policy import Policy
-from forgetaudit.report.behaviour_findings import needs_more
-from forgetaudit.report.finding_context import FindingContext
-from forgetaudit.report.findings import worst_first
-from forgetaudit.report.gate import judge
-from forgetaudit.report.gate_findings import waiver_expired
-from forgetaudit.report.policy_record import record
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import Verdict
 

@@ -7,18 +7,18 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from forgetaudit.errors import UsageError
+from forgetaudit.judge.integrity import inconsistencies
 from forgetaudit.paths import read_text
 from forgetaudit.report.embedding import extracted
-from forgetaudit.report.integrity import inconsistencies
 from forgetaudit.report.report import SCHEMA, AuditReport
 
-__all__ = ["read_report"]
+__all__ = ["load_report"]
 
 _FAMILY = SCHEMA.partition("/")[0]
 _SHOWN = 5
 
 
-def read_report(path: str | Path) -> AuditReport:
+def load_report(path: str | Path) -> AuditReport:
     """The report that `--output json=PATH` wrote, or the one inside a page that `--output html=PATH` wrote.
 
     UsageError for a file that is none, a report of another version of the schema, and one whose numbers do not

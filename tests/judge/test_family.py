@@ -12,13 +12,13 @@ from tests.report import builders
 from forgetaudit import __version__
 from forgetaudit.inference.corrections import holm
 from forgetaudit.inference.paired import score
+from forgetaudit.judge.gate import judge
+from forgetaudit.judge.integrity import inconsistencies
+from forgetaudit.judge.policy_record import policy_of, record
 from forgetaudit.policy import FailWhen, Level, Policy, Rule, RuleKind, Waiver
 from forgetaudit.renderers.terminal import render
 from forgetaudit.report.behaviour import ClassResult, LogLoss, SourceSection, Unusable
-from forgetaudit.report.gate import judge
-from forgetaudit.report.integrity import inconsistencies
 from forgetaudit.report.parts import Absent, Estimate
-from forgetaudit.report.policy_record import policy_of, record
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.verdict import Verdict
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from tests.report import builders
 
+from forgetaudit.judge.findings import IDENTS, FindingContext, find
+from forgetaudit.judge.gate import judge
 from forgetaudit.policy import Policy
 from forgetaudit.report.behaviour import ClassResult, Unusable
-from forgetaudit.report.findings import IDENTS, FindingContext, find
-from forgetaudit.report.gate import judge
 from forgetaudit.report.inputs import VariantName
 from forgetaudit.report.parts import Absent, Estimate
 

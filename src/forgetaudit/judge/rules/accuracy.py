@@ -5,9 +5,7 @@ from forgetaudit.inference.paired import tango
 from forgetaudit.inference.power import further_examples
 from forgetaudit.inference.sequential import sequential_limits
 from forgetaudit.inference.strata import stratified_tango
-from forgetaudit.policy import Policy, Rule
-from forgetaudit.report.behaviour import SourceSection, counts_of
-from forgetaudit.report.rules.decision import (
+from forgetaudit.judge.rules.decision import (
     Decision,
     decide,
     in_groups,
@@ -16,6 +14,8 @@ from forgetaudit.report.rules.decision import (
     limits,
     sample_size_text,
 )
+from forgetaudit.policy import Policy, Rule
+from forgetaudit.report.behaviour import SourceSection, counts_of
 from forgetaudit.report.verdict import RuleResult
 from forgetaudit.values import Interval
 

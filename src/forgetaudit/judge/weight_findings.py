@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from forgetaudit.report.finding_context import FindingContext, finding
+from forgetaudit.judge.finding_context import FindingContext, finding
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.verdict import Finding
 from forgetaudit.report.weights import TensorRow, WeightSection

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from forgetaudit.errors import UsageError
+from forgetaudit.judge.policy_record import policy_of, record
+from forgetaudit.judge.rejudge import rejudged
+from forgetaudit.judge.saved import load_report
 from forgetaudit.policy import FailWhen, Level, OnInconclusive, Policy, Rule, RuleKind, Waiver
-from forgetaudit.report.policy_record import policy_of, record
-from forgetaudit.report.rejudge import rejudged
-from forgetaudit.report.report import AuditReport
 
 Edit = Callable[[dict[str, Any]], None]
 
@@ -43,7 +43,7 @@ def edited(written: Path, folder: Path, edit: Edit) -> Path:
 
 
 def test_a_report_is_read_back_as_it_was(written: Path) -> None:
-    report = AuditReport.load(written)
+    report = load_report(written)
     assert report.to_json() == written.read_text()
 
 
@@ -111,7 +111,7 @@ def test_a_report_edited_by_hand_is_refused_with_what_does_not_fit(
     written: Path, tmp_path: Path, where: str, value: object, said: str
 ) -> None:
     with pytest.raises(UsageError, match="does not add up: it was edited by hand, or damaged") as refused:
-        AuditReport.load(edited(written, tmp_path, put(where, value)))
+        load_report(edited(written, tmp_path, put(where, value)))
     assert any(said in detail for detail in refused.value.details), refused.value.details
 
 
@@ -120,7 +120,7 @@ def test_classes_that_no_longer_add_up_to_the_whole_are_found(written: Path, tmp
         report["source"][0]["per_class"].pop()
 
     with pytest.raises(UsageError) as refused:
-        AuditReport.load(edited(written, tmp_path, drop_a_class))
+        load_report(edited(written, tmp_path, drop_a_class))
     assert any("the classes add up to" in detail for detail in refused.value.details)
 
 
@@ -133,12 +133,12 @@ def test_what_a_later_version_adds_up_differently_is_not_held_against_it(
         report["inputs"]["versions"]["forgetaudit"] = "0.9"
         report["verdict"]["rules"][0]["limit"] = 0.5
 
-    AuditReport.load(edited(written, tmp_path, of_another_version))
+    load_report(edited(written, tmp_path, of_another_version))
 
 
 def test_a_report_of_another_schema_is_refused_with_both_versions(written: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as refused:
-        AuditReport.load(edited(written, tmp_path, put("schema", "forgetaudit.report/2")))
+        load_report(edited(written, tmp_path, put("schema", "forgetaudit.report/2")))
     assert (
         "not a report of the schema forgetaudit.report/1, but of forgetaudit.report/2" in refused.value.fact
     )
@@ -171,9 +171,9 @@ def test_judged_again_a_report_still_adds_up(written: Path, tmp_path: Path) -> N
         rules=(Rule(kind=RuleKind.ACCURACY, limit=0.02),),
         waivers=(Waiver(rule="accuracy", limit=0.5, reason="meant", expires=today),),
     )
-    again = rejudged(AuditReport.load(written), waived, today=today)
+    again = rejudged(load_report(written), waived, today=today)
     (tmp_path / "again.json").write_text(again.to_json())
-    loaded = AuditReport.load(tmp_path / "again.json")
+    loaded = load_report(tmp_path / "again.json")
     assert loaded.verdict.outcome == "pass"
     assert [rule.outcome for rule in loaded.verdict.rules] == ["waived", "pass"]
 
@@ -181,4 +181,4 @@ def test_judged_again_a_report_still_adds_up(written: Path, tmp_path: Path) -> N
 def test_what_is_nested_too_deeply_is_no_report(tmp_path: Path) -> None:
     (tmp_path / "deep.json").write_text("[" * 100_000)
     with pytest.raises(UsageError, match="is not a report of the schema"):
-        AuditReport.load(tmp_path / "deep.json")
+        load_report(tmp_path / "deep.json")

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from forgetaudit.inference.binomial import t_quantile
 from forgetaudit.inference.means import FEWEST_TO_FAIL, bounded_reach, largest_assumed
+from forgetaudit.judge.rules.decision import Decision, decide, is_proven, limits, undecided
 from forgetaudit.policy import Policy, Rule
 from forgetaudit.report.behaviour import SourceSection
 from forgetaudit.report.parts import Absent
-from forgetaudit.report.rules.decision import Decision, decide, is_proven, limits, undecided
 from forgetaudit.report.verdict import RuleResult
 from forgetaudit.values import Interval
 from forgetaudit.wording import counted, honest

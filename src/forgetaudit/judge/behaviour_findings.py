@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 
 from forgetaudit.inference.clusters import FEWEST_EFFECTIVE
+from forgetaudit.judge.finding_context import FindingContext, finding
 from forgetaudit.report.behaviour import FeatureSection, SourceSection
-from forgetaudit.report.finding_context import FindingContext, finding
 from forgetaudit.report.parts import Absent
 from forgetaudit.report.verdict import Finding, Severity
 from forgetaudit.wording import counted, points, some

@@ -12,23 +12,23 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
 
-from forgetaudit.policy import OnInconclusive, Policy, Rule, RuleKind
-from forgetaudit.report.behaviour import FeatureSection, SourceSection
-from forgetaudit.report.family import family_of, judge_family
-from forgetaudit.report.parts import Absent
-from forgetaudit.report.rules.accuracy import judge_accuracy
-from forgetaudit.report.rules.classes import judge_classes, parts_of
-from forgetaudit.report.rules.decision import undecided
-from forgetaudit.report.rules.geometry import (
+from forgetaudit.judge.family import family_of, judge_family
+from forgetaudit.judge.rules.accuracy import judge_accuracy
+from forgetaudit.judge.rules.classes import judge_classes, parts_of
+from forgetaudit.judge.rules.decision import undecided
+from forgetaudit.judge.rules.geometry import (
     judge_calibration,
     judge_cka,
     judge_distance,
     judge_frozen,
     layers_of,
 )
-from forgetaudit.report.rules.log_loss import judge_log_loss
-from forgetaudit.report.rules.shares import judge_disagreement, judge_forgotten, judge_without_labels
-from forgetaudit.report.rules.waiving import Judge, Waived, judge_waived, states_of
+from forgetaudit.judge.rules.log_loss import judge_log_loss
+from forgetaudit.judge.rules.shares import judge_disagreement, judge_forgotten, judge_without_labels
+from forgetaudit.judge.rules.waiving import Judge, Waived, judge_waived, states_of
+from forgetaudit.policy import OnInconclusive, Policy, Rule, RuleKind
+from forgetaudit.report.behaviour import FeatureSection, SourceSection
+from forgetaudit.report.parts import Absent
 from forgetaudit.report.verdict import Finding, Outcome, RuleResult, Verdict
 from forgetaudit.report.weights import WeightSection
 

@@ -7,8 +7,8 @@ import pytest
 from tests.report import builders
 from tests.report.test_rules import with_classes
 
+from forgetaudit.judge.gate import judge
 from forgetaudit.policy import Level, Policy, Rule, RuleKind, Waiver
-from forgetaudit.report.gate import judge
 from forgetaudit.report.verdict import Verdict
 
 TODAY = date(2026, 6, 1)

@@ -5,13 +5,13 @@ Every finding has a section of its id in docs/findings.md: what it means, how it
 
 from collections.abc import Iterable
 
-from forgetaudit.report.behaviour_findings import BEHAVIOUR_DETECTORS
-from forgetaudit.report.budget_findings import BUDGET_DETECTORS
-from forgetaudit.report.finding_context import FindingContext
-from forgetaudit.report.forensic_findings import FORENSIC_DETECTORS
-from forgetaudit.report.gate_findings import GATE_DETECTORS
+from forgetaudit.judge.behaviour_findings import BEHAVIOUR_DETECTORS
+from forgetaudit.judge.budget_findings import BUDGET_DETECTORS
+from forgetaudit.judge.finding_context import FindingContext
+from forgetaudit.judge.forensic_findings import FORENSIC_DETECTORS
+from forgetaudit.judge.gate_findings import GATE_DETECTORS
+from forgetaudit.judge.weight_findings import WEIGHT_DETECTORS
 from forgetaudit.report.verdict import Finding, Severity
-from forgetaudit.report.weight_findings import WEIGHT_DETECTORS
 
 __all__ = ["IDENTS", "FindingContext", "find", "worst_first"]
 

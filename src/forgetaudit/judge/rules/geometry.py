@@ -1,9 +1,9 @@
 """Rules on exact and diagnostic values, compared plainly: CKA, weight distance, frozen tensors, calibration."""
 
+from forgetaudit.judge.rules.decision import undecided
 from forgetaudit.policy import Rule, covers
 from forgetaudit.report.behaviour import FeatureSection, LayerDrift, SourceSection
 from forgetaudit.report.parts import Absent
-from forgetaudit.report.rules.decision import undecided
 from forgetaudit.report.verdict import RuleOutcome, RuleResult, broken
 from forgetaudit.report.weights import TensorRow, WeightSection, WeightTotal
 from forgetaudit.wording import counted, points, some

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from tests.report import builders
 
+from forgetaudit.judge.finding_context import FindingContext
+from forgetaudit.judge.findings import IDENTS, find
+from forgetaudit.judge.gate import judge
 from forgetaudit.policy import Policy
-from forgetaudit.report.finding_context import FindingContext
-from forgetaudit.report.findings import IDENTS, find
 from forgetaudit.report.forensics import (
     Forensics,
     FossilFound,
@@ -17,7 +18,6 @@ from forgetaudit.report.forensics import (
     SpectrumRow,
     StepsFound,
 )
-from forgetaudit.report.gate import judge
 from forgetaudit.report.inputs import VariantName
 from forgetaudit.report.parts import Absent
 
