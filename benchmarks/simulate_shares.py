@@ -12,13 +12,13 @@ import argparse
 from typing import cast
 
 import numpy as np
-from forgetaudit.audits.paired_sums import EvaluationSums
-from forgetaudit.audits.locate.blame import Blame
-from forgetaudit.audits.locate.players import Player
-from forgetaudit.audits.locate.scoreboard import Answered
 from numpy.typing import NDArray
 
+from forgetaudit.audits.locate.attribution import Blame
+from forgetaudit.audits.locate.example_scores import ExampleAnswers
+from forgetaudit.audits.locate.parts import NetworkPart
 from forgetaudit.audits.locate.rollbacks import Mixtures
+from forgetaudit.audits.paired_sums import EvaluationSums
 from forgetaudit.inference.shapley import ShapleyDesign, exact_design, sampled_design
 from forgetaudit.report.parts import Absent
 
@@ -103,13 +103,16 @@ def _blame(
     names = {mask: {0: "base", whole: "tuned"}.get(mask, str(mask)) for mask in wanted}
     slots = {mask: frozenset(str(at) for at in range(n_parts) if mask >> at & 1) for mask in wanted}
     answers = {name: right[mask] for mask, name in names.items()}
-    answered = Answered(grouped=False, sizes=np.ones(right.shape[1]), right=answers, nll=answers)
+    answered = ExampleAnswers(grouped=False, sizes=np.ones(right.shape[1]), right=answers, nll=answers)
     players = tuple(
-        Player(name=str(at), kind="block", layers=(), slots=frozenset({str(at)})) for at in range(n_parts)
+        NetworkPart(name=str(at), kind="block", layers=(), slots=frozenset({str(at)}))
+        for at in range(n_parts)
     )
     # The ledger is for what base and tuned answered, of which no share is made.
     mixtures = Mixtures(
-        answered=answered, ledger=cast(EvaluationSums, None), names={slots[mask]: names[mask] for mask in wanted}
+        answered=answered,
+        ledger=cast(EvaluationSums, None),
+        names={slots[mask]: names[mask] for mask in wanted},
     )
     blame = Blame(players=players, mixtures=mixtures, design=design)
     rows = blame.rows({player.name: 0.0 for player in players})
