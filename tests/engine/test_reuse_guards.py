@@ -286,7 +286,7 @@ def leaves(output: Tensor | dict[str, Tensor]) -> list[Tensor]:
 
 def take_nets_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reuse_plan, "_equal", lambda plain, reused: True)
-    monkeypatch.setattr(witness, "alike", lambda left, right, *, exact=True: True)
+    monkeypatch.setattr(witness, "equal_answers", lambda left, right, *, exact=True: True)
 
 
 @pytest.mark.parametrize("name", GUARDS)
@@ -413,7 +413,7 @@ def test_a_model_that_cannot_be_observed_runs_in_full(monkeypatch):
     def fail(*args):
         raise RuntimeError("no observation")
 
-    monkeypatch.setattr(reusing_passes, "learn", fail)
+    monkeypatch.setattr(reusing_passes, "make_reuse_plan", fail)
     wrong, notes = differs_somewhere(Model)
     assert not wrong
     assert notes == [
