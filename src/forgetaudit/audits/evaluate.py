@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from itertools import pairwise
 
 from forgetaudit.audits.inputs import OpenedData
@@ -11,6 +11,7 @@ from forgetaudit.data.batches import Batch, in_batches
 from forgetaudit.engine.passes import Call, run_plainly
 from forgetaudit.engine.stream import Step, Stream
 from forgetaudit.engine.variants import Variant
+from forgetaudit.errors import ModelError
 from forgetaudit.plan import Settings
 from forgetaudit.progress import Progress
 
@@ -63,6 +64,7 @@ def steps(
     last = ""
     with (
         network.limited_threads(),
+        _naming(data),
         # What a forward prints is not part of the report.
         redirect_stdout(sys.stderr),
         progress.phase(title, len(data.examples), "examples") as advance,
@@ -74,6 +76,16 @@ def steps(
             advance(sum(one != before for before, one in pairwise((last, *names))))
             last = names[-1]
         _keep_gaps(stream, data)
+
+
+@contextmanager
+def _naming(data: OpenedData) -> Iterator[None]:
+    """What a model cannot do with some data is told with the name of these."""
+    try:
+        yield
+    except ModelError as error:
+        where = f"data {data.plan.name}: {data.plan.where}"
+        raise type(error)(error.fact, details=[where, *error.details], hint=error.hint) from error
 
 
 def look_again(stream: Stream, network: Network, data: OpenedData) -> None:

@@ -287,12 +287,22 @@ def errors_about(variant: Variant, batch: Batch) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         if is_out_of_memory(error):
             raise
-        first, last = batch.ids[0], batch.ids[-1]
-        raise ModelError(
-            f"the model failed with the weights of {variant.name}, on examples {first} to {last}",
-            details=[f"{type(error).__name__}: {error}", *_example_shapes(batch)],
-            hint=_to_be_prepared(error, batch) or place_of(error),
-        ) from error
+        raised, shapes = f"{type(error).__name__}: {error}", _example_shapes(batch)
+        failed = f"the model failed with the weights of {variant.name}, on {_examples(batch)}"
+        hint = _to_be_prepared(error, batch)
+        if hint is not None:
+            raise ModelError(
+                "the model does not take the examples as they are in the data",
+                details=[*shapes, failed, raised],
+                hint=hint,
+            ) from error
+        raise ModelError(failed, details=[raised, *shapes], hint=place_of(error)) from error
+
+
+def _examples(batch: Batch) -> str:
+    if batch.rows is not None:
+        return f"the examples of rows {batch.rows[0]} to {batch.rows[-1]}"
+    return f"examples {batch.ids[0]} to {batch.ids[-1]}"
 
 
 def _example_shapes(batch: Batch) -> list[str]:
