@@ -194,7 +194,7 @@ def test_it_reads_back_fits_80_columns_and_is_shown_in_every_form(
         for name in ("md", "html", "csv", "junit", "github")
     }
     assert "| `block2` | 0.471 | 0.409 to 0.532 | 40 % |" in told["md"]
-    assert "Error: sum of shares 1.17, rise 1.16 (1.03 to 1.29) nats: gap −0.00528, 0.5 %." in told["md"]
+    assert "error: sum of shares 1.17, rise 1.16 `[1.03`, `1.29]` nats: gap −0.00528, 0.5 %" in told["md"]
     for name in ("md", "html", "github"):
         assert "PREVIEW" in told[name]
         assert "NOT LOCATED" not in told[name]

@@ -141,7 +141,7 @@ def test_the_report_is_read_back_and_shown(traced: Any, forgetaudit: Any, tmp_pa
     assert shown.code == 0
     assert "● accuracy on src_val   ○ on target_val, the target" in shown.out
     assert "from checkpoint-20 on" in shown.out
-    assert "two-sided 95 %" in shown.out
+    assert "drop, pt, 95 %" in shown.out
     for name in ("md", "html", "csv", "junit"):
         assert forgetaudit("show", path, "--format", name).code == 0
 

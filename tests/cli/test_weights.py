@@ -39,8 +39,12 @@ def test_the_table_shows_layers_stages_and_the_total(capsys: pytest.CaptureFixtu
     assert run(SAMPLES / "base.safetensors", SAMPLES / "tuned.safetensors") == 0
     lines = capsys.readouterr().out.splitlines()
     labels = [line.split()[0] for line in lines if line]
-    assert labels[:3] == ["forgetaudit", "NOT", "layers"]
-    assert labels[3:12] == ["stem", "block1", "block2", "block3", "head", "stem", "block", "head", "total"]
+    layers, totals = (
+        ["stem", "block1", "block2", "block3", "head", "total"],
+        ["stem", "block", "head", "parameters"],
+    )
+    assert labels[:3] == ["forgetaudit", "NOT", "layer"]
+    assert labels[3:15] == [*layers, "Distance", "weights", *totals]
     assert all(len(line) <= 80 for line in lines)
 
 

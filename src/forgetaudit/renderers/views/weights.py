@@ -187,7 +187,7 @@ def _totals(section: WeightSection, *, on: On) -> Table:
             Column(title="weights"),
             Column(title="‖Δ‖", kind="number"),
             *_SIZES,
-            Column(title="tensors changed"),
+            Column(title="tensors"),
         ),
         rows=tuple(
             (
