@@ -140,16 +140,23 @@ def test_a_random_network_is_noticed_and_its_noise_is_seen(ask, folder):
     assert report(folder)["source"][0]["accuracy"] == first
 
 
-@pytest.mark.parametrize("kind", ["Counts", "Draws"])
 @pytest.mark.parametrize("command", ["compare", "locate", "repair"])
-def test_what_no_fresh_start_brings_back_is_refused(ask, command, kind):
-    done = ask(command, kind)
+def test_what_no_fresh_start_brings_back_is_refused(ask, command):
+    done = ask(command, "Draws")
     assert done.code == 2
     assert (
         "the network answers otherwise each time that it is asked the same, from a fresh start, too"
         in done.err
     )
     assert "hint: let forward draw no random numbers" in done.err
+
+
+@pytest.mark.parametrize(("command", "code"), [("compare", 0), ("locate", 0), ("repair", 1)])
+def test_what_is_kept_in_globals_is_kept_apart_and_said(ask, command, code):
+    """A repair is not written over it."""
+    done = ask(command, "Counts")
+    assert done.code == code
+    assert "note  asked the same twice, the network answers otherwise" in done.out
 
 
 def test_a_preview_of_a_random_network_is_refused_and_its_rollbacks_are_not(ask):
