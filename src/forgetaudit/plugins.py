@@ -17,6 +17,7 @@ from typing import Any
 
 from forgetaudit.errors import UsageError
 from forgetaudit.user_code import module_from
+from forgetaudit.wording import some
 
 __all__ = ["Part", "find_part"]
 
@@ -54,7 +55,7 @@ def find_part(
     known = [*built_in, *sorted(installed.keys() - built_in.keys())]
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"pass one of them, or {option} module:object"
-    raise UsageError(f"{option} {name} is not known", details=[f"known: {', '.join(known)}"], hint=hint)
+    raise UsageError(f"{option} {name} is not known", details=[f"known: {some(known, 12)}"], hint=hint)
 
 
 def _installed(name: str, entry: EntryPoint, option: str) -> Part:

@@ -17,7 +17,7 @@ from forgetaudit.models.loading import LoadedState
 from forgetaudit.plan import AuditPlan
 from forgetaudit.policy import RuleKind
 from forgetaudit.report.inputs import ModelInput
-from forgetaudit.wording import counted
+from forgetaudit.wording import counted, some
 
 __all__ = ["Network", "build_network", "load_variant"]
 
@@ -149,7 +149,7 @@ def _check_named_layers(plan: AuditPlan, layers: tuple[Layer, ...]) -> None:
         if rule.kind in (RuleKind.CKA, RuleKind.DISTANCE) and rule.where and rule.where not in names:
             raise UsageError(
                 f"the rule {rule.name} names no watched layer",
-                details=[f"watched: {', '.join(names)}"],
+                details=[f"watched: {some(names, 12)}"],
                 hint="name one of them, or add the layer with --layers",
             )
 

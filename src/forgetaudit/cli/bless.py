@@ -15,7 +15,7 @@ from forgetaudit.errors import UsageError
 from forgetaudit.judge.accepted import AcceptedState, accept, read_accepted
 from forgetaudit.judge.saved import load_report
 from forgetaudit.report.report import AuditReport
-from forgetaudit.wording import points
+from forgetaudit.wording import points, some
 
 __all__ = ["FILE", "accepted_state", "bless"]
 
@@ -69,7 +69,7 @@ def _one_variant(report: AuditReport, asked: str | None) -> str:
             if asked
             else f"the report has {len(names)} tuned checkpoints"
         )
-        raise UsageError(fact, hint=f"pass --variant {' or '.join(names)}")
+        raise UsageError(fact, hint=f"pass --variant {some(names, 8).replace(', ', ' or ')}")
     return asked
 
 

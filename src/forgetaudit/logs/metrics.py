@@ -9,6 +9,7 @@ from forgetaudit.errors import DataError, UsageError
 from forgetaudit.logs.answers import Answer, PerUnit, Score
 from forgetaudit.logs.likelihoods import LARGEST
 from forgetaudit.logs.pairing import Pair
+from forgetaudit.wording import some
 
 __all__ = ["Metric", "SelectedMetric", "choose_metric", "usable_metrics"]
 
@@ -104,12 +105,12 @@ def _check_wanted(wanted: str, usable: dict[str, Metric], reasons: dict[str, str
     if wanted in reasons:
         raise UsageError(
             f"--metric {wanted}: {reasons[wanted]}",
-            hint=f"pass one of {', '.join(usable)}" if usable else "run lm-eval with another metric",
+            hint=f"pass one of {some(list(usable), 8)}" if usable else "run lm-eval with another metric",
         )
     near = get_close_matches(wanted, names, n=1, cutoff=0.4)
     raise UsageError(
         f"--metric {wanted} is not in both logs",
-        details=[f"they have {', '.join(names) or 'none'}"],
+        details=[f"they have {some(names, 8) or 'none'}"],
         hint=f"did you mean {near[0]}?" if near else "pass one of them",
     )
 
@@ -134,6 +135,6 @@ def _default(usable: dict[str, Metric], reasons: dict[str, str]) -> tuple[str, s
         )
     raise UsageError(
         f"the logs hold {len(usable)} metrics, and none is the usual one",
-        details=[", ".join(usable)],
+        details=[some(list(usable), 8)],
         hint=f"choose one: --metric {others[0]}",
     )

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 from forgetaudit.errors import DataError, UsageError, listing
 from forgetaudit.logs.answers import Answer, Answers, Log
+from forgetaudit.wording import some
 
 __all__ = ["Pair", "choose_filter", "pair_answers", "task_of"]
 
@@ -31,7 +32,7 @@ def task_of(base: Log, tuned: Log) -> str | None:
 def choose_filter(base: Log, tuned: Log, wanted: str | None) -> tuple[str, str]:
     """The filter and why; DataError where there are several to choose from, UsageError where `wanted` is none."""
     shared = [name for name in base.filters if name in tuned.filters]
-    told = [f"{log.name}: {', '.join(log.filters)}" for log in (base, tuned)]
+    told = [f"{log.name}: {some(list(log.filters), 8)}" for log in (base, tuned)]
     if wanted is not None:
         if wanted not in shared:
             near = get_close_matches(wanted, shared, n=1, cutoff=0.4)
@@ -50,7 +51,7 @@ def choose_filter(base: Log, tuned: Log, wanted: str | None) -> tuple[str, str]:
     if len(shared) > 1:
         raise UsageError(
             f"the logs have {len(shared)} filters, which score the same answers differently",
-            details=[", ".join(shared)],
+            details=[some(shared, 8)],
             hint=f"choose one: --filter {shared[0]}",
         )
     return shared[0], f"filter {shared[0]}, the only one in both logs"

@@ -9,6 +9,7 @@ from forgetaudit.checkpoints.sentence_modules import MODULES, Module, read_modul
 from forgetaudit.errors import ModelError
 from forgetaudit.models.odd_files import refused_in_words
 from forgetaudit.models.sidecars import read_sidecar
+from forgetaudit.wording import some
 
 __all__ = ["POOLING_MODES", "SentenceFiles", "read_sentence_files", "sentence_root"]
 
@@ -95,13 +96,13 @@ def _refuse_other_modules(root: Path, modules: tuple[Module, ...]) -> None:
     other = [kind for kind in kinds if kind not in _BUILT]
     if other:
         raise ModelError(
-            f"{root} is a sentence-transformers model with {', '.join(other)}, which forgetaudit does not build",
-            details=[f"{MODULES}: {', '.join(kinds)}", f"built here: {', '.join(_BUILT)}"],
+            f"{root} is a sentence-transformers model with {some(other, 6)}, which forgetaudit does not build",
+            details=[f"{MODULES}: {some(kinds, 6)}", f"built here: {', '.join(_BUILT)}"],
             hint=_HINT,
         )
     if tuple(kinds) not in (_BUILT[:2], _BUILT):
         raise ModelError(
-            f"{root} is a sentence-transformers model of {', '.join(kinds) or 'no modules'}",
+            f"{root} is a sentence-transformers model of {some(kinds, 6) or 'no modules'}",
             details=["an encoder is followed by one pooling, and perhaps by a normalisation"],
             hint=_HINT,
         )
@@ -124,7 +125,7 @@ def _modes(folder: Path, config: Mapping[str, Any], *, prompted: bool) -> tuple[
     strange = [str(mode) for mode in found if mode not in POOLING_MODES]
     if strange or not found:
         raise ModelError(
-            f"{folder} asks for a pooling that is not known: {', '.join(strange) or 'none'}",
+            f"{folder} asks for a pooling that is not known: {some(strange, 6) or 'none'}",
             details=[f"known: {', '.join(POOLING_MODES)}"],
             hint=_HINT,
         )

@@ -28,6 +28,7 @@ from forgetaudit.report.parts import Absent, Estimate, Measured
 from forgetaudit.report.report import AuditReport
 from forgetaudit.report.trace import TraceLayer, TracePoint, TraceSection
 from forgetaudit.report.weights import WeightSection
+from forgetaudit.wording import some
 
 __all__ = ["TracePlan", "refuse", "trace"]
 
@@ -91,7 +92,7 @@ def refuse(plan: TracePlan) -> None:
         if task not in tasks or stage not in stages:
             wrong, known = (task, tasks) if task not in tasks else (stage, stages)
             raise UsageError(
-                f"--learned {task}={stage}: there is no {wrong}", hint=f"choose from {', '.join(known)}"
+                f"--learned {task}={stage}: there is no {wrong}", hint=f"choose from {some(known, 12)}"
             )
 
 

@@ -70,7 +70,7 @@ def judge_cka(rule: Rule, section: FeatureSection, without: frozenset[str] = fro
 
 def _missing(rule: Rule, absent: list[LayerDrift]) -> str:
     if absent:
-        return ", ".join(layer.layer for layer in absent)
+        return some([layer.layer for layer in absent])
     return f"{rule.where} is none of the watched layers" if rule.where else "no layer is watched"
 
 

@@ -99,8 +99,15 @@ def _findings(findings: Findings) -> str:
 
 
 def _facts(facts: Facts) -> str:
-    rows = [f"- {prose(label)}: {prose(words, _LONGEST_CELL)}" for label, words in facts.rows]
-    return "\n".join(rows) + "\n" + (f"\n{prose(facts.note)}\n" if facts.note else "")
+    """A line for each label; what goes on with the one before stands behind it."""
+    lines: list[str] = []
+    for label, words in facts.rows:
+        shown = prose(words, _LONGEST_CELL)
+        if label or not lines:
+            lines.append(f"- {prose(label)}: {shown}" if label else f"- {shown}")
+        else:
+            lines[-1] += f" · {shown}"
+    return "\n".join(lines) + "\n" + (f"\n{prose(facts.note)}\n" if facts.note else "")
 
 
 def _table(table: Table) -> str:
