@@ -117,7 +117,8 @@ class Heading:
 class Facts:
     """Sentences, each with what it is about; one without a label goes on with the one before.
 
-    `tones` are those of the labels, where they have any; `brief` ones are words of a few letters.
+    `tones` are those of the labels, where they have any; `brief` ones are words of a few letters. What is said in
+    `code` is names and settings, shown as they are.
     """
 
     ident: str
@@ -125,6 +126,7 @@ class Facts:
     rows: tuple[tuple[str, str], ...]
     tones: tuple[Tone, ...] = ()
     brief: bool = False
+    code: bool = False
     note: str = ""
     folded: bool = False
     on: On = "all"

@@ -102,7 +102,7 @@ def _facts(facts: Facts) -> str:
     """A line for each label; what goes on with the one before stands behind it."""
     lines: list[str] = []
     for label, words in facts.rows:
-        shown = prose(words, _LONGEST_CELL)
+        shown = (code if facts.code else prose)(words, _LONGEST_CELL)
         if label or not lines:
             lines.append(f"- {prose(label)}: {shown}" if label else f"- {shown}")
         else:

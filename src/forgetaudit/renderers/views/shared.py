@@ -237,4 +237,4 @@ def _provenance(report: AuditReport, exit_note: str) -> Facts:
         for fact in facts_of(report, exit_note)
         for at, value in enumerate(fact.values)
     ]
-    return Facts(ident="provenance", title="Provenance", rows=tuple(rows), folded=True, on="page")
+    return Facts(ident="provenance", title="Provenance", rows=tuple(rows), code=True, folded=True, on="page")
