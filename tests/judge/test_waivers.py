@@ -4,8 +4,8 @@ from datetime import date
 from typing import Any
 
 import pytest
+from tests.judge.test_rules import with_classes
 from tests.report import builders
-from tests.report.test_rules import with_classes
 
 from forgetaudit.judge.gate import judge
 from forgetaudit.policy import Level, Policy, Rule, RuleKind, Waiver
